@@ -1,0 +1,83 @@
+"""Settings: where things live and what the cloud is called. Imports nothing of ours.
+
+Read from `/etc/minicloud/config.toml` (another file with MINICLOUD_CONFIG), each overridden by an environment variable
+MINICLOUD_<NAME>. An unknown name in the file is an error: a misspelled setting must not be ignored.
+"""
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from .errors import UsageError
+
+CONFIG_FILE = Path("/etc/minicloud/config.toml")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """One minicloud on one host. Directories are absolute; memory is in MiB."""
+
+    home: Path = Path("/var/lib/minicloud")
+    run: Path = Path("/run/minicloud")
+    images: Path = Path("/var/lib/minicloud/images")
+    shared_images: Path | None = None
+    """A second, read-only store of base images (a laboratory sees the host's through it)."""
+    libvirt_uri: str = "qemu:///system"
+    region: str = "us-east-1"
+    zones: int = 3
+    account_id: str = "000000000000"
+    vpc_cidr: IPv4Network = IPv4Network("172.31.0.0/16")
+    memory_reserve: int = 512
+    """Memory that stays the host's own, never given to guests."""
+    max_image_gib: int = 100
+    """The largest virtual size, and the largest decompressed size, of an image that is imported."""
+    direct_boot: bool = False
+    """Start images that carry a kernel beside them without their boot loader: quicker, but kernel upgrades have no effect."""
+
+    @property
+    def database(self) -> Path:
+        """The one SQLite file that is the state."""
+        return self.home / "state.sqlite"
+
+    @property
+    def zone_names(self) -> list[str]:
+        """The availability zones, `us-east-1a` and on."""
+        return [self.region + letter for letter in "abcdef"[: self.zones]]
+
+    @property
+    def private_domain(self) -> str:
+        """The DNS suffix of private names, as EC2 has it."""
+        return "ec2.internal" if self.region == "us-east-1" else f"{self.region}.compute.internal"
+
+
+def _convert(name: str, kind: Any, value: Any) -> Any:
+    try:
+        if kind in (Path, Path | None):
+            return Path(value)
+        if kind is bool and isinstance(value, str):
+            return {"true": True, "1": True, "false": False, "0": False}[value.lower()]
+        return kind(value)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"setting {name}: {value!r} is not a {getattr(kind, '__name__', kind)}") from error
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process. Raises UsageError for a name or a value that makes no sense."""
+    path = Path(environ.get("MINICLOUD_CONFIG", CONFIG_FILE))
+    kinds = {field.name: field.type for field in dataclasses.fields(Settings)}
+    values: dict[str, Any] = {}
+    if path.exists():
+        try:
+            values = tomllib.loads(path.read_text())
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise UsageError(f"{path}: {error}") from error
+    for name in kinds:
+        if (value := environ.get(f"MINICLOUD_{name.upper()}")) is not None:
+            values[name] = value
+    if unknown := sorted(set(values) - set(kinds)):
+        raise UsageError(f"{path}: unknown setting {unknown[0]!r}; the settings are {', '.join(kinds)}")
+    return Settings(**{name: _convert(name, kinds[name], value) for name, value in values.items()})
