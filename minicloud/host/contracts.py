@@ -1,0 +1,219 @@
+"""What the reconcilers may ask of a host: guests, disks, seeds, networks. Drivers keep these promises; the fake keeps them too.
+
+Every method can be called again after a crash at any point: asking for what is already so does nothing, removing what is
+not there does nothing. Methods raise `Retry` for what may pass (a busy daemon, a full disk) and `Permanent` for what stays.
+Nothing here speaks of libvirt, and paths are opaque to callers: a driver gave them, a driver takes them back.
+A driver touches only what it made itself: things named after ids of ours.
+"""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface
+from typing import Protocol
+
+
+class Power(enum.Enum):
+    """What a guest is doing, as the hypervisor tells."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    """Halted with its memory kept; the host's disk is full, or a debugger holds it."""
+    OFF_BY_GUEST = "off-by-guest"
+    """The guest's own system powered off, by itself or because it was asked to."""
+    OFF_BY_FAILURE = "off-by-failure"
+    """The hypervisor's process died."""
+    OFF = "off"
+    """Not running for any other reason: never started, destroyed, or the host was restarted."""
+
+
+@dataclass(frozen=True)
+class DiskSpec:
+    """A disk of a guest. `serial` is what the guest sees under /dev/disk/by-id (at most 20 characters)."""
+
+    disk_id: str
+    path: str
+    serial: str
+    device: str
+    """The name asked for by the user, such as /dev/xvda. The first disk of a guest is the one it boots from."""
+
+
+@dataclass(frozen=True)
+class NicSpec:
+    """A network card: its hardware address, the network that it is plugged into, the name of the host's end of the cable."""
+
+    mac: str
+    network_id: str
+    tap: str
+
+
+@dataclass(frozen=True)
+class BootSpec:
+    """How a guest is started: by the boot loader on its disk (`kernel` is None), or with a kernel that the host holds."""
+
+    firmware: str = "bios"
+    """bios or uefi"""
+    kernel: str | None = None
+    initrd: str | None = None
+    cmdline: str = ""
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """A guest: `memory` in MiB; `cpu_weight` is its share of each of its vCPUs relative to a whole one (1.0)."""
+
+    guest_id: str
+    vcpus: int
+    memory: int
+    cpu_weight: float
+    disks: tuple[DiskSpec, ...]
+    nics: tuple[NicSpec, ...]
+    seed: str | None
+    boot: BootSpec
+
+
+@dataclass(frozen=True)
+class GuestSeen:
+    """A guest that exists on the host, running or not."""
+
+    guest_id: str
+    power: Power
+
+
+class Guests(Protocol):
+    """The hypervisor."""
+
+    def list(self) -> dict[str, GuestSeen]:
+        """All guests of ours, by id."""
+
+    def start(self, spec: GuestSpec) -> None:
+        """Define the guest as `spec` says, replacing an earlier definition, and start it. Does nothing if it runs."""
+
+    def shutdown(self, guest_id: str) -> None:
+        """Ask the guest's system to power off (ACPI); returns at once. Does nothing if it is off."""
+
+    def reboot(self, guest_id: str) -> None:
+        """Reset a running guest through its system where it listens, hard where it does not; its memory starts anew."""
+
+    def destroy(self, guest_id: str) -> None:
+        """Cut the power. The definition stays."""
+
+    def remove(self, guest_id: str) -> None:
+        """Cut the power and forget the guest, with its firmware variables and console log."""
+
+    def console_log(self, guest_id: str) -> bytes:
+        """What the guest wrote to its serial port, the last 64 KiB at least; empty if nothing or unknown."""
+
+    def console_path(self, guest_id: str) -> str:
+        """The terminal device of a running guest's serial port. Raises Permanent if it is not running."""
+
+    def screenshot(self, guest_id: str) -> bytes:
+        """The screen of a running guest as a PNG. Raises Permanent if it is not running."""
+
+
+class Disks(Protocol):
+    """Where the bytes of volumes are. Sizes are in bytes."""
+
+    def create(self, disk_id: str, size: int, base: str | None) -> None:
+        """A disk of `size` that reads as `base` (a path that a driver gave) where it was not written, else as zeros.
+
+        Constant time whatever the size. Never visible half made.
+        """
+
+    def remove(self, disk_id: str) -> None:
+        """Delete a disk for ever."""
+
+    def path(self, disk_id: str) -> str:
+        """Where a guest finds the disk."""
+
+    def list(self) -> dict[str, int]:
+        """All disks of ours, with the bytes that each occupies."""
+
+
+@dataclass(frozen=True)
+class Seed:
+    """What a guest reads about itself at boot (cloud-init, NoCloud). `user_data` reaches the guest to the byte."""
+
+    instance_id: str
+    hostname: str
+    public_keys: tuple[str, ...]
+    user_data: bytes
+    default_user: str
+
+
+class Seeds(Protocol):
+    """The seeds of guests, one each."""
+
+    def write(self, seed: Seed) -> str:
+        """Make or replace the seed; returns its path. Readable by root and the hypervisor only."""
+
+    def remove(self, instance_id: str) -> None:
+        """Delete it."""
+
+    def list(self) -> set[str]:
+        """The instance ids that have one."""
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """An address that DHCP gives to one hardware address, and the name that DNS gives to it."""
+
+    mac: str
+    address: IPv4Address
+    hostname: str
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A subnet: the host's own address in it, a DNS suffix, and who lives there."""
+
+    network_id: str
+    gateway: IPv4Interface
+    domain: str
+    reservations: tuple[Reservation, ...] = field(default_factory=tuple)
+
+
+class Networks(Protocol):
+    """Bridges with DHCP and DNS."""
+
+    def list(self) -> dict[str, NetworkSpec | None]:
+        """The networks of ours by id: the spec that each fully serves now, or None for one that is damaged."""
+
+    def ensure(self, spec: NetworkSpec) -> None:
+        """Make it so; leases and names follow `reservations`. Guests that are plugged in do not notice."""
+
+    def remove(self, network_id: str) -> None:
+        """Take it away, with its leases."""
+
+    def answers(self, network_id: str, addresses: Iterable[IPv4Address]) -> set[IPv4Address]:
+        """Which of these addresses answer on the wire (ARP), within a second."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What the host has: hardware threads and memory in MiB; `accelerators` are PCI addresses of GPUs free to pass through."""
+
+    threads: int
+    memory: int
+    accelerators: tuple[str, ...] = ()
+
+
+class Machine(Protocol):
+    """The host itself."""
+
+    def capacity(self) -> Capacity:
+        """What there is in all, guests or not."""
+
+    def boot_id(self) -> str:
+        """Another value after each restart of the host."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """The drivers of one host."""
+
+    guests: Guests
+    disks: Disks
+    seeds: Seeds
+    networks: Networks
+    machine: Machine
