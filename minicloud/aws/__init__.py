@@ -1,0 +1,1 @@
+"""AWS's vocabulary and wire formats. The only importer of botocore."""

@@ -1,0 +1,216 @@
+"""Operations: what `@operation` declares, and `call`, the one path that every request takes.
+
+    find -> validate -> refuse what is not supported -> DryRun -> [ClientToken -> the function] -> Filters -> pages
+
+The brackets are one transaction. An operation is a function `name(call, *, parameters) -> answer` in
+`services/<service>/`; its keyword parameters are the supported subset of AWS's, in snake case; a TypedDict as annotation is
+the supported subset of a nested structure. The function sees neither DryRun, ClientToken, Filters, MaxResults and NextToken
+nor TagSpecifications; it calls `call.tag` for what it made.
+"""
+
+import functools
+import hashlib
+import importlib
+import inspect
+import json
+import pkgutil
+import secrets
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from .aws import filters as aws_filters
+from .aws import ids, model, pages, tags, times, validate
+from .cloud import Cloud
+from .errors import ApiError
+from .state.rows import ClientToken, Tag
+
+CENTRAL = ("DryRun", "ClientToken", "Filters", "MaxResults", "NextToken", "TagSpecifications")
+_READS = ("Describe", "Get", "List")
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+Answer = dict[str, Any]
+
+
+@dataclass
+class Call:
+    """One request on its way."""
+
+    cloud: Cloud
+    operation: "OperationDef"
+    request_id: str
+    client_token: str = ""
+    wanted_tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    touched: list[str] = field(default_factory=list)
+    now: str = field(default_factory=times.now)
+
+    def tag(self, resource_type: str, resource_id: str) -> list[dict[str, str]]:
+        """Give a new resource the tags that the request asked for; returns them as AWS answers them."""
+        wanted = self.wanted_tags.get(resource_type, {})
+        for key, value in wanted.items():
+            self.cloud.state.tags.add(Tag(resource_id, key, value, resource_type))
+        return [{"Key": key, "Value": value} for key, value in wanted.items()]
+
+    def touch(self, *resource_ids: str) -> None:
+        """Rows that somebody has to see to before the answer is given."""
+        self.touched.extend(resource_ids)
+
+
+@dataclass(frozen=True)
+class OperationDef:
+    """An operation that there is. `items` is the path of the list that filters and pages work on; `key` identifies an item."""
+
+    service: str
+    name: str
+    function: Callable[..., Answer]
+    items: str = ""
+    key: str = ""
+    filters: Mapping[str, str] = _NONE
+    tags: tuple[str, ...] = ()
+    replay: Callable[[Call, Answer], None] | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Whether it only reads."""
+        return self.name.startswith(_READS)
+
+    @functools.cached_property
+    def model(self) -> model.Operation:
+        """AWS's description of it."""
+        return model.service(self.service).operation(self.name)
+
+    @functools.cached_property
+    def parameters(self) -> dict[str, Any]:
+        """The supported parameters by AWS's names, with their annotations; central ones included where they are served."""
+        hints = typing.get_type_hints(self.function)
+        names = {model.xform_name(name): name for name in self.model.input}
+        own = [p for p in inspect.signature(self.function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        served = {
+            "DryRun": True, "ClientToken": not self.reads, "Filters": bool(self.items), "MaxResults": bool(self.key),
+            "NextToken": bool(self.key), "TagSpecifications": bool(self.tags),
+        }  # fmt: skip
+        central = {name: Any for name, there in served.items() if there and name in self.model.input}
+        return {**{names[parameter.name]: hints[parameter.name] for parameter in own}, **central}
+
+
+def operation(
+    *,
+    items: str = "",
+    key: str = "",
+    filters: Mapping[str, str] = _NONE,
+    tags: tuple[str, ...] = (),
+    replay: Callable[[Call, Answer], None] | None = None,
+) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
+    """Declare a function to be the operation of its name, in the service of its folder."""
+
+    def declare(function: Callable[..., Answer]) -> Callable[..., Answer]:
+        service = function.__module__.split(".")[2]
+        name = model.service(service).by_snake_name[function.__name__]
+        _declared.setdefault(service, {})[name] = OperationDef(service, name, function, items, key, filters, tags, replay)
+        return function
+
+    return declare
+
+
+_declared: dict[str, dict[str, OperationDef]] = {}
+
+
+@functools.cache
+def operations(service: str) -> Mapping[str, OperationDef]:
+    """All operations that a service has here, by AWS's names. Raises KeyError for a service that is not there."""
+    try:
+        package = importlib.import_module(f"minicloud.services.{service}")
+    except ModuleNotFoundError as error:
+        raise KeyError(service) from error
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    return _declared.get(service, {})
+
+
+def services() -> list[str]:
+    """The services that are there."""
+    package = importlib.import_module("minicloud.services")
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
+
+
+def find(service: str, name: str) -> OperationDef:
+    """The operation of AWS's name. Raises ApiError: InvalidAction for no operation of AWS's, else UnsupportedOperation."""
+    found = operations(service).get(name)
+    if found is not None:
+        return found
+    if name in model.service(service).operation_names:
+        raise ApiError("UnsupportedOperation", f"minicloud does not have {name}")
+    raise ApiError("InvalidAction", f"The action {name} is not valid for this web service.")
+
+
+def call(cloud: Cloud, service: str, name: str, params: Mapping[str, Any]) -> Answer:
+    """Carry a request out and return its answer, both in AWS's names and without transport. Raises ApiError."""
+    found = find(service, name)
+    given = {key: value for key, value in params.items() if value is not None}
+    validate.validate(found.model, given)
+    if refused := next(validate.unsupported(found.model.input, found.parameters, given), None):
+        raise ApiError("UnsupportedOperation", f"minicloud does not support the parameter {refused} of {name}")
+    request = Call(cloud, found, request_id=secrets.token_hex(16), client_token=given.get("ClientToken", ""))
+    request.wanted_tags = tags.by_type(given.get("TagSpecifications", ()), found.tags)
+    matches = aws_filters.compile_filters(given.get("Filters", ()), found.filters)
+    if given.get("DryRun"):
+        raise ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
+    if found.reads:
+        cloud.worker.refresh(name)
+    with cloud.state.transaction(write=not found.reads):
+        answer = _replayed(request, given)
+    if request.touched:
+        cloud.worker.work(request.touched)
+    return _paged(found, answer, matches, given)
+
+
+def _replayed(request: Call, given: dict[str, Any]) -> Answer:
+    """Run the function, or give the answer again that this client token got before."""
+    arguments = {model.xform_name(key): value for key, value in given.items() if key not in CENTRAL}
+    token = request.client_token
+    if not token:
+        return request.operation.function(request, **arguments)
+    if len(token) > 64:
+        raise ApiError("InvalidParameterValue", "Client token must be less than or equal to 64 characters.")
+    rest = {key: value for key, value in given.items() if key not in ("ClientToken", "DryRun")}
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True, default=repr).encode()).hexdigest()
+    scope, tokens = f"{request.operation.service}:{request.operation.name}", request.cloud.state.client_tokens
+    before = tokens.get(scope, token)
+    if before is None:
+        answer = request.operation.function(request, **arguments)
+        tokens.add(ClientToken(scope, token, digest, answer, request.now))
+        return answer
+    if before.digest != digest:
+        raise ApiError(
+            "IdempotentParameterMismatch",
+            "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+        )
+    if request.operation.replay is not None:
+        request.operation.replay(request, before.answer)
+    return before.answer
+
+
+def _paged(found: OperationDef, answer: Answer, matches: Callable[[Any], bool], given: dict[str, Any]) -> Answer:
+    if not found.items:
+        return answer
+    outer, _, inner = found.items.partition("[].")
+    items = answer[outer]
+    if inner:
+        items = [{**item, inner: kept} for item in items if (kept := [part for part in item[inner] if matches(part)])]
+    else:
+        items = [item for item in items if matches(item)]
+    answer[outer] = items
+    if found.key:
+        shown, token = pages.page(items, lambda item: str(item[found.key]), given.get("MaxResults"), given.get("NextToken"))
+        answer[outer] = shown
+        if token:
+            answer["NextToken"] = token
+    return answer
+
+
+def require(kind: str, wanted: Iterable[str], found: Mapping[str, Any]) -> None:
+    """Refuse identifiers of `kind` that `found` does not have. Raises ApiError (…NotFound)."""
+    if missing := [identifier for identifier in wanted if identifier not in found]:
+        raise ids.not_found(kind, missing)

@@ -1,0 +1,77 @@
+"""Filters of describe-* operations: names that AWS documents, values with wildcards, applied to finished answers.
+
+A declaration maps a filter's name to a path in an item of the answer: `State.Name`, or `Groups[].GroupId` where a list lies
+on the way. `tag:<key>`, `tag-key` and `tag-value` work on every item that has Tags. All filters must match; of a filter's
+values one is enough.
+"""
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..errors import ApiError
+
+Declared = Mapping[str, str]
+MOST_VALUES = 200
+
+
+def values_at(item: Any, path: str) -> Iterator[str]:
+    """The values that stand at a path, as the texts that filters are compared with."""
+    head, _, rest = path.partition(".")
+    name = head.removesuffix("[]")
+    value = item.get(name) if name else item
+    for found in value or () if head.endswith("[]") else (value,):
+        if found is None:
+            continue
+        if rest:
+            yield from values_at(found, rest)
+        else:
+            yield _text(found)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def pattern(value: str) -> re.Pattern[str]:
+    """A filter value as a pattern: `*` any characters, `?` one, a backslash takes the next one as it stands."""
+    parts = []
+    for piece in re.findall(r"\\.|[^\\]+|\\", value, re.DOTALL):
+        if piece.startswith("\\") and len(piece) == 2:
+            parts.append(f"[{piece[1]}]" if piece[1] in "*?[" else piece[1])
+        else:
+            parts.append(piece.replace("[", "[[]"))
+    return re.compile(fnmatch.translate("".join(parts)))
+
+
+def _extractor(name: str, declared: Declared) -> Callable[[Any], Iterable[str]]:
+    if name.startswith("tag:"):
+        key = name.removeprefix("tag:")
+        return lambda item: (tag["Value"] for tag in item.get("Tags", ()) if tag["Key"] == key)
+    if name in ("tag-key", "tag-value") and name not in declared:
+        member = "Tags[].Key" if name == "tag-key" else "Tags[].Value"
+        return lambda item: values_at(item, member)
+    if name not in declared:
+        raise ApiError("InvalidParameterValue", f"The filter '{name}' is invalid")
+    path = declared[name]
+    return lambda item: values_at(item, path)
+
+
+def compile_filters(filters: Sequence[Mapping[str, Any]], declared: Declared) -> Callable[[Any], bool]:
+    """A test for items out of `[{"Name": ..., "Values": [...]}, ...]`. Raises ApiError for a filter that AWS does not know."""
+    if sum(len(entry.get("Values") or ()) for entry in filters) > MOST_VALUES:
+        raise ApiError("FilterLimitExceeded", f"The maximum number of filter values specified on a single call is {MOST_VALUES}.")
+    tests = []
+    for entry in filters:
+        name, values = entry.get("Name", ""), entry.get("Values") or []
+        if not values:
+            raise ApiError("InvalidParameterValue", f"The filter '{name}' is invalid: it has no values")
+        tests.append((_extractor(name, declared), [pattern(value) for value in values]))
+
+    def matches(item: Any) -> bool:
+        return all(any(p.fullmatch(text) for text in extract(item) for p in patterns) for extract, patterns in tests)
+
+    return matches

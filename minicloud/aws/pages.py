@@ -1,0 +1,41 @@
+"""Pages: MaxResults and NextToken.
+
+A token names the last item that was given out, not a position: items that come or go between two pages make no other item
+appear twice or not at all. Items of a paged answer are therefore ordered by their key.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import ApiError
+
+_MARK = "minicloud:"
+
+
+def encode(key: str) -> str:
+    """The token for the page after `key`."""
+    return base64.urlsafe_b64encode(f"{_MARK}{key}".encode()).decode()
+
+
+def decode(token: str) -> str:
+    """The key in a token. Raises ApiError (InvalidNextToken)."""
+    try:
+        text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise ApiError("InvalidNextToken", f"The token '{token}' is invalid") from error
+    if not text.startswith(_MARK):
+        raise ApiError("InvalidNextToken", f"The token '{token}' is invalid")
+    return text.removeprefix(_MARK)
+
+
+def page(items: Sequence[Any], key: Callable[[Any], str], most: int | None, token: str | None) -> tuple[list[Any], str | None]:
+    """One page of `items`, and the token of the next one (None after the last)."""
+    if most is None and token is None:
+        return list(items), None
+    after = decode(token) if token else ""
+    rest = [item for item in sorted(items, key=key) if key(item) > after]
+    if most is None or len(rest) <= most:
+        return rest, None
+    return rest[:most], encode(key(rest[most - 1]))

@@ -1,0 +1,134 @@
+"""The tables, as a history of migrations. A migration that was released is never changed; a new one is added below it.
+
+Columns hold text, numbers, or JSON (lists and maps). Times are ISO 8601 text. Foreign keys are enforced.
+"""
+
+import sqlite3
+
+from sqlite_utils import Database, Migrations
+
+from ..errors import UsageError
+
+migrations = Migrations("minicloud")
+
+
+@migrations()
+def m001_network(db: Database) -> None:
+    """The VPC, its subnets, security groups and network interfaces."""
+    db.table("vpcs").create(
+        {
+            "id": str, "cidr": str, "is_default": int, "dns_hostnames": int, "dns_support": int, "dhcp_options_id": str,
+            "internet_gateway_id": str, "route_table_id": str, "network_acl_id": str, "created": str,
+        },
+        pk="id",
+    )  # fmt: skip
+    db.table("subnets").create(
+        {
+            "id": str, "vpc_id": str, "cidr": str, "zone": str, "is_default": int, "public_ip_on_launch": int, "created": str,
+        },
+        pk="id",
+        foreign_keys=[("vpc_id", "vpcs", "id")],
+    )  # fmt: skip
+    db.table("security_groups").create(
+        {"id": str, "vpc_id": str, "name": str, "description": str, "created": str},
+        pk="id",
+        foreign_keys=[("vpc_id", "vpcs", "id")],
+    )
+    db.table("security_groups").create_index(["vpc_id", "name"], unique=True)
+
+
+@migrations()
+def m002_images_and_keys(db: Database) -> None:
+    """Images, key pairs, and the layers and volumes that hold bytes."""
+    db.table("images").create(
+        {
+            "id": str, "base": str, "name": str, "description": str, "architecture": str, "boot_mode": str, "default_user": str,
+            "root_device_name": str, "size": int, "snapshot_id": str, "state": str, "public": int, "location": str,
+            "created": str, "deregistered_at": str,
+        },
+        pk="id",
+    )  # fmt: skip
+    db.table("images").create_index(["name"])
+    db.table("key_pairs").create(
+        {"id": str, "name": str, "kind": str, "fingerprint": str, "public_key": str, "created": str}, pk="id"
+    )
+    db.table("key_pairs").create_index(["name"], unique=True)
+    db.table("volumes").create(
+        {
+            "id": str, "size": int, "kind": str, "iops": int, "throughput": int, "zone": str, "snapshot_id": str, "base": str,
+            "state": str, "instance_id": str, "device": str, "delete_on_termination": int, "attached": str, "created": str,
+        },
+        pk="id",
+    )  # fmt: skip
+    db.table("volumes").create_index(["instance_id"])
+
+
+@migrations()
+def m003_instances(db: Database) -> None:
+    """Instances and their network interfaces."""
+    db.table("instances").create(
+        {
+            "id": str, "reservation_id": str, "launch_index": int, "image_id": str, "instance_type": str, "key_name": str,
+            "public_key": str, "user_data": bytes, "zone": str, "shutdown_behavior": str, "protect_termination": int,
+            "protect_stop": int, "monitoring": str, "ebs_optimized": int, "credits": str, "metadata_options": str,
+            "wish": str, "state": str,
+            "reason_code": str, "reason_message": str, "transition_reason": str, "launched": str, "created": str,
+            "started_boot": str, "stop_asked": str, "stop_forced": int, "reboots_asked": int, "reboots_done": int,
+            "terminated": str, "failures": int, "retry_at": str, "reachable": str, "reachable_since": str, "checked": str,
+            "host_keys": str,
+        },
+        pk="id",
+    )  # fmt: skip
+    db.table("instances").create_index(["state"])
+    db.table("interfaces").create(
+        {
+            "id": str, "subnet_id": str, "vpc_id": str, "mac": str, "address": str, "description": str, "group_ids": str,
+            "instance_id": str, "device_index": int, "attachment_id": str, "attached": str, "delete_on_termination": int,
+            "source_dest_check": int, "created": str,
+        },
+        pk="id",
+        foreign_keys=[("subnet_id", "subnets", "id"), ("vpc_id", "vpcs", "id")],
+    )  # fmt: skip
+    db.table("interfaces").create_index(["subnet_id", "address"], unique=True)
+    db.table("interfaces").create_index(["mac"], unique=True)
+    db.table("interfaces").create_index(["instance_id"])
+
+
+@migrations()
+def m004_tags_and_tokens(db: Database) -> None:
+    """Tags of any resource; client tokens with the answers that they replay."""
+    db.table("tags").create({"resource_id": str, "key": str, "value": str, "resource_type": str}, pk=("resource_id", "key"))
+    db.table("client_tokens").create(
+        {"scope": str, "token": str, "digest": str, "answer": str, "created": str}, pk=("scope", "token")
+    )
+
+
+def migrate(db: Database, path: str) -> None:
+    """Bring a database to this version. Raises UsageError, and changes nothing, if a newer minicloud wrote it."""
+    known = {migration.name for migration in migrations.pending(Database(memory=True))}
+    applied = [migration.name for migration in migrations.applied(db)]
+    if strange := [name for name in applied if name not in known]:
+        raise UsageError(
+            f"{path} was written by a newer minicloud (it has {strange[0]}); "
+            "upgrade minicloud, or set MINICLOUD_HOME to another directory"
+        )
+    if len(applied) == len(known):
+        return
+    db.enable_wal()
+    # Two commands may find the same old database: the second waits here, and then finds nothing left to do.
+    db.conn.execute("BEGIN IMMEDIATE")
+    try:
+        migrations.apply(db)
+        db.conn.execute("COMMIT")
+    except BaseException:
+        if db.conn.in_transaction:
+            db.conn.execute("ROLLBACK")
+        raise
+
+
+def connect(path: str) -> Database:
+    """A connection of one thread, with foreign keys on. It waits up to 30 s for another writer."""
+    connection = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+    db = Database(connection)
+    db.conn.execute("PRAGMA foreign_keys=ON")
+    return db

@@ -1,0 +1,87 @@
+"""A table as typed rows: dataclasses in, dataclasses out."""
+
+import dataclasses
+import json
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+from sqlite_utils import Database
+
+Row = TypeVar("Row")
+_MOST_VARIABLES = 500
+
+
+def _decoder(kind: Any) -> Callable[[Any], Any] | None:
+    if kind is bool:
+        return bool
+    if typing.get_origin(kind) in (list, dict):
+        return json.loads
+    return None
+
+
+class Table(Generic[Row]):
+    """One table. `key` are the columns that identify a row."""
+
+    def __init__(self, db: Callable[[], Database], name: str, kind: type[Row], key: tuple[str, ...] = ("id",)) -> None:
+        self._db = db
+        self.name = name
+        self.key = key
+        self._kind = kind
+        fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+        self.columns = [field.name for field in fields]
+        self._decoders = [(field.name, decode) for field in fields if (decode := _decoder(field.type))]
+        self._json = {field.name for field in fields if typing.get_origin(field.type) in (list, dict)}
+        self._select = f"select {', '.join(self.columns)} from {name}"  # noqa: S608 - names of our own
+
+    def _row(self, values: tuple[Any, ...]) -> Row:
+        found = dict(zip(self.columns, values, strict=True))
+        for name, decode in self._decoders:
+            found[name] = decode(found[name])
+        return self._kind(**found)
+
+    def _encode(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return {name: json.dumps(value) if name in self._json else value for name, value in fields.items()}
+
+    def query(self, where: str = "", values: Iterable[Any] = (), order: str = "rowid") -> list[Row]:
+        """The rows that an SQL condition with `?` picks, oldest first."""
+        sql = f"{self._select}{' where ' + where if where else ''} order by {order}"
+        return [self._row(row) for row in self._db().conn.execute(sql, tuple(values))]
+
+    def find(self, **equals: Any) -> list[Row]:
+        """The rows with these values, oldest first."""
+        return self.query(" and ".join(f"{name} = ?" for name in equals), equals.values())
+
+    def among(self, column: str, values: Iterable[Any]) -> list[Row]:
+        """The rows whose `column` has one of these values."""
+        wanted, rows = list(values), []
+        for start in range(0, len(wanted), _MOST_VARIABLES):
+            part = wanted[start : start + _MOST_VARIABLES]
+            rows += self.query(f"{column} in ({', '.join('?' * len(part))})", part)
+        return rows
+
+    def get(self, *key: Any) -> Row | None:
+        """The row with this key, or None."""
+        rows = self.query(self._by_key, key)
+        return rows[0] if rows else None
+
+    @property
+    def _by_key(self) -> str:
+        return " and ".join(f"{name} = ?" for name in self.key)
+
+    def add(self, row: Row) -> Row:
+        """Insert a row. Raises sqlite3.IntegrityError where a unique value is taken."""
+        fields = self._encode({name: getattr(row, name) for name in self.columns})
+        sql = f"insert into {self.name} ({', '.join(fields)}) values ({', '.join('?' * len(fields))})"  # noqa: S608
+        self._db().conn.execute(sql, tuple(fields.values()))
+        return row
+
+    def change(self, *key: Any, **fields: Any) -> bool:
+        """Set some fields of a row; False if there is no such row."""
+        values = self._encode(fields)
+        sql = f"update {self.name} set {', '.join(f'{name} = ?' for name in values)} where {self._by_key}"  # noqa: S608
+        return self._db().conn.execute(sql, (*values.values(), *key)).rowcount > 0
+
+    def remove(self, *key: Any) -> bool:
+        """Delete a row; False if there is none."""
+        return self._db().conn.execute(f"delete from {self.name} where {self._by_key}", key).rowcount > 0  # noqa: S608
