@@ -1,0 +1,279 @@
+"""The image store: one directory an image, named by its AMI identifier, holding image.qcow2, manifest.json, maybe a kernel.
+
+- An image is there whole or not at all: it is made in a `.partial-...` directory, flushed, and renamed.
+- Whoever works in a partial directory holds a lock on it (flock), which the kernel drops when the process ends in any way;
+  `sweep` removes the partial directories that nobody holds.
+- Images of the shared store are seen and never changed.
+- Files are root's, readable by the group of the account that QEMU runs as, and by nobody else.
+"""
+
+import builtins
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..errors import ApiError
+from . import image_check
+from .qemu_img import out_of_space
+
+IMAGE, KERNEL, INITRD, MANIFEST = "image.qcow2", "vmlinuz", "initrd", "manifest.json"
+BOOT_MODES = ("legacy-bios", "uefi", "uefi-preferred")
+
+_PARTIAL = ".partial-"
+_DOWNLOADS = ".downloads"
+_DOWNLOADS_KEPT = 7 * 86400  # seconds that an unfinished download waits to be resumed
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of an image. `virtual_size` is in bytes, `sha256` is that of image.qcow2, `created` is UTC with a Z."""
+
+    image_id: str
+    name: str
+    description: str
+    architecture: str
+    boot_mode: str
+    default_user: str
+    root_device_name: str
+    virtual_size: int
+    sha256: str
+    created: str
+    source: str
+    kernel: bool
+    initrd: bool
+    cmdline: str
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """An image directory whose manifest or disk can't be used, and why."""
+
+    path: Path
+    reason: str
+
+
+class ImageStore:
+    """The images of `directory`, and read-only those of `shared`. `group` is the number of the QEMU account's group."""
+
+    def __init__(self, directory: Path, shared: Path | None = None, group: int | None = None) -> None:
+        self.directory = directory
+        self.shared = shared
+        self._group = group
+
+    def add(
+        self,
+        image: Path,
+        *,
+        name: str,
+        source: str,
+        description: str = "",
+        boot_mode: str = "legacy-bios",
+        default_user: str = "",
+        root_device_name: str = "/dev/sda1",
+        kernel: Path | None = None,
+        initrd: Path | None = None,
+        cmdline: str = "",
+        move: bool = True,
+    ) -> Manifest:
+        """Put a qcow2 that stands on its own into the store, under a new identifier. `move` takes the files from where they are.
+
+        Raises ApiError (InvalidFormat) when it is no such qcow2, Retry when the disk is full.
+        """
+        size = image_check.check_clean(image)
+        image_id = f"ami-{secrets.token_hex(9)[:17]}"
+        with self.scratch(image_id) as partial:
+            for origin, file in ((image, IMAGE), (kernel, KERNEL), (initrd, INITRD)):
+                if origin is not None:
+                    _place(origin, partial / file, move)
+            manifest = Manifest(
+                image_id=image_id,
+                name=name,
+                description=description,
+                architecture="x86_64",
+                boot_mode=boot_mode,
+                default_user=default_user,
+                root_device_name=root_device_name,
+                virtual_size=size,
+                sha256=digest(partial / IMAGE, "sha256"),
+                created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                source=source,
+                kernel=kernel is not None,
+                initrd=initrd is not None,
+                cmdline=cmdline,
+            )
+            (partial / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n")
+            self._publish(partial, self.directory / image_id)
+        return manifest
+
+    def list(self) -> builtins.list[Manifest]:
+        """The images that can be used, oldest first. An identifier in both stores is the own store's."""
+        found = {read.image_id: read for read in self._read_all() if isinstance(read, Manifest)}
+        return sorted(found.values(), key=lambda manifest: (manifest.created, manifest.image_id))
+
+    def damaged(self) -> builtins.list[Damaged]:
+        """The image directories that can't be used."""
+        return [read for read in self._read_all() if isinstance(read, Damaged)]
+
+    def get(self, image_id: str) -> Manifest:
+        """One image. Raises ApiError (InvalidAMIID.NotFound, or .Unavailable when it is damaged)."""
+        read = _read(self._place_of(image_id))
+        if isinstance(read, Damaged):
+            raise ApiError("InvalidAMIID.Unavailable", f"The image ID '{image_id}' is no longer available: {read.reason}")
+        return read
+
+    def path(self, image_id: str) -> Path:
+        """The absolute path of an image's qcow2. Raises as `get` does, and reads no manifest."""
+        return self._place_of(image_id) / IMAGE
+
+    def kernel(self, image_id: str) -> tuple[Path, Path | None, str] | None:
+        """Kernel, initrd and command line for a direct boot; None for an image without a kernel beside it."""
+        manifest, place = self.get(image_id), self._place_of(image_id)
+        if not manifest.kernel:
+            return None
+        return place / KERNEL, place / INITRD if manifest.initrd else None, manifest.cmdline
+
+    def remove(self, image_id: str) -> None:
+        """Remove an image of the own store, damaged or not. The caller knows that no disk is built on it."""
+        place = self._place_of(image_id)
+        if place.parent != self.directory.absolute():
+            raise ApiError("OperationNotPermitted", f"{image_id} is in the shared, read-only image store {self.shared}.")
+        gone = self.directory / f"{_PARTIAL}gone-{secrets.token_hex(4)}"
+        place.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def sweep(self) -> builtins.list[Path]:
+        """Remove what dead processes left: partial directories, and old unfinished downloads. Returns what was removed."""
+        removed = []
+        for path in self.directory.glob(f"{_PARTIAL}*"):
+            with contextlib.suppress(BlockingIOError, FileNotFoundError, NotADirectoryError), _locked(path):
+                shutil.rmtree(path)
+                removed.append(path)
+        for path in (self.directory / _DOWNLOADS).glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - _DOWNLOADS_KEPT:
+                    path.unlink()
+                    removed.append(path)
+        return removed
+
+    @property
+    def downloads(self) -> Path:
+        """Where unfinished downloads wait to be resumed; only root sees into it."""
+        path = self._ready() / _DOWNLOADS
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
+
+    @contextlib.contextmanager
+    def scratch(self, name: str = "") -> Iterator[Path]:
+        """A private directory on the store's file system, held by this process, gone afterwards in any case."""
+        with contextlib.ExitStack() as held:
+            path = _make_held(held, self._ready(), name or "work")
+            try:
+                yield path
+            finally:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _ready(self) -> Path:
+        if not self.directory.is_dir():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self.directory.chmod(0o711)  # QEMU's account passes through, and cannot list
+        return self.directory.absolute()
+
+    def _place_of(self, image_id: str) -> Path:
+        if image_id.startswith("ami-") and image_id[4:].isalnum():
+            for root in (self.directory, self.shared):
+                if root is not None and (root / image_id).is_dir():
+                    return (root / image_id).absolute()
+        raise ApiError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
+
+    def _read_all(self) -> Iterator[Manifest | Damaged]:
+        for root in (self.shared, self.directory):
+            if root is not None and root.is_dir():
+                yield from (_read(path) for path in sorted(root.glob("ami-*")))
+
+    def _publish(self, partial: Path, final: Path) -> None:
+        for path in partial.iterdir():
+            path.chmod(0o640)
+            if self._group is not None:
+                os.chown(path, -1, self._group)
+            _flush(path)
+        partial.chmod(0o750)
+        if self._group is not None:
+            os.chown(partial, -1, self._group)
+        _flush(partial)
+        partial.rename(final)
+        _flush(self.directory)
+
+
+def digest(path: Path, algorithm: str) -> str:
+    """A file's checksum in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def _place(origin: Path, target: Path, move: bool) -> None:
+    try:
+        if move:
+            shutil.move(origin, target)
+        else:
+            with image_check.open_regular(origin) as source, target.open("xb") as copy:
+                shutil.copyfileobj(source, copy, _PIECE)
+    except OSError as error:
+        if error.errno in image_check.FULL:
+            raise out_of_space(target) from error
+        raise
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Hold a directory's lock. Raises BlockingIOError when somebody else does."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _make_held(held: contextlib.ExitStack, root: Path, name: str) -> Path:
+    """Make a partial directory and lock it. A sweep may come between the two, and then another is made."""
+    while True:
+        path = root / f"{_PARTIAL}{name}-{secrets.token_hex(4)}"
+        path.mkdir(mode=0o700)
+        with contextlib.suppress(BlockingIOError, FileNotFoundError):
+            descriptor = held.enter_context(_locked(path))
+            if path.stat().st_ino == os.fstat(descriptor).st_ino:
+                return path
+
+
+def _read(path: Path) -> Manifest | Damaged:
+    try:
+        values = json.loads((path / MANIFEST).read_text())
+        kinds = {field.name: field.type for field in fields(Manifest)}
+        if not isinstance(values, dict) or set(values) != set(kinds):
+            return Damaged(path, f"{MANIFEST} does not have the fields that it should have")
+        wrong = [name for name, kind in kinds.items() if type(values[name]) is not kind]
+        if wrong or values["image_id"] != path.name or values["boot_mode"] not in BOOT_MODES or values["virtual_size"] <= 0:
+            return Damaged(path, f"{MANIFEST} holds a wrong value{f' for {wrong[0]}' if wrong else ''}")
+        if not (path / IMAGE).is_file():
+            return Damaged(path, f"{IMAGE} is missing")
+        return Manifest(**values)
+    except (OSError, ValueError) as error:
+        return Damaged(path, f"{MANIFEST}: {error}")
