@@ -47,7 +47,7 @@ def resolve(path: str, shape: Shape) -> str:
         assert (shape.type_name == "list") == is_list, path
         if is_list:
             shape = shape.member
-    return shape.type_name
+    return str(shape.type_name)
 
 
 @pytest.mark.parametrize("name", TYPES)
