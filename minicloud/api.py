@@ -16,7 +16,7 @@ import json
 import pkgutil
 import secrets
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -60,7 +60,7 @@ class Call:
 
 @dataclass(frozen=True)
 class OperationDef:
-    """An operation that there is. `items` is the path of the list that filters and pages work on; `key` identifies an item."""
+    """An operation that there is: what `operation` was given, and what follows from it."""
 
     service: str
     name: str
@@ -68,6 +68,7 @@ class OperationDef:
     items: str = ""
     key: str = ""
     filters: Mapping[str, str] = _NONE
+    outer_filters: Mapping[str, str] = _NONE
     tags: tuple[str, ...] = ()
     replay: Callable[[Call, Answer], None] | None = None
 
@@ -100,15 +101,22 @@ def operation(
     items: str = "",
     key: str = "",
     filters: Mapping[str, str] = _NONE,
+    outer_filters: Mapping[str, str] = _NONE,
     tags: tuple[str, ...] = (),
     replay: Callable[[Call, Answer], None] | None = None,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
-    """Declare a function to be the operation of its name, in the service of its folder."""
+    """Declare a function to be the operation of its name, in the service of its folder.
+
+    `items` names the list of the answer that `filters` and pages work on, `Reservations[].Instances[]` for one inside
+    another; then `key` and `outer_filters` are of the outer one.
+    """
 
     def declare(function: Callable[..., Answer]) -> Callable[..., Answer]:
         service = function.__module__.split(".")[2]
         name = model.service(service).by_snake_name[function.__name__]
-        _declared.setdefault(service, {})[name] = OperationDef(service, name, function, items, key, filters, tags, replay)
+        _declared.setdefault(service, {})[name] = OperationDef(
+            service, name, function, items, key, filters, outer_filters, tags, replay
+        )
         return function
 
     return declare
@@ -154,16 +162,23 @@ def call(cloud: Cloud, service: str, name: str, params: Mapping[str, Any]) -> An
         raise ApiError("UnsupportedOperation", f"minicloud does not support the parameter {refused} of {name}")
     request = Call(cloud, found, request_id=secrets.token_hex(16), client_token=given.get("ClientToken", ""))
     request.wanted_tags = tags.by_type(given.get("TagSpecifications", ()), found.tags)
-    matches = aws_filters.compile_filters(given.get("Filters", ()), found.filters)
+    select = _selector(found, given.get("Filters", ()))
     if given.get("DryRun"):
         raise ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
-    if found.reads:
-        cloud.worker.refresh(name)
+    _prepare(cloud, service)
+    cloud.worker.refresh(name)
     with cloud.state.transaction(write=not found.reads):
         answer = _replayed(request, given)
     if request.touched:
         cloud.worker.work(request.touched)
-    return _paged(found, answer, matches, given)
+    return _paged(found, select(answer), given)
+
+
+def _prepare(cloud: Cloud, service: str) -> None:
+    """What a service needs to have before its first request, once for each Cloud."""
+    if service not in cloud.prepared:
+        getattr(importlib.import_module(f"minicloud.services.{service}"), "prepare", lambda _: None)(cloud)
+        cloud.prepared.add(service)
 
 
 def _replayed(request: Call, given: dict[str, Any]) -> Answer:
@@ -192,22 +207,37 @@ def _replayed(request: Call, given: dict[str, Any]) -> Answer:
     return before.answer
 
 
-def _paged(found: OperationDef, answer: Answer, matches: Callable[[Any], bool], given: dict[str, Any]) -> Answer:
-    if not found.items:
+def _selector(found: OperationDef, filters: Sequence[Mapping[str, Any]]) -> Callable[[Answer], Answer]:
+    """What keeps of an answer only the items that match. Raises ApiError for a filter that there is not."""
+    outer, _, inner = (part.removesuffix("[]") for part in found.items.partition("[]."))
+    of_outer = [entry for entry in filters if entry.get("Name") in found.outer_filters]
+    whole = aws_filters.compile_filters(of_outer, found.outer_filters)
+    matches = aws_filters.compile_filters([entry for entry in filters if entry not in of_outer], found.filters)
+
+    def select(answer: Answer) -> Answer:
+        if not filters:
+            return answer
+        items = [item for item in answer[outer] if whole(item)]
+        if inner:
+            items = [{**item, inner: kept} for item in items if (kept := [part for part in item[inner] if matches(part)])]
+        else:
+            items = [item for item in items if matches(item)]
+        return {**answer, outer: items}
+
+    return select
+
+
+def _paged(found: OperationDef, answer: Answer, given: dict[str, Any]) -> Answer:
+    """The page of an answer that was asked for."""
+    if not found.key:
         return answer
-    outer, _, inner = found.items.partition("[].")
-    items = answer[outer]
-    if inner:
-        items = [{**item, inner: kept} for item in items if (kept := [part for part in item[inner] if matches(part)])]
-    else:
-        items = [item for item in items if matches(item)]
-    answer[outer] = items
-    if found.key:
-        shown, token = pages.page(items, lambda item: str(item[found.key]), given.get("MaxResults"), given.get("NextToken"))
-        answer[outer] = shown
-        if token:
-            answer["NextToken"] = token
-    return answer
+    outer = found.items.partition("[].")[0].removesuffix("[]")
+
+    def key(item: Any) -> str:
+        return " ".join(str(item[part]) for part in found.key.split())
+
+    shown, token = pages.page(answer[outer], key, given.get("MaxResults"), given.get("NextToken"))
+    return {**answer, outer: shown, **({"NextToken": token} if token else {})}
 
 
 def require(kind: str, wanted: Iterable[str], found: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ class Worker(Protocol):
         """See to the rows that an operation has just touched, before its answer is given."""
 
     def refresh(self, operation: str) -> None:
-        """Bring what is known up to date before `operation` (AWS's name) reads it."""
+        """Bring what is known up to date before `operation` (AWS's name) looks at it."""
 
 
 class Idle:
@@ -40,6 +40,8 @@ class Cloud:
         self.settings = settings
         self.state = State(settings.database)
         self.worker: Worker = worker or Idle()
+        self.prepared: set[str] = set()
+        """The services that have what they need before a first request."""
         self._make_host = host
 
     @functools.cached_property

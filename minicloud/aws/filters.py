@@ -47,13 +47,19 @@ def pattern(value: str) -> re.Pattern[str]:
     return re.compile(fnmatch.translate("".join(parts)))
 
 
+def _tags(item: Any) -> Sequence[Any]:
+    """The tags of an item: most have Tags, network interfaces TagSet, and an item of DescribeTags is a tag itself."""
+    found: Sequence[Any] = item.get("Tags", item.get("TagSet", [item]))
+    return found
+
+
 def _extractor(name: str, declared: Declared) -> Callable[[Any], Iterable[str]]:
     if name.startswith("tag:"):
         key = name.removeprefix("tag:")
-        return lambda item: (tag["Value"] for tag in item.get("Tags", ()) if tag["Key"] == key)
+        return lambda item: (tag["Value"] for tag in _tags(item) if tag.get("Key") == key)
     if name in ("tag-key", "tag-value") and name not in declared:
-        member = "Tags[].Key" if name == "tag-key" else "Tags[].Value"
-        return lambda item: values_at(item, member)
+        member = "Key" if name == "tag-key" else "Value"
+        return lambda item: (tag[member] for tag in _tags(item))
     if name not in declared:
         raise ApiError("InvalidParameterValue", f"The filter '{name}' is invalid")
     path = declared[name]

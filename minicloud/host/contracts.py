@@ -70,6 +70,8 @@ class GuestSpec:
     nics: tuple[NicSpec, ...]
     seed: str | None
     boot: BootSpec
+    accelerators: tuple[str, ...] = ()
+    """PCI addresses (0000:01:00.0) of devices that the guest has for itself."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,35 @@ class Networks(Protocol):
 
 
 @dataclass(frozen=True)
+class BaseImage:
+    """A disk that instances start from. `virtual_size` in bytes; `path` is for `Disks.create`."""
+
+    image_id: str
+    name: str
+    description: str
+    architecture: str
+    boot_mode: str
+    default_user: str
+    root_device_name: str
+    virtual_size: int
+    created: str
+    source: str
+    path: str
+    boot: BootSpec
+    """How it is started without its boot loader; `kernel` is None where that cannot be."""
+
+
+class Images(Protocol):
+    """The base images on this host. They never change; new ones appear."""
+
+    def list(self) -> dict[str, BaseImage]:
+        """All that can be used, by id."""
+
+    def path(self, image_id: str) -> str:
+        """Where a disk finds its base. Raises Permanent if it is not there."""
+
+
+@dataclass(frozen=True)
 class Capacity:
     """What the host has: hardware threads and memory in MiB; `accelerators` are PCI addresses of GPUs free to pass through."""
 
@@ -216,4 +247,5 @@ class Host:
     disks: Disks
     seeds: Seeds
     networks: Networks
+    images: Images
     machine: Machine

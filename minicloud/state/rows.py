@@ -123,6 +123,7 @@ class Instance:
     monitoring: str = "disabled"
     ebs_optimized: bool = False
     credits: str = ""
+    client_token: str = ""
     metadata_options: dict[str, Any] = field(default_factory=dict)
     reason_code: str = ""
     reason_message: str = ""
@@ -139,6 +140,7 @@ class Instance:
     reachable_since: str = ""
     checked: str = ""
     host_keys: list[str] = field(default_factory=list)
+    accelerators: list[str] = field(default_factory=list)
 
 
 @dataclass

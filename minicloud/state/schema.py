@@ -70,12 +70,12 @@ def m003_instances(db: Database) -> None:
         {
             "id": str, "reservation_id": str, "launch_index": int, "image_id": str, "instance_type": str, "key_name": str,
             "public_key": str, "user_data": bytes, "zone": str, "shutdown_behavior": str, "protect_termination": int,
-            "protect_stop": int, "monitoring": str, "ebs_optimized": int, "credits": str, "metadata_options": str,
+            "protect_stop": int, "monitoring": str, "ebs_optimized": int, "credits": str, "client_token": str, "metadata_options": str,
             "wish": str, "state": str,
             "reason_code": str, "reason_message": str, "transition_reason": str, "launched": str, "created": str,
             "started_boot": str, "stop_asked": str, "stop_forced": int, "reboots_asked": int, "reboots_done": int,
             "terminated": str, "failures": int, "retry_at": str, "reachable": str, "reachable_since": str, "checked": str,
-            "host_keys": str,
+            "host_keys": str, "accelerators": str,
         },
         pk="id",
     )  # fmt: skip

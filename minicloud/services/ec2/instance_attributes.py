@@ -1,0 +1,146 @@
+"""The attributes of an instance that can be read and changed one at a time."""
+
+import base64
+from typing import Any, TypedDict
+
+from ...api import Answer, Call, operation
+from ...errors import ApiError
+from ...state.rows import Instance
+from . import instance_type_table
+from .instance_rows import named
+from .instance_view import around
+from .interfaces import groups_of
+from .launch import decode_user_data
+
+
+class TextValue(TypedDict, total=False):
+    """A text in a structure of its own."""
+
+    Value: str
+
+
+class BooleanValue(TypedDict, total=False):
+    """A truth value in a structure of its own."""
+
+    Value: bool
+
+
+class BlobValue(TypedDict, total=False):
+    """Base64 text in a structure of its own."""
+
+    Value: bytes | str
+
+
+@operation()
+def describe_instance_attribute(call: Call, *, instance_id: str, attribute: str) -> Answer:
+    """DescribeInstanceAttribute."""
+    row = named(call.cloud.state, [instance_id])[0]
+    values = _values(call, row)
+    if attribute not in values:
+        raise ApiError("UnsupportedOperation", f"minicloud does not keep the instance attribute {attribute}")
+    name, value = values[attribute]
+    return {"InstanceId": row.id, name: value}
+
+
+def _values(call: Call, row: Instance) -> dict[str, tuple[str, Any]]:
+    found = around(call, [row])
+    image, interfaces = found.images[row.image_id], found.interfaces[row.id]
+    devices = [
+        {
+            "DeviceName": volume.device,
+            "Ebs": {
+                "AttachTime": volume.attached,
+                "DeleteOnTermination": volume.delete_on_termination,
+                "Status": "attached",
+                "VolumeId": volume.id,
+            },
+        }
+        for volume in found.volumes[row.id]
+    ]
+    user_data = {"Value": base64.b64encode(row.user_data).decode()} if row.user_data else {}
+    return {
+        "instanceType": ("InstanceType", {"Value": row.instance_type}),
+        "userData": ("UserData", user_data),
+        "disableApiTermination": ("DisableApiTermination", {"Value": row.protect_termination}),
+        "disableApiStop": ("DisableApiStop", {"Value": row.protect_stop}),
+        "instanceInitiatedShutdownBehavior": ("InstanceInitiatedShutdownBehavior", {"Value": row.shutdown_behavior}),
+        "rootDeviceName": ("RootDeviceName", {"Value": image.root_device_name}),
+        "blockDeviceMapping": ("BlockDeviceMappings", devices),
+        "productCodes": ("ProductCodes", []),
+        "sourceDestCheck": ("SourceDestCheck", {"Value": all(nic.source_dest_check for nic in interfaces)}),
+        "groupSet": ("Groups", groups_of(call.cloud.state, interfaces[0], found.groups) if interfaces else []),
+        "ebsOptimized": ("EbsOptimized", {"Value": row.ebs_optimized}),
+        "enaSupport": ("EnaSupport", {"Value": True}),
+        "sriovNetSupport": ("SriovNetSupport", {}),
+        "kernel": ("KernelId", {}),
+        "ramdisk": ("RamdiskId", {}),
+        "enclaveOptions": ("EnclaveOptions", {"Enabled": False}),
+    }
+
+
+@operation()
+def modify_instance_attribute(
+    call: Call,
+    *,
+    instance_id: str,
+    attribute: str | None = None,
+    value: str | None = None,
+    instance_type: TextValue | None = None,
+    user_data: BlobValue | None = None,
+    disable_api_termination: BooleanValue | None = None,
+    disable_api_stop: BooleanValue | None = None,
+    instance_initiated_shutdown_behavior: TextValue | None = None,
+    ebs_optimized: BooleanValue | None = None,
+) -> Answer:
+    """ModifyInstanceAttribute: one attribute at a time, by a parameter of its own or by `attribute` and `value`."""
+    row = named(call.cloud.state, [instance_id])[0]
+    given: dict[str, Any] = {
+        "instanceType": (instance_type or {}).get("Value"),
+        "userData": (user_data or {}).get("Value"),
+        "disableApiTermination": (disable_api_termination or {}).get("Value"),
+        "disableApiStop": (disable_api_stop or {}).get("Value"),
+        "instanceInitiatedShutdownBehavior": (instance_initiated_shutdown_behavior or {}).get("Value"),
+        "ebsOptimized": (ebs_optimized or {}).get("Value"),
+    }
+    if attribute is not None:
+        if attribute not in given:
+            raise ApiError("UnsupportedOperation", f"minicloud cannot change the instance attribute {attribute}")
+        given[attribute] = value
+    chosen = {name: wanted for name, wanted in given.items() if wanted is not None}
+    if len(chosen) != 1:
+        raise ApiError("InvalidParameterCombination", "Exactly one attribute of an instance can be changed with one request")
+    name, wanted = chosen.popitem()
+    call.cloud.state.instances.change(row.id, **_change(row, name, wanted))
+    return {}
+
+
+_ONLY_STOPPED = ("instanceType", "userData", "ebsOptimized")
+_BOOLEANS = {
+    "disableApiTermination": "protect_termination",
+    "disableApiStop": "protect_stop",
+    "ebsOptimized": "ebs_optimized",
+}
+
+
+def _change(row: Instance, name: str, wanted: Any) -> dict[str, Any]:
+    """The columns that change. Raises ApiError."""
+    if name in _ONLY_STOPPED and row.state != "stopped":
+        raise ApiError("IncorrectInstanceState", f"The instance '{row.id}' is not in the 'stopped' state.")
+    if row.state == "terminated":
+        raise ApiError("IncorrectInstanceState", f"The instance '{row.id}' is terminated.")
+    if name in _BOOLEANS:
+        truth = {"true": True, "false": False}.get(str(wanted).lower())
+        if truth is None:
+            raise ApiError("InvalidParameterValue", f"Value ({wanted}) for parameter {name} is invalid. Allowed: true, false.")
+        return {_BOOLEANS[name]: truth}
+    if name == "instanceType":
+        kind = instance_type_table.get(wanted)
+        if kind.gpu_count or row.accelerators:
+            raise ApiError("Unsupported", "An instance keeps the GPUs that it was launched with; launch another of that type.")
+        return {"instance_type": kind.name, "credits": "unlimited" if kind.burstable else ""}
+    if name == "userData":
+        # The aws CLI and botocore hand over the decoded bytes of a blob; over `value` it is base64 text.
+        return {"user_data": wanted if isinstance(wanted, bytes) else decode_user_data(wanted)}
+    if wanted not in ("stop", "terminate"):
+        raise ApiError("InvalidParameterValue", f"Value ({wanted}) for parameter {name} is invalid. Allowed: stop, terminate.")
+    return {"shutdown_behavior": wanted}

@@ -1,0 +1,47 @@
+"""DescribeInstanceStatus: the system check is that the guest runs on the host, the instance check that its address answers."""
+
+from typing import Any
+
+from ...api import Answer, Call, operation
+from ...state.rows import Instance
+from .instance_rows import state_view, wanted
+from .subnets import zone_id
+
+FILTERS = {
+    "availability-zone": "AvailabilityZone",
+    "availability-zone-id": "AvailabilityZoneId",
+    "instance-state-code": "InstanceState.Code",
+    "instance-state-name": "InstanceState.Name",
+    "instance-status.reachability": "InstanceStatus.Details[].Status",
+    "instance-status.status": "InstanceStatus.Status",
+    "system-status.reachability": "SystemStatus.Details[].Status",
+    "system-status.status": "SystemStatus.Status",
+}
+_STATUS = {"passed": "ok", "initializing": "initializing", "failed": "impaired"}
+
+
+@operation(items="InstanceStatuses", key="InstanceId", filters=FILTERS)
+def describe_instance_status(call: Call, *, instance_ids: list[str] | None = None, include_all_instances: bool = False) -> Answer:
+    """DescribeInstanceStatus: running instances, or all."""
+    rows = [row for row in wanted(call.cloud.state, instance_ids) if include_all_instances or row.state == "running"]
+    return {"InstanceStatuses": [_view(call.cloud.settings.region, row) for row in rows]}
+
+
+def _view(region: str, row: Instance) -> dict[str, Any]:
+    view = {
+        "AvailabilityZone": row.zone,
+        "AvailabilityZoneId": zone_id(region, row.zone),
+        "InstanceId": row.id,
+        "InstanceState": state_view(row.state),
+    }
+    if row.state != "running":
+        return {**view, "InstanceStatus": {"Status": "not-applicable"}, "SystemStatus": {"Status": "not-applicable"}}
+    reachable = row.reachable or "initializing"
+    return {**view, "InstanceStatus": _check(reachable, row.reachable_since), "SystemStatus": _check("passed", "")}
+
+
+def _check(reachability: str, since: str) -> dict[str, Any]:
+    detail = {"Name": "reachability", "Status": reachability}
+    if reachability == "failed":
+        detail["ImpairedSince"] = since
+    return {"Details": [detail], "Status": _STATUS[reachability]}

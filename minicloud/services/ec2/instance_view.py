@@ -1,0 +1,159 @@
+"""Instances as DescribeInstances and RunInstances answer them, grouped into reservations."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...api import Call
+from ...state.rows import Image, Instance, Interface, SecurityGroup, Volume
+from . import instance_type_table
+from .instance_rows import state_view
+from .interfaces import attachment_view, groups_of
+from .names import private_dns_name
+
+
+@dataclass
+class Around:
+    """What belongs to a set of instances, read with one query a table."""
+
+    images: dict[str, Image]
+    interfaces: dict[str, list[Interface]]
+    volumes: dict[str, list[Volume]]
+    tags: dict[str, list[dict[str, str]]]
+    groups: dict[str, SecurityGroup] = field(default_factory=dict)
+
+
+def around(call: Call, rows: Sequence[Instance]) -> Around:
+    """Read all that is shown with these instances."""
+    state, instance_ids = call.cloud.state, [row.id for row in rows]
+    found = Around(
+        images={image.id: image for image in state.images.among("id", {row.image_id for row in rows})},
+        interfaces=defaultdict(list),
+        volumes=defaultdict(list),
+        tags=state.tags_of(instance_ids),
+        groups={group.id: group for group in state.security_groups.query()},
+    )
+    for interface in state.interfaces.among("instance_id", instance_ids):
+        found.interfaces[interface.instance_id].append(interface)
+    for volume in state.volumes.among("instance_id", instance_ids):
+        found.volumes[volume.instance_id].append(volume)
+    return found
+
+
+def reservation(call: Call, rows: Sequence[Instance]) -> dict[str, Any]:
+    """One reservation with its instances."""
+    found = around(call, rows)
+    return _reservation(call, rows, found)
+
+
+def reservations(call: Call, rows: Sequence[Instance]) -> list[dict[str, Any]]:
+    """Instances grouped by the request that launched them."""
+    found = around(call, rows)
+    grouped: dict[str, list[Instance]] = defaultdict(list)
+    for row in rows:
+        grouped[row.reservation_id].append(row)
+    return [_reservation(call, members, found) for members in grouped.values()]
+
+
+def _reservation(call: Call, rows: Sequence[Instance], found: Around) -> dict[str, Any]:
+    return {
+        "ReservationId": rows[0].reservation_id,
+        "OwnerId": call.cloud.settings.account_id,
+        "Groups": [],
+        "Instances": [_instance(call, row, found) for row in rows],
+    }
+
+
+def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
+    kind, image = instance_type_table.get(row.instance_type), found.images[row.image_id]
+    view: dict[str, Any] = {
+        "Architecture": image.architecture,
+        "BlockDeviceMappings": [_block_device(volume) for volume in found.volumes[row.id]],
+        "ClientToken": row.client_token,
+        "EbsOptimized": row.ebs_optimized,
+        "EnaSupport": True,
+        "Hypervisor": "xen",
+        "RootDeviceName": image.root_device_name,
+        "RootDeviceType": "ebs",
+        "Tags": found.tags[row.id],
+        "VirtualizationType": "hvm",
+        "CpuOptions": {"CoreCount": kind.cores, "ThreadsPerCore": kind.family.threads_per_core},
+        "HibernationOptions": {"Configured": False},
+        "EnclaveOptions": {"Enabled": False},
+        "BootMode": image.boot_mode,
+        "PlatformDetails": "Linux/UNIX",
+        "UsageOperation": "RunInstances",
+        "UsageOperationUpdateTime": row.created,
+        "MaintenanceOptions": {"AutoRecovery": "default"},
+        "CurrentInstanceBootMode": "uefi" if image.boot_mode == "uefi" else "legacy-bios",
+        "InstanceId": row.id,
+        "ImageId": row.image_id,
+        "State": state_view(row.state),
+        "PrivateDnsName": "",
+        "PublicDnsName": "",
+        "StateTransitionReason": row.transition_reason,
+        "AmiLaunchIndex": row.launch_index,
+        "ProductCodes": [],
+        "InstanceType": row.instance_type,
+        "LaunchTime": row.launched,
+        "Placement": {"GroupName": "", "Tenancy": "default", "AvailabilityZone": row.zone},
+        "Monitoring": {"State": row.monitoring},
+        **_network(call, found.interfaces[row.id], found),
+    }
+    if row.key_name:
+        view["KeyName"] = row.key_name
+    if row.reason_code:
+        view["StateReason"] = {"Code": row.reason_code, "Message": f"{row.reason_code}: {row.reason_message}"}
+    return view
+
+
+def _block_device(volume: Volume) -> dict[str, Any]:
+    ebs = {
+        "AttachTime": volume.attached,
+        "DeleteOnTermination": volume.delete_on_termination,
+        "Status": "attached",
+        "VolumeId": volume.id,
+    }
+    return {"DeviceName": volume.device, "Ebs": ebs}
+
+
+def _network(call: Call, interfaces: Sequence[Interface], found: Around) -> dict[str, Any]:
+    if not interfaces:
+        return {"NetworkInterfaces": [], "SecurityGroups": []}
+    primary = min(interfaces, key=lambda interface: interface.device_index)
+    return {
+        "NetworkInterfaces": [_interface(call, interface, found) for interface in interfaces],
+        "SecurityGroups": groups_of(call.cloud.state, primary, found.groups),
+        "SourceDestCheck": primary.source_dest_check,
+        "PrivateDnsName": private_dns_name(primary.address, call.cloud.settings),
+        "PrivateIpAddress": primary.address,
+        "PrivateDnsNameOptions": {
+            "HostnameType": "ip-name",
+            "EnableResourceNameDnsARecord": False,
+            "EnableResourceNameDnsAAAARecord": False,
+        },
+        "SubnetId": primary.subnet_id,
+        "VpcId": primary.vpc_id,
+    }
+
+
+def _interface(call: Call, row: Interface, found: Around) -> dict[str, Any]:
+    dns_name = private_dns_name(row.address, call.cloud.settings)
+    return {
+        "Attachment": attachment_view(row),
+        "Description": row.description,
+        "Groups": groups_of(call.cloud.state, row, found.groups),
+        "InterfaceType": "interface",
+        "Ipv6Addresses": [],
+        "MacAddress": row.mac,
+        "NetworkInterfaceId": row.id,
+        "OwnerId": call.cloud.settings.account_id,
+        "PrivateDnsName": dns_name,
+        "PrivateIpAddress": row.address,
+        "PrivateIpAddresses": [{"Primary": True, "PrivateDnsName": dns_name, "PrivateIpAddress": row.address}],
+        "SourceDestCheck": row.source_dest_check,
+        "Status": "in-use",
+        "SubnetId": row.subnet_id,
+        "VpcId": row.vpc_id,
+    }

@@ -1,0 +1,155 @@
+"""Network interfaces, and the private addresses that they take out of a subnet.
+
+An address belongs to an interface row from the moment the row exists; the table's unique index is what makes a doubled
+address impossible.
+"""
+
+import secrets
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from ...api import Answer, Call, operation, require
+from ...aws import ids
+from ...errors import ApiError
+from ...state.rows import Interface, SecurityGroup, Subnet
+from ...state.store import State
+from .names import private_dns_name
+
+FILTERS = {
+    "addresses.private-ip-address": "PrivateIpAddresses[].PrivateIpAddress",
+    "addresses.primary": "PrivateIpAddresses[].Primary",
+    "attachment.attach-time": "Attachment.AttachTime",
+    "attachment.attachment-id": "Attachment.AttachmentId",
+    "attachment.delete-on-termination": "Attachment.DeleteOnTermination",
+    "attachment.device-index": "Attachment.DeviceIndex",
+    "attachment.instance-id": "Attachment.InstanceId",
+    "attachment.instance-owner-id": "Attachment.InstanceOwnerId",
+    "attachment.status": "Attachment.Status",
+    "availability-zone": "AvailabilityZone",
+    "description": "Description",
+    "group-id": "Groups[].GroupId",
+    "group-name": "Groups[].GroupName",
+    "interface-type": "InterfaceType",
+    "mac-address": "MacAddress",
+    "network-interface-id": "NetworkInterfaceId",
+    "owner-id": "OwnerId",
+    "private-dns-name": "PrivateDnsName",
+    "private-ip-address": "PrivateIpAddress",
+    "requester-managed": "RequesterManaged",
+    "source-dest-check": "SourceDestCheck",
+    "status": "Status",
+    "subnet-id": "SubnetId",
+    "vpc-id": "VpcId",
+}
+
+
+def free_address(state: State, subnet: Subnet) -> str:
+    """The lowest address of a subnet that nobody has. Raises ApiError (InsufficientFreeAddressesInSubnet)."""
+    taken = {int(IPv4Address(interface.address)) for interface in state.interfaces.find(subnet_id=subnet.id)}
+    network = IPv4Network(subnet.cidr)
+    first, last = int(network.network_address) + 4, int(network.broadcast_address) - 1
+    for number in range(first, last + 1):
+        if number not in taken:
+            return str(IPv4Address(number))
+    raise ApiError(
+        "InsufficientFreeAddressesInSubnet",
+        f"There are not enough free addresses in subnet '{subnet.id}' to satisfy the requested number of instances.",
+    )
+
+
+def check_address(state: State, subnet: Subnet, address: str) -> None:
+    """Refuse an address that the subnet cannot give. Raises ApiError."""
+    try:
+        wanted, network = IPv4Address(address), IPv4Network(subnet.cidr)
+    except ValueError as error:
+        raise ApiError("InvalidParameterValue", f"invalid value for parameter address: {address}") from error
+    if wanted not in network:
+        raise ApiError("InvalidParameterValue", "Address does not fall within the subnet's address range")
+    offset = int(wanted) - int(network.network_address)
+    if offset < 4 or wanted == network.broadcast_address:
+        raise ApiError("InvalidParameterValue", f"Address {address} is in subnet's reserved address range")
+    if state.interfaces.find(subnet_id=subnet.id, address=address):
+        raise ApiError("InvalidIPAddress.InUse", f"Address {address} is in use.")
+
+
+def create(call: Call, subnet: Subnet, groups: list[str], address: str | None = None, description: str = "") -> Interface:
+    """A new interface with its address and hardware address, not attached to anything."""
+    state = call.cloud.state
+    return state.interfaces.add(
+        Interface(
+            id=ids.new_id("network-interface"),
+            subnet_id=subnet.id,
+            vpc_id=subnet.vpc_id,
+            mac=_free_mac(state),
+            address=address or free_address(state, subnet),
+            description=description,
+            group_ids=groups,
+            created=call.now,
+        )
+    )
+
+
+def _free_mac(state: State) -> str:
+    while True:
+        # 0a: a locally administered, individual address.
+        mac = ":".join(["0a", *(f"{byte:02x}" for byte in secrets.token_bytes(5))])
+        if not state.interfaces.find(mac=mac):
+            return mac
+
+
+def groups_of(state: State, interface: Interface, groups: dict[str, SecurityGroup] | None = None) -> list[dict[str, str]]:
+    """The security groups of an interface, as AWS answers them."""
+    known = groups if groups is not None else {group.id: group for group in state.security_groups.query()}
+    return [{"GroupId": group, "GroupName": known[group].name} for group in interface.group_ids if group in known]
+
+
+@operation(items="NetworkInterfaces", key="NetworkInterfaceId", filters=FILTERS)
+def describe_network_interfaces(call: Call, *, network_interface_ids: list[str] | None = None) -> Answer:
+    """DescribeNetworkInterfaces."""
+    ids.check("network-interface", network_interface_ids or ())
+    state = call.cloud.state
+    rows = {row.id: row for row in state.interfaces.query()}
+    require("network-interface", network_interface_ids or (), rows)
+    wanted = [rows[wanted_id] for wanted_id in network_interface_ids or rows]
+    tags = state.tags_of(row.id for row in wanted)
+    zones = {subnet.id: subnet.zone for subnet in state.subnets.query()}
+    return {"NetworkInterfaces": [_view(call, row, zones[row.subnet_id], tags[row.id]) for row in wanted]}
+
+
+def _view(call: Call, row: Interface, zone: str, tags: list[dict[str, str]]) -> dict[str, Any]:
+    settings = call.cloud.settings
+    dns_name = private_dns_name(row.address, settings)
+    view = {
+        "AvailabilityZone": zone,
+        "Description": row.description,
+        "Groups": groups_of(call.cloud.state, row),
+        "InterfaceType": "interface",
+        "Ipv6Addresses": [],
+        "MacAddress": row.mac,
+        "NetworkInterfaceId": row.id,
+        "OwnerId": settings.account_id,
+        "PrivateDnsName": dns_name,
+        "PrivateIpAddress": row.address,
+        "PrivateIpAddresses": [{"Primary": True, "PrivateDnsName": dns_name, "PrivateIpAddress": row.address}],
+        "RequesterManaged": False,
+        "SourceDestCheck": row.source_dest_check,
+        "Status": "in-use" if row.instance_id else "available",
+        "SubnetId": row.subnet_id,
+        "TagSet": tags,
+        "VpcId": row.vpc_id,
+    }
+    if row.instance_id:
+        view["Attachment"] = {**attachment_view(row), "InstanceId": row.instance_id, "InstanceOwnerId": settings.account_id}
+    return view
+
+
+def attachment_view(row: Interface) -> dict[str, Any]:
+    """How an interface is attached."""
+    return {
+        "AttachTime": row.attached,
+        "AttachmentId": row.attachment_id,
+        "DeleteOnTermination": row.delete_on_termination,
+        "DeviceIndex": row.device_index,
+        "NetworkCardIndex": 0,
+        "Status": "attached",
+    }

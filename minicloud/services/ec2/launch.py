@@ -1,0 +1,288 @@
+"""RunInstances: checks everything, allocates identifiers and addresses, records the wish, and answers `pending`."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from ...api import Answer, Call, operation
+from ...aws import ids
+from ...errors import ApiError
+from ...state.rows import Image, Instance, KeyPair, Subnet, Volume
+from . import capacity, images, instance_type_table, interfaces
+from .instance_type_table import InstanceType
+from .instance_view import reservation
+
+MOST_USER_DATA = 16384
+MOST_GROUPS = 5
+
+
+class EbsInput(TypedDict, total=False):
+    """The root volume: GiB, and a volume type."""
+
+    VolumeSize: int
+    VolumeType: str
+    DeleteOnTermination: bool
+
+
+class BlockDeviceInput(TypedDict, total=False):
+    """A block device of an instance."""
+
+    DeviceName: str
+    Ebs: EbsInput
+
+
+class Placement(TypedDict, total=False):
+    """Where an instance is to be."""
+
+    AvailabilityZone: str
+    Tenancy: str
+
+
+class Monitoring(TypedDict, total=False):
+    """Whether metrics are kept by the minute."""
+
+    Enabled: bool
+
+
+class Credits(TypedDict, total=False):
+    """standard or unlimited."""
+
+    CpuCredits: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a request comes down to once everything that it names is found."""
+
+    image: Image
+    kind: InstanceType
+    key: KeyPair | None
+    subnet: Subnet
+    groups: list[str]
+    user_data: bytes
+    root_size: int
+    root_kind: str
+    count: int
+
+
+def _not_again(call: Call, answer: Answer) -> None:
+    """A client token must not bring back what is terminated."""
+    for instance in answer["Instances"]:
+        row = call.cloud.state.instances.get(instance["InstanceId"])
+        if row is None or row.state == "terminated":
+            raise ApiError(
+                "IdempotentInstanceTerminated",
+                "The client token you have provided is associated with a terminated instance. Please use a different client token.",
+            )
+        call.touch(row.id)
+
+
+@operation(tags=("instance", "volume", "network-interface"), replay=_not_again)
+def run_instances(
+    call: Call,
+    *,
+    min_count: int,
+    max_count: int,
+    image_id: str | None = None,
+    instance_type: str = "t3.micro",
+    key_name: str | None = None,
+    subnet_id: str | None = None,
+    security_group_ids: list[str] | None = None,
+    security_groups: list[str] | None = None,
+    private_ip_address: str | None = None,
+    user_data: str | None = None,
+    block_device_mappings: list[BlockDeviceInput] | None = None,
+    placement: Placement | None = None,
+    disable_api_termination: bool = False,
+    disable_api_stop: bool = False,
+    instance_initiated_shutdown_behavior: str = "stop",
+    monitoring: Monitoring | None = None,
+    credit_specification: Credits | None = None,
+    ebs_optimized: bool = False,
+) -> Answer:
+    """RunInstances. Answers before the guests are up."""
+    if image_id is None:
+        raise ApiError("MissingParameter", "The request must contain the parameter ImageId")
+    image, kind = images.available(call.cloud.state, image_id), instance_type_table.get(instance_type)
+    subnet = _subnet(call, subnet_id, placement or {})
+    key = _key(call, key_name)
+    groups = _groups(call, subnet, security_group_ids, security_groups)
+    data = _user_data(user_data)
+    root_size, root_kind = _root(image, block_device_mappings or [])
+    count = _count(call, kind, subnet, min_count, max_count)
+    if private_ip_address is not None:
+        if max_count > 1:
+            raise ApiError("InvalidParameterCombination", "A private IP address can be given to one instance only")
+        interfaces.check_address(call.cloud.state, subnet, private_ip_address)
+    plan = Plan(image, kind, key, subnet, groups, data, root_size, root_kind, count)
+    settings = {
+        "protect_termination": disable_api_termination,
+        "protect_stop": disable_api_stop,
+        "shutdown_behavior": instance_initiated_shutdown_behavior,
+        "monitoring": "enabled" if (monitoring or {}).get("Enabled") else "disabled",
+        "ebs_optimized": ebs_optimized,
+        "credits": _credits(kind, credit_specification),
+    }
+    return _record(call, plan, settings, private_ip_address)
+
+
+def _subnet(call: Call, subnet_id: str | None, placement: Placement) -> Subnet:
+    state, zone = call.cloud.state, placement.get("AvailabilityZone")
+    if placement.get("Tenancy", "default") != "default":
+        raise ApiError("UnsupportedOperation", "minicloud has one host, so the tenancy is always default")
+    if subnet_id is not None:
+        ids.check("subnet", [subnet_id])
+        subnet = state.subnets.get(subnet_id)
+        if subnet is None:
+            raise ids.not_found("subnet", [subnet_id])
+        if zone not in (None, subnet.zone):
+            raise ApiError("InvalidParameterValue", f"The subnet '{subnet_id}' is in {subnet.zone}, not in {zone}")
+        return subnet
+    if zone is not None and zone not in call.cloud.settings.zone_names:
+        raise ApiError("InvalidParameterValue", f"Invalid availability zone: [{zone}]")
+    found = state.subnets.find(is_default=True, **({"zone": zone} if zone else {}))
+    if not found:
+        raise ApiError("MissingInput", "No subnets found for the default VPC. Please specify a subnet.")
+    return found[0]
+
+
+def _key(call: Call, name: str | None) -> KeyPair | None:
+    if name is None:
+        return None
+    found = call.cloud.state.key_pairs.find(name=name)
+    if not found:
+        raise ApiError("InvalidKeyPair.NotFound", f"The key pair '{name}' does not exist")
+    return found[0]
+
+
+def _groups(call: Call, subnet: Subnet, wanted_ids: list[str] | None, names: list[str] | None) -> list[str]:
+    there = call.cloud.state.security_groups.find(vpc_id=subnet.vpc_id)
+    by_id, by_name = {group.id: group for group in there}, {group.name: group for group in there}
+    wanted = list(dict.fromkeys(wanted_ids or ()))
+    if "" in wanted:
+        raise ApiError("InvalidParameterValue", "Value () for parameter groupId is invalid. The value cannot be empty")
+    ids.check("security-group", wanted)
+    if missing := [group for group in wanted if group not in by_id]:
+        raise ids.not_found("security-group", missing)
+    for name in names or ():
+        if name not in by_name:
+            raise ApiError("InvalidGroup.NotFound", f"The security group '{name}' does not exist in VPC '{subnet.vpc_id}'")
+        wanted.append(by_name[name].id)
+    if len(set(wanted)) > MOST_GROUPS:
+        raise ApiError(
+            "SecurityGroupsPerInterfaceLimitExceeded", "The maximum number of security groups per interface has been reached."
+        )
+    return list(dict.fromkeys(wanted)) or [by_name["default"].id]
+
+
+def decode_user_data(text: str) -> bytes:
+    """The bytes of base64 user data. Raises ApiError for bad base64 and for more than 16,384 bytes."""
+    try:
+        data = base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ApiError("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.") from error
+    if len(data) > MOST_USER_DATA:
+        raise ApiError("InvalidParameterValue", f"User data is limited to {MOST_USER_DATA} bytes")
+    return data
+
+
+def _user_data(text: str | None) -> bytes:
+    return decode_user_data(text) if text else b""
+
+
+def _root(image: Image, mappings: list[BlockDeviceInput]) -> tuple[int, str]:
+    """The root volume's size in GiB and its type."""
+    size, kind = image.size, "gp3"
+    for mapping in mappings:
+        if mapping.get("DeviceName") != image.root_device_name:
+            raise ApiError(
+                "InvalidBlockDeviceMapping",
+                f"minicloud maps the root device {image.root_device_name} only, not {mapping.get('DeviceName')}",
+            )
+        ebs = mapping.get("Ebs", EbsInput())
+        size, kind = ebs.get("VolumeSize", size), ebs.get("VolumeType", kind)
+        if not ebs.get("DeleteOnTermination", True):
+            raise ApiError("UnsupportedOperation", "minicloud does not support DeleteOnTermination=false")
+    if size < image.size:
+        raise ApiError(
+            "InvalidBlockDeviceMapping",
+            f"Volume of size {size}GB is smaller than snapshot '{image.snapshot_id}', expect size>= {image.size}GB",
+        )
+    return size, kind
+
+
+def _count(call: Call, kind: InstanceType, subnet: Subnet, least: int, most: int) -> int:
+    if least < 1 or most < 1:
+        raise ApiError("InvalidParameterValue", "Value (0) for parameter minCount is invalid. It must be at least 1.")
+    if least > most:
+        raise ApiError("InvalidParameterValue", f"Value ({most}) for parameter maxCount is invalid. It must be at least {least}.")
+    return capacity.check(call, kind, subnet.zone, least, most)
+
+
+def _credits(kind: InstanceType, wanted: Credits | None) -> str:
+    default = "standard" if kind.family.name == "t2" else "unlimited"
+    if not kind.burstable:
+        return ""
+    credits = (wanted or {}).get("CpuCredits", default)
+    if credits not in ("standard", "unlimited"):
+        raise ApiError("InvalidParameterValue", f"Invalid value '{credits}' for CpuCredits. Allowed: standard, unlimited.")
+    return credits
+
+
+def _record(call: Call, plan: Plan, settings: dict[str, Any], address: str | None) -> Answer:
+    reservation_id = ids.new_id("reservation")
+    rows = [_instance(call, plan, settings, reservation_id, index) for index in range(plan.count)]
+    for row in rows:
+        _attach(call, plan, row, address)
+        call.tag("instance", row.id)
+    call.touch(plan.subnet.id, *(row.id for row in rows))
+    return reservation(call, rows)
+
+
+def _instance(call: Call, plan: Plan, settings: dict[str, Any], reservation_id: str, index: int) -> Instance:
+    return call.cloud.state.instances.add(
+        Instance(
+            id=ids.new_id("instance"),
+            reservation_id=reservation_id,
+            launch_index=index,
+            image_id=plan.image.id,
+            instance_type=plan.kind.name,
+            key_name=plan.key.name if plan.key else "",
+            public_key=plan.key.public_key if plan.key else "",
+            user_data=plan.user_data,
+            zone=plan.subnet.zone,
+            created=call.now,
+            launched=call.now,
+            client_token=call.client_token,
+            accelerators=capacity.free_accelerators(call)[: plan.kind.gpu_count] if plan.kind.gpu_count else [],
+            **settings,
+        )
+    )
+
+
+def _attach(call: Call, plan: Plan, row: Instance, address: str | None) -> None:
+    """The network interface and the root volume that every instance has."""
+    state = call.cloud.state
+    interface = interfaces.create(call, plan.subnet, plan.groups, address)
+    attachment = ids.new_id("network-interface-attachment")
+    state.interfaces.change(interface.id, instance_id=row.id, attachment_id=attachment, attached=call.now)
+    volume = Volume(
+        id=ids.new_id("volume"),
+        size=plan.root_size,
+        kind=plan.root_kind,
+        iops=3000,
+        throughput=125,
+        zone=plan.subnet.zone,
+        snapshot_id=plan.image.snapshot_id,
+        base=plan.image.base,
+        state="in-use",
+        created=call.now,
+        instance_id=row.id,
+        device=plan.image.root_device_name,
+        delete_on_termination=True,
+        attached=call.now,
+    )
+    state.volumes.add(volume)
+    call.tag("volume", volume.id)
+    call.tag("network-interface", interface.id)

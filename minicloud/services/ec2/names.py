@@ -1,0 +1,26 @@
+"""Names that follow from other facts: host names, device names."""
+
+import re
+
+from ...config import Settings
+from ...errors import ApiError
+
+_DEVICE = re.compile(r"(/dev/)?(sd[a-z][0-9]{0,2}|xvd[a-z]{1,2}[0-9]{0,2})")
+
+
+def hostname(address: str) -> str:
+    """The name that an instance gets from its private address: ip-172-31-0-4."""
+    return "ip-" + address.replace(".", "-")
+
+
+def private_dns_name(address: str, settings: Settings) -> str:
+    """The same with the region's domain: ip-172-31-0-4.ec2.internal."""
+    return f"{hostname(address)}.{settings.private_domain}"
+
+
+def check_device(name: str) -> None:
+    """Refuse what is no name for a block device. Raises ApiError."""
+    if not _DEVICE.fullmatch(name):
+        raise ApiError(
+            "InvalidParameterValue", f"Value ({name}) for parameter device is invalid. {name} is not a valid EBS device name."
+        )

@@ -1,0 +1,76 @@
+"""Subnets: ranges of addresses in a zone. Of each range EC2 keeps the first four addresses and the last for itself."""
+
+from ipaddress import IPv4Network
+from typing import Any
+
+from ...api import Answer, Call, operation, require
+from ...aws import ids
+from ...state.rows import Subnet
+
+RESERVED = 5
+FILTERS = {
+    "availability-zone": "AvailabilityZone",
+    "availabilityZone": "AvailabilityZone",
+    "availability-zone-id": "AvailabilityZoneId",
+    "availabilityZoneId": "AvailabilityZoneId",
+    "available-ip-address-count": "AvailableIpAddressCount",
+    "cidr": "CidrBlock",
+    "cidr-block": "CidrBlock",
+    "cidrBlock": "CidrBlock",
+    "default-for-az": "DefaultForAz",
+    "defaultForAz": "DefaultForAz",
+    "ipv6-native": "Ipv6Native",
+    "map-public-ip-on-launch": "MapPublicIpOnLaunch",
+    "owner-id": "OwnerId",
+    "state": "State",
+    "subnet-arn": "SubnetArn",
+    "subnet-id": "SubnetId",
+    "vpc-id": "VpcId",
+}
+
+
+@operation(items="Subnets", key="SubnetId", filters=FILTERS)
+def describe_subnets(call: Call, *, subnet_ids: list[str] | None = None) -> Answer:
+    """DescribeSubnets."""
+    ids.check("subnet", subnet_ids or ())
+    state = call.cloud.state
+    rows = {subnet.id: subnet for subnet in state.subnets.query()}
+    require("subnet", subnet_ids or (), rows)
+    wanted = [rows[subnet_id] for subnet_id in subnet_ids or rows]
+    tags = state.tags_of(subnet.id for subnet in wanted)
+    return {"Subnets": [_view(call, subnet, tags[subnet.id]) for subnet in wanted]}
+
+
+def _view(call: Call, subnet: Subnet, tags: list[dict[str, str]]) -> dict[str, Any]:
+    settings, used = call.cloud.settings, len(call.cloud.state.interfaces.find(subnet_id=subnet.id))
+    return {
+        "AvailabilityZoneId": zone_id(settings.region, subnet.zone),
+        "MapCustomerOwnedIpOnLaunch": False,
+        "OwnerId": settings.account_id,
+        "AssignIpv6AddressOnCreation": False,
+        "Ipv6CidrBlockAssociationSet": [],
+        "Tags": tags,
+        "SubnetArn": f"arn:aws:ec2:{settings.region}:{settings.account_id}:subnet/{subnet.id}",
+        "EnableDns64": False,
+        "Ipv6Native": False,
+        "PrivateDnsNameOptionsOnLaunch": {
+            "HostnameType": "ip-name",
+            "EnableResourceNameDnsARecord": False,
+            "EnableResourceNameDnsAAAARecord": False,
+        },
+        "SubnetId": subnet.id,
+        "State": "available",
+        "VpcId": subnet.vpc_id,
+        "CidrBlock": subnet.cidr,
+        "AvailableIpAddressCount": IPv4Network(subnet.cidr).num_addresses - RESERVED - used,
+        "AvailabilityZone": subnet.zone,
+        "DefaultForAz": subnet.is_default,
+        "MapPublicIpOnLaunch": subnet.public_ip_on_launch,
+    }
+
+
+def zone_id(region: str, zone: str) -> str:
+    """A zone's id that is the same in every account: us-east-1a is use1-az1."""
+    parts = region.split("-")
+    middle = "".join(word[0] for word in parts[1:-1])
+    return f"{parts[0]}{middle}{parts[-1]}-az{ord(zone[-1]) - ord('a') + 1}"

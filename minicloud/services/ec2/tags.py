@@ -1,0 +1,88 @@
+"""Tags of any resource."""
+
+from typing import Any, TypedDict
+
+from ...api import Answer, Call, operation
+from ...aws import ids
+from ...aws import tags as rules
+from ...errors import ApiError
+from ...state.rows import Tag
+from ...state.store import State
+from ...state.table import Table
+
+FILTERS = {
+    "key": "Key",
+    "resource-id": "ResourceId",
+    "resource-type": "ResourceType",
+    "tag-key": "Key",
+    "tag-value": "Value",
+    "value": "Value",
+}
+
+
+class TagInput(TypedDict, total=False):
+    """A tag to make, or to delete where its value agrees."""
+
+    Key: str
+    Value: str
+
+
+def _existing(state: State, resource_ids: list[str]) -> dict[str, str]:
+    """The resource type of each id. Raises ApiError for one that does not exist."""
+    tables: dict[str, Table[Any]] = {
+        "instance": state.instances,
+        "image": state.images,
+        "key-pair": state.key_pairs,
+        "volume": state.volumes,
+        "subnet": state.subnets,
+        "vpc": state.vpcs,
+        "security-group": state.security_groups,
+        "network-interface": state.interfaces,
+    }
+    kinds = {}
+    for resource_id in resource_ids:
+        kind = ids.kind_of(resource_id)
+        if kind is None:
+            raise ApiError("InvalidID", f"The ID '{resource_id}' is not valid")
+        if kind not in tables or tables[kind].get(resource_id) is None:
+            raise ids.not_found(kind, [resource_id])
+        kinds[resource_id] = kind
+    return kinds
+
+
+@operation()
+def create_tags(call: Call, *, resources: list[str], tags: list[TagInput]) -> Answer:
+    """CreateTags: overwrites tags of the same key."""
+    state, wanted = call.cloud.state, rules.check(tags)
+    for resource_id, kind in _existing(state, resources).items():
+        present = {tag.key for tag in state.tags.find(resource_id=resource_id)}
+        if len(present | set(wanted)) > rules.MOST_TAGS:
+            raise ApiError("TagLimitExceeded", f"The maximum number of tags for a resource is {rules.MOST_TAGS}.")
+        for key, value in wanted.items():
+            state.tags.remove(resource_id, key)
+            state.tags.add(Tag(resource_id, key, value, kind))
+    return {}
+
+
+@operation()
+def delete_tags(call: Call, *, resources: list[str], tags: list[TagInput] | None = None) -> Answer:
+    """DeleteTags: the named keys, those with a value only if it agrees; all tags if none is named."""
+    state = call.cloud.state
+    for resource_id in _existing(state, resources):
+        for tag in state.tags.find(resource_id=resource_id):
+            if tags is None or any(
+                wanted.get("Key") == tag.key and wanted.get("Value", tag.value) == tag.value for wanted in tags
+            ):
+                state.tags.remove(resource_id, tag.key)
+    return {}
+
+
+@operation(items="Tags", filters=FILTERS, key="ResourceId Key")
+def describe_tags(call: Call) -> Answer:
+    """DescribeTags."""
+    return {
+        "Tags": [
+            {"Key": tag.key, "ResourceId": tag.resource_id, "ResourceType": tag.resource_type, "Value": tag.value}
+            for tag in call.cloud.state.tags.query()
+        ]
+    }
