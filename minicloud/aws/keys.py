@@ -104,8 +104,8 @@ def _check_choice(parameter: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def _generate_rsa(fmt: str, comment: str) -> NewKey:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
     private = generate_private_key(public_exponent=65537, key_size=2048)
     plain = serialization.NoEncryption()
@@ -122,8 +122,8 @@ def _generate_rsa(fmt: str, comment: str) -> NewKey:
 
 
 def _generate_ed25519(fmt: str, comment: str) -> NewKey:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     private = Ed25519PrivateKey.generate()
     public = _public(private)
@@ -136,7 +136,7 @@ def _generate_ed25519(fmt: str, comment: str) -> NewKey:
 
 
 def _public(private: "RSAPrivateKey | Ed25519PrivateKey") -> formats.PublicKey:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     if isinstance(private, Ed25519PrivateKey):
         return formats.ed25519(private.public_key().public_bytes_raw())
@@ -156,10 +156,10 @@ def _read_public(material: bytes) -> tuple[formats.PublicKey, str]:
 
 
 def _from_der(data: bytes) -> formats.PublicKey:
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import load_der_public_key  # noqa: PLC0415
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
 
     try:
         key = load_der_public_key(data)
@@ -190,10 +190,10 @@ def _public_of(private_file: Path) -> formats.PublicKey:
 
 def _public_of_pem(content: bytes) -> formats.PublicKey | None:
     """The public part of an unencrypted PEM file; None for an encrypted one. ValueError for what is no key."""
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
         private = load_pem_private_key(content, password=None)
@@ -207,8 +207,8 @@ def _public_of_pem(content: bytes) -> formats.PublicKey | None:
 
 
 def _md5_fingerprint(key: formats.PublicKey) -> str:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     public = RSAPublicNumbers(key.exponent, key.modulus).public_key()
     der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

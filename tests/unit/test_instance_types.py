@@ -11,8 +11,8 @@ from botocore.model import Shape
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minicloud.aws import instance_types as table
 from minicloud.errors import ApiError
-from minicloud.services.ec2 import instance_type_table as table
 from minicloud.services.ec2.instance_type_info import FILTERS, OFFERING_FILTERS, describe
 
 TYPES = table.all_types()

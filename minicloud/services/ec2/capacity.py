@@ -6,9 +6,9 @@ hardware threads.
 """
 
 from ...api import Call
+from ...aws import instance_types
+from ...aws.instance_types import InstanceType
 from ...errors import ApiError
-from . import instance_type_table
-from .instance_type_table import InstanceType
 
 _TAKING = ("pending", "running", "stopping")
 
@@ -18,7 +18,7 @@ def how_many(call: Call, kind: InstanceType, most: int) -> tuple[int, str]:
     host, settings = call.cloud.host.machine.capacity(), call.cloud.settings
     if kind.vcpus > host.threads:
         return 0, f"{kind.name} has {kind.vcpus} vCPUs, and this host {host.threads} hardware threads"
-    running = [instance_type_table.get(row.instance_type) for row in call.cloud.state.instances.query(
+    running = [instance_types.get(row.instance_type) for row in call.cloud.state.instances.query(
         f"state in ({', '.join('?' * len(_TAKING))}) and wish != 'terminated'", _TAKING)]  # fmt: skip
     memory = host.memory - settings.memory_reserve - sum(other.memory_mib for other in running)
     share = host.threads - sum(other.vcpus * other.baseline for other in running)

@@ -4,9 +4,9 @@ import base64
 from typing import Any, TypedDict
 
 from ...api import Answer, Call, operation
+from ...aws import instance_types
 from ...errors import ApiError
 from ...state.rows import Instance
-from . import instance_type_table
 from .instance_rows import named
 from .instance_view import around
 from .interfaces import groups_of
@@ -134,7 +134,7 @@ def _change(row: Instance, name: str, wanted: Any) -> dict[str, Any]:
             raise ApiError("InvalidParameterValue", f"Value ({wanted}) for parameter {name} is invalid. Allowed: true, false.")
         return {_BOOLEANS[name]: truth}
     if name == "instanceType":
-        kind = instance_type_table.get(wanted)
+        kind = instance_types.get(wanted)
         if kind.gpu_count or row.accelerators:
             raise ApiError("Unsupported", "An instance keeps the GPUs that it was launched with; launch another of that type.")
         return {"instance_type": kind.name, "credits": "unlimited" if kind.burstable else ""}

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...api import Answer, Call, operation
+from ...aws import instance_types
 from ...errors import ApiError
 from ...state.rows import Instance
-from . import capacity, instance_type_table
+from . import capacity
 from .instance_rows import named, state_view
 
 
@@ -43,7 +44,7 @@ def start_instances(call: Call, *, instance_ids: list[str]) -> Answer:
             raise ApiError("IncorrectInstanceState", f"The instance '{row.id}' is not in a state from which it can be started.")
     for row in rows:
         if row.state == "stopped":
-            kind = instance_type_table.get(row.instance_type)
+            kind = instance_types.get(row.instance_type)
             capacity.check_running(call, kind, row.zone)
             call.cloud.state.instances.change(
                 row.id, wish="running", state="pending", launched=call.now, transition_reason="", reason_code="",

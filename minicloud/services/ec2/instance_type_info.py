@@ -7,7 +7,7 @@ EFA, enclaves, TPM or encryption between hosts, so that a client never asks for 
 import re
 from typing import Any
 
-from .instance_type_table import EbsRate, InstanceType
+from ...aws.instance_types import EbsRate, InstanceType
 
 _SUPPORTED_ONLY_AT_AWS = {
     "HibernationSupported": False,

@@ -1,8 +1,9 @@
 """Instance types and where they are offered: every type in every zone; whether one fits is said when it is launched."""
 
 from ...api import Answer, Call, operation
+from ...aws import instance_types as table
 from ...errors import ApiError
-from . import instance_type_info, instance_type_table
+from . import instance_type_info
 from .subnets import zone_id
 
 
@@ -10,10 +11,10 @@ from .subnets import zone_id
 def describe_instance_types(call: Call, *, instance_types: list[str] | None = None) -> Answer:
     """DescribeInstanceTypes."""
     del call
-    table = instance_type_table.all_types()
-    if missing := [name for name in instance_types or () if name not in table]:
+    there = table.all_types()
+    if missing := [name for name in instance_types or () if name not in there]:
         raise ApiError("InvalidInstanceType", f"The following supplied instance types do not exist: [{', '.join(missing)}]")
-    return {"InstanceTypes": [instance_type_info.describe(table[name]) for name in instance_types or table]}
+    return {"InstanceTypes": [instance_type_info.describe(there[name]) for name in instance_types or there]}
 
 
 @operation(items="InstanceTypeOfferings", key="InstanceType Location", filters=instance_type_info.OFFERING_FILTERS)
@@ -28,7 +29,7 @@ def describe_instance_type_offerings(call: Call, *, location_type: str = "region
     return {
         "InstanceTypeOfferings": [
             {"InstanceType": name, "LocationType": location_type, "Location": place}
-            for name in instance_type_table.all_types()
+            for name in table.all_types()
             for place in places
         ]
     }

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...api import Call
+from ...aws import instance_types
+from ...aws.names import private_dns_name
 from ...state.rows import Image, Instance, Interface, SecurityGroup, Volume
-from . import instance_type_table
 from .instance_rows import state_view
 from .interfaces import attachment_view, groups_of
-from .names import private_dns_name
 
 
 @dataclass
@@ -66,7 +66,7 @@ def _reservation(call: Call, rows: Sequence[Instance], found: Around) -> dict[st
 
 
 def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
-    kind, image = instance_type_table.get(row.instance_type), found.images[row.image_id]
+    kind, image = instance_types.get(row.instance_type), found.images[row.image_id]
     view: dict[str, Any] = {
         "Architecture": image.architecture,
         "BlockDeviceMappings": [_block_device(volume) for volume in found.volumes[row.id]],

@@ -10,10 +10,10 @@ from typing import Any
 
 from ...api import Answer, Call, operation, require
 from ...aws import ids
+from ...aws.names import private_dns_name
 from ...errors import ApiError
 from ...state.rows import Interface, SecurityGroup, Subnet
 from ...state.store import State
-from .names import private_dns_name
 
 FILTERS = {
     "addresses.private-ip-address": "PrivateIpAddresses[].PrivateIpAddress",

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from ...api import Answer, Call, operation
-from ...aws import ids
+from ...aws import ids, instance_types
+from ...aws.instance_types import InstanceType
 from ...errors import ApiError
 from ...state.rows import Image, Instance, KeyPair, Subnet, Volume
-from . import capacity, images, instance_type_table, interfaces
-from .instance_type_table import InstanceType
+from . import capacity, images, interfaces
 from .instance_view import reservation
 
 MOST_USER_DATA = 16384
@@ -73,7 +73,8 @@ def _not_again(call: Call, answer: Answer) -> None:
         if row is None or row.state == "terminated":
             raise ApiError(
                 "IdempotentInstanceTerminated",
-                "The client token you have provided is associated with a terminated instance. Please use a different client token.",
+                "The client token you have provided is associated with a terminated instance. "
+                "Please use a different client token.",
             )
         call.touch(row.id)
 
@@ -104,7 +105,7 @@ def run_instances(
     """RunInstances. Answers before the guests are up."""
     if image_id is None:
         raise ApiError("MissingParameter", "The request must contain the parameter ImageId")
-    image, kind = images.available(call.cloud.state, image_id), instance_type_table.get(instance_type)
+    image, kind = images.available(call.cloud.state, image_id), instance_types.get(instance_type)
     subnet = _subnet(call, subnet_id, placement or {})
     key = _key(call, key_name)
     groups = _groups(call, subnet, security_group_ids, security_groups)
@@ -224,10 +225,10 @@ def _credits(kind: InstanceType, wanted: Credits | None) -> str:
     default = "standard" if kind.family.name == "t2" else "unlimited"
     if not kind.burstable:
         return ""
-    credits = (wanted or {}).get("CpuCredits", default)
-    if credits not in ("standard", "unlimited"):
-        raise ApiError("InvalidParameterValue", f"Invalid value '{credits}' for CpuCredits. Allowed: standard, unlimited.")
-    return credits
+    chosen = (wanted or {}).get("CpuCredits", default)
+    if chosen not in ("standard", "unlimited"):
+        raise ApiError("InvalidParameterValue", f"Invalid value '{chosen}' for CpuCredits. Allowed: standard, unlimited.")
+    return chosen
 
 
 def _record(call: Call, plan: Plan, settings: dict[str, Any], address: str | None) -> Answer:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ...errors import ApiError
+from ..errors import ApiError
 
 Kind = Literal["General purpose", "Compute optimized", "Memory optimized", "Storage optimized", "Accelerated computing"]
 FREE_TIER = frozenset({"t2.micro", "t3.micro"})
@@ -127,7 +127,7 @@ def get(name: str) -> InstanceType:
 
 def similar(name: str) -> list[str]:
     """Names of at most three types that somebody who typed `name` may have meant, the likeliest first."""
-    import difflib  # noqa: PLC0415  only a person's mistake pays for it
+    import difflib
 
     return difflib.get_close_matches(name.strip().lower(), _load(), n=3, cutoff=0.7)
 

@@ -2,8 +2,8 @@
 
 import re
 
-from ...config import Settings
-from ...errors import ApiError
+from ..config import Settings
+from ..errors import ApiError
 
 _DEVICE = re.compile(r"(/dev/)?(sd[a-z][0-9]{0,2}|xvd[a-z]{1,2}[0-9]{0,2})")
 
