@@ -1,0 +1,72 @@
+"""Volumes as qcow2 files of one directory, named after their ids.
+
+A file is made under a temporary name and renamed when it is whole, so a name that is there is a disk that is whole. The maker
+of a temporary file holds a lock on its directory, so what bears a temporary name while nobody holds the lock is left over
+from a crash, and the next maker deletes it.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import account, qemu_img
+
+_ID = re.compile(r"[a-z]+-[0-9a-z-]+")
+_NEW = ".new"
+
+
+class LocalDisks:
+    """Disks in `directory`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def create(self, disk_id: str, size: int, base: str | None) -> None:
+        """A new layer on `base`, or an empty disk."""
+        final = Path(self.path(disk_id))
+        if final.exists():
+            return
+        account.directory(self._directory)
+        with self._making():
+            new = self._directory / f"{disk_id}{_NEW}"
+            if base is None:
+                qemu_img.create(new, size)
+            else:
+                qemu_img.create_overlay(new, Path(base), "qcow2", size)
+            account.share(new, write=True)
+            os.rename(new, final)
+
+    def remove(self, disk_id: str) -> None:
+        """Delete the file."""
+        Path(self.path(disk_id)).unlink(missing_ok=True)
+
+    def path(self, disk_id: str) -> str:
+        """The file of a disk, there or not."""
+        if not _ID.fullmatch(disk_id):
+            raise ValueError(f"not the id of a disk: {disk_id!r}")
+        return str(self._directory / f"{disk_id}.qcow2")
+
+    def list(self) -> dict[str, int]:
+        """All disks, with the bytes that each occupies on the host."""
+        found: dict[str, int] = {}
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._directory) as entries:
+            for entry in entries:
+                if entry.name.endswith(".qcow2") and not entry.name.startswith("."):
+                    with contextlib.suppress(FileNotFoundError):
+                        found[entry.name.removesuffix(".qcow2")] = entry.stat().st_blocks * 512
+        return found
+
+    @contextlib.contextmanager
+    def _making(self) -> Iterator[None]:
+        """Hold the directory's lock; whatever bears a temporary name at that moment was left by a crash."""
+        lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for leftover in self._directory.glob(f"*{_NEW}"):
+                leftover.unlink(missing_ok=True)
+            yield
+        finally:
+            os.close(lock)

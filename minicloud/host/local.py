@@ -1,0 +1,22 @@
+"""The drivers of this host. Making them costs nothing: what is slow to import or to reach is so when first used."""
+
+from ..config import Settings
+from .base_images import BaseImages, store
+from .contracts import Host
+from .disks import LocalDisks
+from .libvirt import LibvirtGuests
+from .machine import LocalMachine
+from .networks import BridgeNetworks
+from .seed import LocalSeeds
+
+
+def host(settings: Settings) -> Host:
+    """Real guests, on this host."""
+    return Host(
+        guests=LibvirtGuests(settings.libvirt_uri, settings.home),
+        disks=LocalDisks(settings.home / "volumes"),
+        seeds=LocalSeeds(settings.home / "seeds"),
+        networks=BridgeNetworks(settings.run / "networks"),
+        images=BaseImages(store(settings)),
+        machine=LocalMachine(),
+    )

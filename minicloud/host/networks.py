@@ -1,0 +1,177 @@
+"""Networks: a bridge and a dnsmasq each, and a directory that says what they serve.
+
+`spec.json` is written last, when all that it says is so; what it says is compared with the host at each `list`.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+from ..errors import Permanent, Retry
+from . import arp, bridges, dnsmasq
+from .contracts import NetworkSpec, Reservation
+
+_SPEC = "spec.json"
+_NAMES = "names"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+_HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_DOMAIN = re.compile(rf"{_HOSTNAME.pattern}(\.{_HOSTNAME.pattern})*")
+_MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", re.IGNORECASE)
+_RELEASE_SECONDS = 2.0
+
+
+class BridgeNetworks:
+    """Networks whose files are in `directory`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def _service(self, network_id: str) -> dnsmasq.Service:
+        if not _ID.fullmatch(network_id) or network_id == _NAMES:
+            raise Permanent(f"not the id of a network: {network_id!r}")
+        bridge = bridges.bridge_name(network_id)
+        return dnsmasq.Service(network_id, bridge, self._directory / network_id, self._directory / _NAMES)
+
+    def list(self) -> dict[str, NetworkSpec | None]:
+        """The networks of ours, each with what it fully serves."""
+        seen = bridges.bridges()
+        with contextlib.suppress(FileNotFoundError):
+            directories = {entry.name for entry in os.scandir(self._directory) if entry.is_dir() and entry.name != _NAMES}
+            return {network_id: self._served(network_id, seen.get(network_id)) for network_id in directories | set(seen)}
+        return dict.fromkeys(seen)
+
+    def _served(self, network_id: str, bridge: bridges.Bridge | None) -> NetworkSpec | None:
+        service = self._service(network_id)
+        spec = _read(service)
+        if spec is None or bridge is None or not bridge.up or bridge.addresses != {spec.gateway}:
+            return None
+        if dnsmasq.pid(service) is None or any(_text(path) != text for path, text in _texts(spec, service).items()):
+            return None
+        return spec
+
+    def ensure(self, spec: NetworkSpec) -> None:
+        """Make it so, from whatever is there."""
+        _check(spec)
+        service = self._service(spec.network_id)
+        bridges.ensure(spec.network_id, spec.gateway)
+        self._directories(service)
+        (service.directory / _SPEC).unlink(missing_ok=True)
+        changed = {path for path, text in _texts(spec, service).items() if _write(path, text)}
+        if dnsmasq.pid(service) is None or service.configuration in changed:
+            dnsmasq.stop(service)
+            dnsmasq.start(service)
+        self._reload_all(service, service.names / spec.network_id in changed)
+        _release_stale(service, spec)
+        _write(service.directory / _SPEC, json.dumps(_to_json(spec)))
+
+    def remove(self, network_id: str) -> None:
+        """Take away the process, the bridge, the files."""
+        service = self._service(network_id)
+        dnsmasq.stop(service)
+        bridges.remove(network_id)
+        (service.names / network_id).unlink(missing_ok=True)
+        shutil.rmtree(service.directory, ignore_errors=True)
+        self._reload_all(service, True)
+        for empty in (service.names, self._directory):
+            with contextlib.suppress(OSError):
+                empty.rmdir()
+
+    def answers(self, network_id: str, addresses: Iterable[IPv4Address]) -> set[IPv4Address]:
+        """Which of these addresses answer on the wire."""
+        bridge = bridges.bridges().get(network_id)
+        if bridge is None or not bridge.addresses:
+            return set()
+        try:
+            return arp.answers(bridge.name, min(bridge.addresses).ip, addresses)
+        except OSError as error:
+            raise Retry(f"asking on {bridge.name}: {error}") from error
+
+    def _directories(self, service: dnsmasq.Service) -> None:
+        """What dnsmasq reads again after it gave up its rights belongs to its group."""
+        group = dnsmasq.user().pw_gid
+        for path in (self._directory, service.names, service.directory):
+            path.mkdir(parents=True, exist_ok=True)
+            os.chown(path, 0, group)
+            path.chmod(0o750)
+
+    def _reload_all(self, service: dnsmasq.Service, names_changed: bool) -> None:
+        """Have the network's process read again, and those of the others where the names that they share changed."""
+        dnsmasq.reload(service)
+        if names_changed:
+            for entry in self._directory.glob(f"*/{_SPEC}"):
+                dnsmasq.reload(self._service(entry.parent.name))
+
+
+def _texts(spec: NetworkSpec, service: dnsmasq.Service) -> dict[Path, str]:
+    return {
+        service.configuration: dnsmasq.configuration_text(spec, service, dnsmasq.user().pw_name),
+        service.hosts: dnsmasq.hosts_text(spec.reservations),
+        service.names / spec.network_id: dnsmasq.names_text(spec),
+    }
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
+
+
+def _write(path: Path, text: str) -> bool:
+    """Replace a file as a whole; whether it changed."""
+    if _text(path) == text:
+        return False
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text)
+    new.chmod(0o640)
+    os.chown(new, 0, dnsmasq.user().pw_gid)
+    new.rename(path)
+    return True
+
+
+def _check(spec: NetworkSpec) -> None:
+    """Nothing that ends in a configuration file may be more than the word that it should be."""
+    bad = next((one for one in spec.reservations if not (_HOSTNAME.fullmatch(one.hostname) and _MAC.fullmatch(one.mac))), None)
+    if bad is not None or not _DOMAIN.fullmatch(spec.domain):
+        raise Permanent(f"not a name or a hardware address: {bad or spec.domain!r}")
+    outside = next((one for one in spec.reservations if one.address not in spec.gateway.network), None)
+    if outside is not None:
+        raise Permanent(f"{outside.address} is not in {spec.gateway.network}")
+
+
+def _release_stale(service: dnsmasq.Service, spec: NetworkSpec) -> None:
+    """Give back each lease without reservation, until dnsmasq's file shows none: it writes the file when it has done so."""
+    end = time.monotonic() + _RELEASE_SECONDS
+    while stale := dnsmasq.stale_leases(_text(service.leases) or "", spec.reservations):
+        if time.monotonic() > end:
+            raise Retry(f"dnsmasq of {spec.network_id} does not give up the lease of {stale[0][1]}")
+        for lease in stale:
+            dnsmasq.release(service, spec.gateway.ip, lease)
+        time.sleep(0.01)
+
+
+def _to_json(spec: NetworkSpec) -> dict[str, object]:
+    return {
+        "network_id": spec.network_id,
+        "gateway": str(spec.gateway),
+        "domain": spec.domain,
+        "reservations": [{**dataclasses.asdict(one), "address": str(one.address)} for one in spec.reservations],
+    }
+
+
+def _read(service: dnsmasq.Service) -> NetworkSpec | None:
+    try:
+        said = json.loads((service.directory / _SPEC).read_text())
+        reservations = tuple(
+            Reservation(one["mac"], IPv4Address(one["address"]), one["hostname"]) for one in said["reservations"]
+        )
+        return NetworkSpec(said["network_id"], IPv4Interface(said["gateway"]), said["domain"], reservations)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
