@@ -81,7 +81,7 @@ def remove(network_id: str) -> None:
 
 
 def _links() -> list[dict[str, Any]]:
-    links: list[dict[str, Any]] = json.loads(run(["ip", "-json", "address", "show", "type", "bridge"]).text or "[]")
+    links: list[dict[str, Any]] = json.loads(run(["ip", "-json", "-details", "address", "show", "type", "bridge"]).text or "[]")
     return [link for link in links if "ifname" in link]
 
 
