@@ -149,6 +149,9 @@ class Seeds(Protocol):
     def write(self, seed: Seed) -> str:
         """Make or replace the seed; returns its path. Readable by root and the hypervisor only."""
 
+    def path(self, instance_id: str) -> str:
+        """Where a guest finds its seed."""
+
     def remove(self, instance_id: str) -> None:
         """Delete it."""
 

@@ -130,6 +130,7 @@ class Instance:
     transition_reason: str = ""
     started_boot: str = ""
     stop_asked: str = ""
+    stop_began: str = ""
     stop_forced: bool = False
     reboots_asked: int = 0
     reboots_done: int = 0

@@ -48,7 +48,7 @@ def start_instances(call: Call, *, instance_ids: list[str]) -> Answer:
             capacity.check_running(call, kind, row.zone)
             call.cloud.state.instances.change(
                 row.id, wish="running", state="pending", launched=call.now, transition_reason="", reason_code="",
-                reason_message="", failures=0, retry_at="", reachable="", stop_asked="", stop_forced=False,
+                reason_message="", failures=0, retry_at="", reachable="", stop_asked="", stop_began="", stop_forced=False,
             )  # fmt: skip
     _touch(call, rows)
     return {"StartingInstances": _changes(call, rows)}
@@ -74,7 +74,7 @@ def stop_instances(call: Call, *, instance_ids: list[str], force: bool = False) 
         if row.state in ("pending", "running"):
             call.cloud.state.instances.change(
                 row.id, wish="stopped", state="stopping", transition_reason=_by_user(call), stop_forced=force, stop_asked="",
-                reason_code="Client.UserInitiatedShutdown", reason_message="User initiated shutdown", failures=0, retry_at="",
+                stop_began="", reason_code="Client.UserInitiatedShutdown", reason_message="User initiated shutdown", failures=0, retry_at="",
             )  # fmt: skip
         elif row.state == "stopping" and force:
             call.cloud.state.instances.change(row.id, stop_forced=True)

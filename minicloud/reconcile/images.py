@@ -1,0 +1,45 @@
+"""Images: a base image that appears in the store is registered once, under its own identifier."""
+
+from ..aws import times
+from ..aws.ids import new_id
+from ..cloud import Cloud
+from ..host.contracts import BaseImage
+from ..state.rows import Image
+
+_GIB = 1 << 30
+
+
+def row_of(base: BaseImage, name: str, account: str) -> Image:
+    """The row of a base image; the root volume's size is rounded up to whole GiB."""
+    return Image(
+        id=base.image_id,
+        base=base.image_id,
+        name=name,
+        description=base.description,
+        architecture=base.architecture,
+        boot_mode=base.boot_mode,
+        default_user=base.default_user,
+        root_device_name=base.root_device_name,
+        size=max(1, -(-base.virtual_size // _GIB)),
+        snapshot_id=new_id("snapshot"),
+        state="available",
+        public=False,
+        location=f"{account}/{name}",
+        created=times.text(times.seconds(base.created)),
+    )
+
+
+def reconcile(cloud: Cloud) -> bool:
+    """Register what is new in the store; whether there was anything."""
+    state = cloud.state
+    found = cloud.host.images.list()
+    known = {image.id for image in state.images.among("id", found)}
+    if len(known) == len(found):
+        return False
+    with state.transaction():
+        for base in found.values():
+            if state.images.get(base.image_id) is None:
+                taken = state.images.find(name=base.name, state="available")
+                name = f"{base.name} ({base.image_id})" if taken else base.name
+                state.images.add(row_of(base, name, cloud.settings.account_id))
+    return True

@@ -1,0 +1,151 @@
+"""What to do about an instance: a pure function of its row, of what the host reports, and of the time.
+
+Every action may be carried out again, so a plan that a crash cut short is simply made anew. The state in the row follows
+the host, never the other way round: `running` is recorded after the guest runs, `stopped` after it is off, `terminated`
+after everything is gone. Addresses and rows go last, so that nothing of theirs is given to others while the guest has it.
+"""
+
+from dataclasses import dataclass
+
+from ..aws import times
+from ..host.contracts import Power
+from ..state.rows import Instance
+from .actions import (
+    Action,
+    AskToShutDown,
+    CutPower,
+    DropScratchDisks,
+    Forget,
+    MakeDisks,
+    RebootGuest,
+    Record,
+    Release,
+    RemoveDisks,
+    RemoveGuest,
+    RemoveSeed,
+    StartGuest,
+    WriteSeed,
+)
+
+STOP_PATIENCE = 120.0
+"""Seconds after which a guest that does not power off when asked is cut off."""
+ASK_AGAIN = 10.0
+"""Seconds after which it is asked again: a guest that is just booting hears no power button."""
+SEEN_AFTER_TERMINATION = 3600.0
+MOST_FAILURES = 5
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the host reports: the guest's power (None: there is no such guest), and the host's boot id."""
+
+    power: Power | None
+    boot_id: str
+
+    @property
+    def on(self) -> bool:
+        """Whether a process of the guest is there."""
+        return self.power in (Power.RUNNING, Power.PAUSED)
+
+
+def plan(row: Instance, seen: Seen, now: float) -> list[Action]:
+    """The actions that bring the host nearer to the row's wish; none where they agree or where there is only waiting."""
+    if row.state == "terminated":
+        return [Forget()] if now - times.seconds(row.terminated) > SEEN_AFTER_TERMINATION else []
+    if row.retry_at and now < times.seconds(row.retry_at):
+        return []
+    toward = {"running": _toward_running, "stopped": _toward_stopped, "terminated": _toward_terminated}
+    return toward[row.wish](row, seen, now)
+
+
+def _toward_running(row: Instance, seen: Seen, _: float) -> list[Action]:
+    if seen.on:
+        return _while_on(row, seen)
+    if row.state == "running" and row.started_boot == seen.boot_id:
+        if seen.power is Power.OFF_BY_GUEST:
+            return [_by_itself(row)]
+        if seen.power is Power.OFF_BY_FAILURE:
+            return [_failed()]
+    # It never ran, or the host was restarted, or somebody took the guest away: the wish stands.
+    started = Record({"state": "running", "started_boot": seen.boot_id, "failures": 0, "retry_at": "", "reachable": ""})
+    return [MakeDisks(), WriteSeed(), StartGuest(), started]
+
+
+def _while_on(row: Instance, seen: Seen) -> list[Action]:
+    if row.state != "running" or row.started_boot != seen.boot_id:
+        return [Record({"state": "running", "started_boot": seen.boot_id, "failures": 0, "retry_at": ""})]
+    if row.reboots_done < row.reboots_asked:
+        return [RebootGuest(), Record({"reboots_done": row.reboots_asked, "reachable": "", "reachable_since": ""})]
+    return []
+
+
+def _by_itself(row: Instance) -> Action:
+    """The guest powered itself off: stop or terminate, as the instance was told for this case."""
+    terminate = row.shutdown_behavior == "terminate"
+    return Record(
+        {
+            "wish": "terminated" if terminate else "stopped",
+            "state": "shutting-down" if terminate else "stopping",
+            "reason_code": "Client.InstanceInitiatedShutdown",
+            "reason_message": "Instance initiated shutdown",
+            "transition_reason": "",
+        }
+    )
+
+
+def _failed() -> Action:
+    return Record(
+        {
+            "wish": "stopped",
+            "state": "stopping",
+            "reason_code": "Server.InternalError",
+            "reason_message": "The guest's QEMU process ended unexpectedly",
+            "transition_reason": "Server.InternalError",
+        }
+    )
+
+
+def _toward_stopped(row: Instance, seen: Seen, now: float) -> list[Action]:
+    if not seen.on:
+        return [DropScratchDisks(), Record({"state": "stopped", "stop_asked": "", "stop_began": "", "reachable": ""})]
+    if row.stop_forced:
+        return [CutPower()]
+    if not row.stop_began:
+        return [AskToShutDown(), Record({"stop_asked": times.text(now), "stop_began": times.text(now)})]
+    if now - times.seconds(row.stop_began) > STOP_PATIENCE:
+        return [CutPower()]
+    if now - times.seconds(row.stop_asked) > ASK_AGAIN:
+        return [AskToShutDown(), Record({"stop_asked": times.text(now)})]
+    return []
+
+
+def _toward_terminated(_: Instance, __: Seen, now: float) -> list[Action]:
+    gone = Record({"state": "terminated", "terminated": times.text(now), "reachable": "", "accelerators": []})
+    return [RemoveGuest(), RemoveSeed(), RemoveDisks(), Release(), gone]
+
+
+def waits_until(row: Instance, now: float) -> float | None:
+    """When something may be due although nothing else happens; None if only an event can change anything."""
+    if row.state in ("running", "stopped"):
+        return None
+    if row.state == "terminated":
+        return times.seconds(row.terminated) + SEEN_AFTER_TERMINATION
+    if row.retry_at:
+        return max(now, times.seconds(row.retry_at))
+    return now + 1.0
+
+
+def after_failure(row: Instance, message: str, code: str, *, permanent: bool, delay: float, now: float) -> Record:
+    """What a failed action means for the row: another try later, or an end with a reason that describe-instances shows."""
+    failures = row.failures + 1
+    if row.wish == "running" and (permanent or failures >= MOST_FAILURES):
+        # As AWS: a launch that fails ends terminated, a start that fails ends stopped.
+        wish, state = ("stopped", "stopping") if row.started_boot else ("terminated", "shutting-down")
+        return Record(
+            {
+                "wish": wish, "state": state, "failures": 0, "retry_at": "", "reason_code": code, "reason_message": message,
+                "transition_reason": code,
+            }
+        )  # fmt: skip
+    wait = min(60.0, delay * 2 ** min(failures - 1, 5))
+    return Record({"failures": failures, "retry_at": times.text(now + wait), "reason_code": code, "reason_message": message})

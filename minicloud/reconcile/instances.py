@@ -1,0 +1,163 @@
+"""Instances: observe, plan, execute, observe again, row by row, each under its lock."""
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from ..cloud import Cloud
+from ..errors import HostError, Permanent, Retry
+from ..state.rows import Instance
+from . import actions, guest_spec, instance_plan, locks
+from .instance_plan import Seen
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 60.0
+"""Seconds that a command waits for another process that is busy with a row it has itself touched."""
+_MOST_ROUNDS = 8
+
+
+def unsettled(cloud: Cloud) -> list[Instance]:
+    """The rows that the host might not agree with: all but what is stopped, and what has long been terminated."""
+    return cloud.state.instances.query("state != 'stopped' and (state != 'terminated' or terminated != '')")
+
+
+def observe(cloud: Cloud) -> Callable[[Instance], Seen]:
+    """What the host reports, by one look at it. Raises HostError."""
+    guests, boot_id = cloud.host.guests.list(), cloud.host.machine.boot_id()
+
+    def seen(row: Instance) -> Seen:
+        guest = guests.get(row.id)
+        return Seen(guest.power if guest else None, boot_id)
+
+    return seen
+
+
+def reconcile(cloud: Cloud, touched: Collection[str]) -> bool:
+    """One round over all rows; whether anything was done. Rows in `touched` are waited for, others are left if busy."""
+    rows = unsettled(cloud)
+    if not rows:
+        return False
+    seen, acted = observe(cloud), False
+    for row in rows:
+        if instance_plan.plan(row, seen(row), time.time()):
+            acted |= _see_to(cloud, row.id, wait=_PATIENCE if row.id in touched else 0.0)
+    return acted
+
+
+def _see_to(cloud: Cloud, instance_id: str, wait: float) -> bool:
+    try:
+        with locks.held(cloud.settings.run, instance_id, wait):
+            return _until_settled(cloud, instance_id)
+    except locks.Busy:
+        return False
+
+
+def _until_settled(cloud: Cloud, instance_id: str) -> bool:
+    """Plan and execute until there is nothing left to do, or only waiting. The row is read under its lock."""
+    acted = False
+    for _ in range(_MOST_ROUNDS):
+        row = cloud.state.instances.get(instance_id)
+        if row is None:
+            return acted
+        planned = instance_plan.plan(row, observe(cloud)(row), time.time())
+        if not planned:
+            return acted
+        acted = True
+        if not execute(cloud, row, planned):
+            return acted
+    log.warning("%s does not come to rest; the next pass goes on", instance_id)
+    return acted
+
+
+def execute(cloud: Cloud, row: Instance, planned: list[actions.Action]) -> bool:
+    """Carry actions out in their order. A failure is recorded in the row and ends it: False."""
+    try:
+        for action in planned:
+            _EXECUTORS[type(action)](cloud, row, action)
+    except HostError as error:
+        delay = error.delay if isinstance(error, Retry) else 2.0
+        record = instance_plan.after_failure(
+            row, error.message, error.code, permanent=isinstance(error, Permanent), delay=delay, now=time.time()
+        )
+        _record(cloud, row, record)
+        log.warning("%s: %s", row.id, error.message)
+        return "wish" in record.fields
+    return True
+
+
+def _make_disks(cloud: Cloud, row: Instance, _: actions.MakeDisks) -> None:
+    for volume in cloud.state.volumes.find(instance_id=row.id):
+        base = cloud.host.images.path(volume.base) if volume.base else None
+        cloud.host.disks.create(volume.id, volume.size * guest_spec.GIB, base)
+    for disk_id, size in guest_spec.scratch_disks(row).items():
+        cloud.host.disks.create(disk_id, size, None)
+
+
+def _write_seed(cloud: Cloud, row: Instance, _: actions.WriteSeed) -> None:
+    cloud.host.seeds.write(guest_spec.seed(guest_spec.parts(cloud.state, row)))
+
+
+def _start(cloud: Cloud, row: Instance, _: actions.StartGuest) -> None:
+    given = guest_spec.parts(cloud.state, row)
+    base = cloud.host.images.list().get(given.image.base)
+    cloud.host.guests.start(guest_spec.guest(given, cloud.host, cloud.settings, base))
+
+
+def _drop_scratch(cloud: Cloud, row: Instance, _: actions.DropScratchDisks) -> None:
+    for disk_id in guest_spec.scratch_disks(row):
+        cloud.host.disks.remove(disk_id)
+
+
+def _remove_disks(cloud: Cloud, row: Instance, _: actions.RemoveDisks) -> None:
+    for volume in cloud.state.volumes.find(instance_id=row.id, delete_on_termination=True):
+        cloud.host.disks.remove(volume.id)
+    for disk_id in guest_spec.scratch_disks(row):
+        cloud.host.disks.remove(disk_id)
+
+
+def _release(cloud: Cloud, row: Instance, _: actions.Release) -> None:
+    state = cloud.state
+    with state.transaction():
+        ended = [volume.id for volume in state.volumes.find(instance_id=row.id, delete_on_termination=True)]
+        for volume_id in ended:
+            state.volumes.remove(volume_id)
+        gone = [interface.id for interface in state.interfaces.find(instance_id=row.id)]
+        for interface_id in gone:
+            state.interfaces.remove(interface_id)
+        for tag in state.tags.among("resource_id", ended + gone):
+            state.tags.remove(tag.resource_id, tag.key)
+
+
+def _forget(cloud: Cloud, row: Instance, _: actions.Forget) -> None:
+    state = cloud.state
+    with state.transaction():
+        for tag in state.tags.find(resource_id=row.id):
+            state.tags.remove(row.id, tag.key)
+        state.instances.remove(row.id)
+
+
+def _record(cloud: Cloud, row: Instance, action: actions.Record) -> None:
+    """Unless the wish has changed meanwhile: then the state that goes with the new wish stands, and the plan is made anew."""
+    with cloud.state.transaction():
+        current = cloud.state.instances.get(row.id)
+        if current is not None and current.wish == row.wish:
+            cloud.state.instances.change(row.id, **action.fields)
+
+
+_EXECUTORS: dict[type, Callable[[Cloud, Instance, Any], None]] = {
+    actions.MakeDisks: _make_disks,
+    actions.WriteSeed: _write_seed,
+    actions.StartGuest: _start,
+    actions.AskToShutDown: lambda cloud, row, _: cloud.host.guests.shutdown(row.id),
+    actions.CutPower: lambda cloud, row, _: cloud.host.guests.destroy(row.id),
+    actions.RebootGuest: lambda cloud, row, _: cloud.host.guests.reboot(row.id),
+    actions.RemoveGuest: lambda cloud, row, _: cloud.host.guests.remove(row.id),
+    actions.RemoveSeed: lambda cloud, row, _: cloud.host.seeds.remove(row.id),
+    actions.DropScratchDisks: _drop_scratch,
+    actions.RemoveDisks: _remove_disks,
+    actions.Release: _release,
+    actions.Forget: _forget,
+    actions.Record: _record,
+}

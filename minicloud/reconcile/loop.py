@@ -1,0 +1,39 @@
+"""One pass over everything, and the order of it: images, then networks, then instances, until nothing is left to do.
+
+Networks come before instances because a guest must find its address waiting when it starts; and again after them, because
+what was terminated leaves its network. The same pass is a command's and the daemon's.
+"""
+
+import logging
+import time
+from collections.abc import Collection
+
+from ..cloud import Cloud
+from ..errors import HostError
+from . import images, instance_plan, instances, locks, networks, reachability
+
+log = logging.getLogger(__name__)
+
+_MOST_ROUNDS = 6
+
+
+def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False) -> float | None:
+    """Make the host as it is wished to be. `look` also asks the running instances whether they answer.
+
+    Returns the time (seconds since 1970) at which something is due by itself, or None. A failure of the host as a whole is
+    logged and ends the pass; failures of single rows are recorded in them.
+    """
+    try:
+        for _ in range(_MOST_ROUNDS):
+            acted = images.reconcile(cloud)
+            acted |= networks.reconcile(cloud)
+            acted |= instances.reconcile(cloud, touched)
+            if not acted:
+                break
+        if look:
+            reachability.reconcile(cloud)
+    except (HostError, locks.Busy) as error:
+        log.warning("%s", error)
+    now = time.time()
+    due = [instance_plan.waits_until(row, now) for row in instances.unsettled(cloud)]
+    return min((moment for moment in due if moment is not None), default=None)

@@ -1,0 +1,44 @@
+"""Who carries wishes out for a command: the daemon if one runs, else the command itself."""
+
+import socket
+from collections.abc import Iterable
+
+from ..cloud import Cloud
+from . import loop
+
+WAKE_SOCKET = "wake.sock"
+
+
+def wake(cloud: Cloud) -> bool:
+    """Wake the daemon; False if none runs."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)
+        try:
+            sender.sendto(b"wake", str(cloud.settings.run / WAKE_SOCKET))
+        except BlockingIOError:
+            return True  # its queue is full of wake-ups already
+        except OSError:
+            return False
+    return True
+
+
+class SelfOrDaemon:
+    """A worker for commands."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def work(self, touched: Iterable[str]) -> None:
+        """See to the rows, or let the daemon."""
+        if not wake(self._cloud):
+            loop.run_pass(self._cloud, set(touched))
+
+    def refresh(self, operation: str) -> None:
+        """Look at the host before an answer is read; a running daemon has just done so."""
+        if not wake(self._cloud):
+            loop.run_pass(self._cloud, look=operation == "DescribeInstanceStatus")
+
+
+def worker_for(cloud: Cloud) -> SelfOrDaemon:
+    """The worker of a command."""
+    return SelfOrDaemon(cloud)
