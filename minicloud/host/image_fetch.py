@@ -117,7 +117,7 @@ def _receive_all(part: _Part, max_bytes: int, allow_private: bool, progress: Cal
         except Retry as error:
             part.file.flush()
             barren = 0 if part.size > before else barren + 1
-            if barren == _BARREN or error.code == "Server.InsufficientVolumeCapacity":
+            if barren == _BARREN or isinstance(error, image_http.TooSlow) or error.code == "Server.InsufficientVolumeCapacity":
                 raise
         else:
             part.file.flush()

@@ -25,6 +25,10 @@ _PIECE = 256 << 10
 _PATH_SAFE = "/%:@!$&'()*+,;=~-._"
 
 
+class TooSlow(Retry):
+    """A server that sends, but hardly; asking it again at once would not help."""
+
+
 @dataclass(frozen=True)
 class Where:
     """The parts of a URL that a request is made of."""
@@ -61,7 +65,7 @@ class Answer:
         return int(value) if value.isascii() and value.isdigit() else None
 
     def body(self) -> Iterator[bytes]:
-        """The body in pieces. Raises Retry when it stalls or ends early."""
+        """The body in pieces. Raises Retry when it stalls or ends early, TooSlow when it trickles."""
         left, count, since = self.length, 0, time.monotonic()
         try:
             while left is None or left > 0:
@@ -73,7 +77,7 @@ class Answer:
                 yield piece
                 if (passed := time.monotonic() - since) > _SLOWEST_OVER:
                     if count < _SLOWEST * passed:
-                        raise Retry(f"{self.url} sends too slowly: {count} bytes in {passed:.0f} seconds")
+                        raise TooSlow(f"{self.url} sends too slowly: {count} bytes in {passed:.0f} seconds")
                     count, since = 0, time.monotonic()
         except (OSError, http.client.HTTPException) as error:
             raise Retry(f"the connection to {self.url} broke: {error or type(error).__name__}") from error

@@ -62,12 +62,15 @@ def unpack(source: BinaryIO, format: str, target: Path, *, max_bytes: int, progr
         raise
 
 
-class _Xz:
-    """A stream of xz data; unlike lzma.LZMAFile it bounds the memory that the data may ask for."""
+class _Streams:
+    """Compressed streams one after the other, as one. Unlike lzma.LZMAFile it bounds the memory that the data may ask for, and
+    unlike bz2.BZ2File it does not take a damaged second stream for the end.
+    """
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: BinaryIO, make: Callable[[], lzma.LZMADecompressor | bz2.BZ2Decompressor]) -> None:
         self._source = source
-        self._decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY)
+        self._make = make
+        self._decoder = make()
 
     def read(self, size: int, /) -> bytes:
         while True:
@@ -86,7 +89,7 @@ class _Xz:
             rest = data.lstrip(b"\0")
         if not rest:
             return False
-        self._decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY)
+        self._decoder = self._make()
         self._source.seek(-len(rest), os.SEEK_CUR)
         return True
 
@@ -94,8 +97,8 @@ class _Xz:
 _OPENERS: dict[str, Callable[[BinaryIO], _Stream]] = {
     "raw": lambda source: source,
     "gzip": lambda source: gzip.GzipFile(fileobj=source, mode="rb"),
-    "bzip2": lambda source: bz2.BZ2File(source, "rb"),
-    "xz": _Xz,
+    "bzip2": lambda source: _Streams(source, bz2.BZ2Decompressor),
+    "xz": lambda source: _Streams(source, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY)),
 }
 
 

@@ -1,7 +1,8 @@
 """The footer of an untrusted VHD file (QEMU's `vpc`), read before qemu-img opens it.
 
 Accepted: fixed and dynamic disks. Refused: differencing disks, which name a parent file. A fixed VHD is a raw disk with a
-footer; a dynamic one has a copy of the footer at its start.
+footer; a dynamic one has a copy of the footer at its start. The size is the one in the footer, not that of the geometry
+beside it, which is smaller than the disk with many writers.
 """
 
 from .image_bytes import Reader, invalid
@@ -38,7 +39,7 @@ def check_fixed(reader: Reader) -> int:
 
 def _check_footer(reader: Reader, offset: int, kind: int) -> int:
     footer = reader.bytes_at(offset, FOOTER)
-    size, cylinders, heads, sectors, found, checksum = reader.unpack(">QHBBII", offset + 48)
+    size, _, found, checksum = reader.unpack(">QIII", offset + 48)
     if found == _DIFFERENCING:
         raise invalid("It is a differencing VHD, which names a parent file; merge it first.")
     if found != kind:
@@ -47,5 +48,4 @@ def _check_footer(reader: Reader, offset: int, kind: int) -> int:
         raise invalid("The checksum of its footer is wrong.")
     if size == 0:
         raise invalid("It is a disk of 0 bytes.")
-    # Some writers mean the geometry and some the size; QEMU chooses by the writer's name, so both bound what it makes.
-    return int(max(size, cylinders * heads * sectors * _SECTOR if kind == _DYNAMIC else 0))
+    return int(size)

@@ -78,10 +78,19 @@ def convert(
 
     `timeout` is in seconds of the clock. With `max_bytes` the kernel stops a destination that grows beyond so many bytes.
     """
-    words = ["convert", "-q", "-f", source_format, "-O", "qcow2", _absolute(source), _absolute(destination)]
+    words = ["convert", "-q", *_source(source, source_format, destination)]
     bound = ["prlimit", f"--fsize={max_bytes}", "--"] if max_bytes is not None else []
     limits = Limits(cpu_seconds=cpu_seconds, address_space=_ADDRESS_SPACE)
     _qemu_img(*words, about=destination, before=bound, limits=limits, timeout=timeout)
+
+
+def _source(source: Path, source_format: str, destination: Path) -> list[str]:
+    if source_format != "vpc":
+        return ["-f", source_format, "-O", "qcow2", _absolute(source), _absolute(destination)]
+    # Left alone, QEMU rounds many a VHD down to its cylinders, and with them cuts off the end of the disk.
+    name = _absolute(source).replace(",", ",,")
+    options = f"driver=vpc,force_size_calc=current_size,file.driver=file,file.filename={name}"
+    return ["--image-opts", options, "-O", "qcow2", _absolute(destination)]
 
 
 def _absolute(path: Path) -> str:

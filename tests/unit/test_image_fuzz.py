@@ -1,0 +1,75 @@
+"""Whatever the bytes: an answer, or a refusal in our own words. Never another exception, never a size beyond the limit."""
+
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minicloud.errors import ApiError
+from minicloud.host import image_check, image_sums
+from tests import image_forge as forge
+
+LIMIT = 1 << 40
+SEEDS = [
+    forge.qcow2(),
+    forge.vmdk(),
+    forge.vmdk(forge.DESCRIPTOR.replace("monolithicSparse", "streamOptimized"), directory=(1 << 64) - 1),
+    forge.vhd_dynamic(),
+    forge.raw(4096) + forge.vhd_footer(4096, 2),
+]
+
+
+def answers_or_refuses(data: bytes) -> None:
+    try:
+        found = image_check.check(io.BytesIO(data), max_bytes=LIMIT)
+    except ApiError as error:
+        code = error.code
+    else:
+        code = ""
+        assert (found.virtual_size is None) == (found.format in image_check.COMPRESSED)
+        assert found.virtual_size is None or 0 < found.virtual_size <= LIMIT
+    assert code in ("", "InvalidFormat", "DiskImageSizeTooLarge")
+
+
+@given(start=st.sampled_from([b"QFI\xfb", b"KDMV", b"conectix", b"", b"QFI\xfb\0\0\0\3"]), rest=st.binary(max_size=2048))
+@settings(max_examples=400)
+def test_any_bytes_after_a_magic(start: bytes, rest: bytes) -> None:
+    answers_or_refuses(start + rest)
+
+
+@pytest.mark.parametrize("seed", range(len(SEEDS)))
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 1100), st.binary(min_size=1, max_size=9)), min_size=1, max_size=4),
+    cut=st.integers(0, 1 << 20),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_good_image_with_some_bytes_changed(seed: int, changes: list[tuple[int, bytes]], cut: int) -> None:
+    data = bytearray(SEEDS[seed])
+    for offset, piece in changes:
+        data[offset : offset + len(piece)] = piece
+        data[-1536 + offset % 1500 : -1536 + offset % 1500 + 1] = piece[:1]
+    answers_or_refuses(bytes(data[: len(data) - cut % 3 * (cut % len(data))]))
+
+
+@given(
+    size=st.integers(0, (1 << 64) - 1),
+    bits=st.integers(0, 40),
+    entries=st.integers(0, (1 << 32) - 1),
+    offset=st.integers(0, (1 << 64) - 1),
+)
+def test_an_accepted_qcow2_has_tables_that_cover_it(size: int, bits: int, entries: int, offset: int) -> None:
+    data = forge.qcow2(size, cluster_bits=bits, l1_entries=entries, l1_offset=offset)
+    try:
+        found = image_check.check(io.BytesIO(data), max_bytes=LIMIT)
+    except ApiError:
+        return
+    assert found.virtual_size == size
+    assert offset + entries * 8 <= len(data)
+    assert entries * (1 << bits) * (1 << bits) // 8 >= size
+
+
+@given(st.text())
+def test_any_text_as_a_checksum_file(text: str) -> None:
+    for checksum in image_sums.parse(text).values():
+        assert len(checksum.value) in (64, 96, 128)
