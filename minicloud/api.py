@@ -67,8 +67,8 @@ class OperationDef:
     function: Callable[..., Answer]
     items: str = ""
     key: str = ""
-    filters: Mapping[str, str] = _NONE
-    outer_filters: Mapping[str, str] = _NONE
+    filters: Mapping[str, str] = field(default_factory=dict)
+    outer_filters: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     replay: Callable[[Call, Answer], None] | None = None
 

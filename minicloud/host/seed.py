@@ -77,6 +77,10 @@ class LocalSeeds:
             raise ValueError(f"not the id of an instance: {instance_id!r}")
         return self._directory / f"{instance_id}.iso"
 
+    def path(self, instance_id: str) -> str:
+        """Where the seed is, or will be."""
+        return str(self._path(instance_id))
+
     def write(self, seed: Seed) -> str:
         """Make or replace the seed."""
         final = self._path(seed.instance_id)
