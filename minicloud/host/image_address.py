@@ -81,20 +81,19 @@ def choose(host: str, port: int, allowed: frozenset[Reach]) -> tuple[list[Addres
     raise ApiError("InvalidParameterValue", f"{host} leads to {bad}, {classes[bad].value}; nothing is fetched from there.")
 
 
-def dial(host: str, port: int, addresses: list[Address], *, secure: bool) -> socket.socket:
-    """Connect to one of these very addresses, with TLS for the name `host` if `secure`."""
+def dial(host: str, port: int, addresses: list[Address]) -> socket.socket:
+    """Connect to one of these very addresses."""
     failure: OSError | None = None
     for address in addresses:
         try:
-            plain = socket.create_connection((str(address), port), timeout=CONNECT_TIMEOUT)
+            return socket.create_connection((str(address), port), timeout=CONNECT_TIMEOUT)
         except OSError as error:
             failure = error
-            continue
-        return _secured(plain, host) if secure else plain
     raise Retry(f"{host} can't be reached: {failure}") from failure
 
 
-def _secured(plain: socket.socket, host: str) -> socket.socket:
+def secure(plain: socket.socket, host: str) -> socket.socket:
+    """TLS over a connection, with whoever can prove to be `host`. Raises Permanent when nobody trusted says so."""
     try:
         return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError as error:

@@ -5,7 +5,6 @@ another file, as a backing file, data file, extent or parent. Whatever the bytes
 DiskImageSizeTooLarge). The caller keeps the file from changing between this check and its use.
 """
 
-import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -15,8 +14,6 @@ from typing import BinaryIO
 from . import image_qcow2, image_vhd, image_vmdk
 from .image_bytes import Reader, invalid, too_large
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""The numbers of the errors that mean a full disk."""
 COMPRESSED = ("gzip", "bzip2", "xz", "zstd")
 
 _COMPRESSED_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}

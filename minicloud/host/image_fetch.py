@@ -18,10 +18,9 @@ from typing import BinaryIO
 from ..errors import Permanent, Retry
 from . import image_http
 from .image_bytes import too_large
-from .image_check import FULL
 from .image_sums import Checksum, verify
 from .image_unpack import room
-from .qemu_img import out_of_space
+from .qemu_img import noticing_full_disk, out_of_space
 
 _ATTEMPTS, _BARREN = 20, 3
 _TEXT_LIMIT = 4 << 20
@@ -152,7 +151,7 @@ def _agree(part: _Part, answer: image_http.Answer) -> None:
 
 def _store(part: _Part, body: Iterator[bytes], max_bytes: int, progress: Callable[[int, int], None]) -> None:
     left = room(part.path.parent, max_bytes)
-    try:
+    with noticing_full_disk(part.path):
         for piece in body:
             if part.size + len(piece) > max_bytes:
                 raise too_large(part.size + len(piece), max_bytes)
@@ -161,10 +160,6 @@ def _store(part: _Part, body: Iterator[bytes], max_bytes: int, progress: Callabl
                 raise out_of_space(part.path)
             part.append(piece)
             progress(part.size, part.state.total)
-    except OSError as error:
-        if error.errno in FULL:
-            raise out_of_space(part.path) from error
-        raise
 
 
 def _validator(answer: image_http.Answer) -> str:
@@ -176,14 +171,17 @@ def _validator(answer: image_http.Answer) -> str:
 @contextlib.contextmanager
 def _hold(directory: Path, url: str, checksum: Checksum | None) -> Iterator[_Part]:
     path = directory / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}.part"
-    with contextlib.ExitStack() as stack:
+    while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        file = stack.enter_context(os.fdopen(descriptor, "r+b"))
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Retry(f"another command is fetching {url}; wait until it is done") from error
-        yield _Part(path, file, _State(url, checksum.value if checksum else ""))
+        with os.fdopen(descriptor, "r+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Retry(f"another command is fetching {url}; wait until it is done") from error
+            # Whoever finished between the opening and the locking has taken this very file away, and uses it.
+            if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
+                yield _Part(path, file, _State(url, checksum.value if checksum else ""))
+                return
 
 
 def _state_path(path: Path) -> Path:

@@ -136,9 +136,11 @@ def _judged(answer: Answer) -> Answer:
 def _exchange(where: Where, addresses: list[image_address.Address], headers: dict[str, str]) -> Answer:
     kind = http.client.HTTPSConnection if where.secure else http.client.HTTPConnection
     connection = kind(where.host, where.port)
-    connection.sock = image_address.dial(where.host, where.port, addresses, secure=where.secure)
+    plain = connection.sock = image_address.dial(where.host, where.port, addresses)
     try:
-        with _deadline(connection.sock, _HEAD_TIMEOUT):
+        with _deadline(plain, _HEAD_TIMEOUT):
+            if where.secure:
+                connection.sock = image_address.secure(plain, where.host)
             sent = {"User-Agent": "minicloud", "Accept-Encoding": "identity", "Connection": "close", **headers}
             connection.request("GET", where.target, headers=sent)
             return Answer(where.url, connection, connection.getresponse())
@@ -151,13 +153,14 @@ def _exchange(where: Where, addresses: list[image_address.Address], headers: dic
 def _deadline(connection: socket.socket, seconds: float) -> Iterator[None]:
     """Cut the connection if the block is not done in time, however slowly bytes arrive."""
     connection.settimeout(image_address.STALL_TIMEOUT)
-    timer = threading.Timer(seconds, _cut, (connection,))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    with contextlib.closing(connection.dup()) as handle:  # TLS takes the socket itself over
+        timer = threading.Timer(seconds, _cut, (handle,))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 def _cut(connection: socket.socket) -> None:

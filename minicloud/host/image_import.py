@@ -110,12 +110,17 @@ def import_image(
         return store.add(
             clean,
             name=name or name_of(source),
-            source=source,
+            source=_recorded(source),
             description=description,
             boot_mode=boot_mode,
             default_user=default_user,
             root_device_name=root_device_name,
         )
+
+
+def _recorded(source: str) -> str:
+    """What is remembered as an image's source: a URL without its query, which may hold somebody's credentials."""
+    return urllib.parse.urlsplit(source)._replace(query="", fragment="").geturl() if is_url(source) else source
 
 
 def _copy_and_verify(path: Path, workdir: Path, checksum: Checksum) -> Path:

@@ -22,8 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import ApiError
-from . import image_check
-from .qemu_img import out_of_space
+from .qemu_img import noticing_full_disk
 
 IMAGE, KERNEL, INITRD, MANIFEST = "image.qcow2", "vmlinuz", "initrd", "manifest.json"
 BOOT_MODES = ("legacy-bios", "uefi", "uefi-preferred")
@@ -31,7 +30,6 @@ BOOT_MODES = ("legacy-bios", "uefi", "uefi-preferred")
 _PARTIAL = ".partial-"
 _DOWNLOADS = ".downloads"
 _DOWNLOADS_KEPT = 7 * 86400  # seconds that an unfinished download waits to be resumed
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -89,12 +87,15 @@ class ImageStore:
 
         Raises ApiError (InvalidFormat) when it is no such qcow2, Retry when the disk is full.
         """
-        size = image_check.check_clean(image)
+        from . import image_check  # here, because every command reads the store and few add to it
+
+        image_check.check_clean(image)
         image_id = f"ami-{secrets.token_hex(9)[:17]}"
-        with self.scratch(image_id) as partial:
+        with self.scratch(image_id) as partial, noticing_full_disk(partial):
             for origin, file in ((image, IMAGE), (kernel, KERNEL), (initrd, INITRD)):
                 if origin is not None:
-                    _place(origin, partial / file, move)
+                    image_check.open_regular(origin).close()
+                    (shutil.move if move else shutil.copyfile)(origin, partial / file)
             manifest = Manifest(
                 image_id=image_id,
                 name=name,
@@ -103,7 +104,7 @@ class ImageStore:
                 boot_mode=boot_mode,
                 default_user=default_user,
                 root_device_name=root_device_name,
-                virtual_size=size,
+                virtual_size=image_check.check_clean(partial / IMAGE),
                 sha256=digest(partial / IMAGE, "sha256"),
                 created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 source=source,
@@ -201,14 +202,14 @@ class ImageStore:
                 yield from (_read(path) for path in sorted(root.glob("ami-*")))
 
     def _publish(self, partial: Path, final: Path) -> None:
+        group = os.getegid() if self._group is None else self._group
         for path in partial.iterdir():
+            # What was moved here may belong to somebody who could still write to it.
+            os.chown(path, os.geteuid(), group)
             path.chmod(0o640)
-            if self._group is not None:
-                os.chown(path, -1, self._group)
             _flush(path)
+        os.chown(partial, -1, group)
         partial.chmod(0o750)
-        if self._group is not None:
-            os.chown(partial, -1, self._group)
         _flush(partial)
         partial.rename(final)
         _flush(self.directory)
@@ -218,19 +219,6 @@ def digest(path: Path, algorithm: str) -> str:
     """A file's checksum in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def _place(origin: Path, target: Path, move: bool) -> None:
-    try:
-        if move:
-            shutil.move(origin, target)
-        else:
-            with image_check.open_regular(origin) as source, target.open("xb") as copy:
-                shutil.copyfileobj(source, copy, _PIECE)
-    except OSError as error:
-        if error.errno in image_check.FULL:
-            raise out_of_space(target) from error
-        raise
 
 
 def _flush(path: Path) -> None:

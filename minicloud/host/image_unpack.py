@@ -15,8 +15,7 @@ from typing import BinaryIO, Protocol
 
 from ..errors import ApiError, Retry
 from .image_bytes import invalid, too_large
-from .image_check import FULL
-from .qemu_img import out_of_space
+from .qemu_img import noticing_full_disk, out_of_space
 from .run import CommandFailed, Limits, run
 
 Progress = Callable[[int, int], None]
@@ -48,15 +47,14 @@ def unpack(source: BinaryIO, format: str, target: Path, *, max_bytes: int, progr
     """
     source.seek(0)
     try:
-        if format == "zstd":
-            _unpack_zstd(source, target, max_bytes, progress)
-        else:
-            _pour(_OPENERS[format](source), source, target, max_bytes, progress)
+        with noticing_full_disk(target):
+            if format == "zstd":
+                _unpack_zstd(source, target, max_bytes, progress)
+            else:
+                _pour(_OPENERS[format](source), source, target, max_bytes, progress)
     except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
         raise invalid(f"It is damaged or cut off ({error}).") from error
     except OSError as error:
-        if error.errno in FULL:
-            raise out_of_space(target) from error
         if error.errno is None:  # the decompressors' own
             raise invalid(f"It is damaged or cut off ({error}).") from error
         raise

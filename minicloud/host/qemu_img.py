@@ -5,7 +5,10 @@ A format is always given, because a guessed format lets the contents of a disk c
 that did not come from minicloud runs it through image_check first: qemu-img follows the files that an image names.
 """
 
+import contextlib
+import errno
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,7 +115,7 @@ def _explained(error: CommandFailed, about: Path) -> Retry | Permanent:
     text = error.stderr.decode(errors="replace")
     if "No space left on device" in text or "Disk quota exceeded" in text:
         return out_of_space(about)
-    if error.status is None or any(words in text for words in _PASSING):
+    if error.status in (None, 127) or any(words in text for words in _PASSING):
         return error
     if error.status is not None and error.status < 0:
         return Permanent(f"qemu-img was stopped by signal {-error.status} at {about.name}: it used more than it is allowed to")
@@ -129,3 +132,14 @@ def out_of_space(path: Path) -> Retry:
         code="Server.InsufficientVolumeCapacity",
         delay=30.0,
     )
+
+
+@contextlib.contextmanager
+def noticing_full_disk(path: Path) -> Iterator[None]:
+    """Say it in the words above when the block fails to write `path` for want of room."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise out_of_space(path) from error
+        raise

@@ -1,7 +1,9 @@
+import fcntl
 import hashlib
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -191,6 +193,25 @@ def test_two_commands_do_not_work_on_one_download(server: Server, fetch: Fetcher
     server.pages["/image"] = Page(DATA)
     with image_fetch._hold(fetch.partial, server.url("/image"), SUM), pytest.raises(Retry, match="another command"):
         fetch(server.url("/image"))
+
+
+def test_a_file_that_was_finished_meanwhile_is_not_touched(
+    server: Server, fetch: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening the partial file and locking it, another command finishes and takes the file away."""
+    server.pages["/image"] = Page(DATA)
+    real, theirs = fcntl.flock, fetch.partial.parent / "theirs"
+
+    def flock(file: BinaryIO, operation: int) -> None:
+        if not theirs.exists():
+            (part,) = fetch.partial.glob("*.part")
+            part.write_bytes(b"their image")
+            part.rename(theirs)
+        real(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert fetch(server.url("/image")) == DATA
+    assert theirs.read_bytes() == b"their image"
 
 
 def test_a_trickle_is_given_up(server: Server, fetch: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ def answers_or_refuses(data: bytes) -> None:
 
 
 @given(start=st.sampled_from([b"QFI\xfb", b"KDMV", b"conectix", b"", b"QFI\xfb\0\0\0\3"]), rest=st.binary(max_size=2048))
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_any_bytes_after_a_magic(start: bytes, rest: bytes) -> None:
     answers_or_refuses(start + rest)
 
@@ -58,6 +58,7 @@ def test_a_good_image_with_some_bytes_changed(seed: int, changes: list[tuple[int
     entries=st.integers(0, (1 << 32) - 1),
     offset=st.integers(0, (1 << 64) - 1),
 )
+@settings(deadline=None)
 def test_an_accepted_qcow2_has_tables_that_cover_it(size: int, bits: int, entries: int, offset: int) -> None:
     data = forge.qcow2(size, cluster_bits=bits, l1_entries=entries, l1_offset=offset)
     try:
@@ -70,6 +71,7 @@ def test_an_accepted_qcow2_has_tables_that_cover_it(size: int, bits: int, entrie
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_any_text_as_a_checksum_file(text: str) -> None:
     for checksum in image_sums.parse(text).values():
         assert len(checksum.value) in (64, 96, 128)

@@ -66,6 +66,13 @@ def test_copying_leaves_the_original(store: ImageStore, tmp_path: Path) -> None:
     assert store.kernel(manifest.image_id) is None
 
 
+def test_a_link_is_not_taken_for_a_kernel(store: ImageStore, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/hostname")
+    with pytest.raises(ApiError, match="symbolic link"):
+        store.add(disk(tmp_path), name="one", source="a test", kernel=tmp_path / "link")
+    assert store.list() == []
+
+
 def test_nobody_else_may_read_and_qemu_may_pass(tmp_path: Path) -> None:
     store = ImageStore(tmp_path / "images", group=os.getgid())
     manifest = added(store, tmp_path)
