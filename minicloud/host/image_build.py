@@ -154,8 +154,12 @@ def _clean(tree: Path) -> None:
             else:
                 path.unlink()
     (tree / "var/log/journal").mkdir()
-    # Empty would do for a unique id; this word also keeps systemd's first-boot rules (presets, conditions) as in Debian's images.
-    (tree / "etc/machine-id").write_text("uninitialized\n")
+    # Empty means: make one at the next boot. The word "uninitialized" would also have systemd walk through all presets,
+    # 9 s under emulation, to find what the packages' own scripts have set up already.
+    (tree / "etc/machine-id").write_text("")
+    # What systemd would do to a new /etc and /var (users, hardware database, catalogue) the packages have done.
+    for directory in ("etc", "var"):
+        (tree / directory / ".updated").write_text("")
 
 
 def _finish(recipe: Recipe, workdir: Path, tree: Path, raw: Path, cmdline: str, version: str) -> Built:
