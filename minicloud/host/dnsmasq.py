@@ -9,12 +9,15 @@
 """
 
 import contextlib
+import grp
 import os
 import pwd
 import signal
 import socket
 import struct
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -56,21 +59,32 @@ class Service:
         return self.directory / "pid"
 
 
-def user() -> pwd.struct_passwd:
-    """The account without rights that dnsmasq runs as: its own, or nobody."""
-    try:
-        return pwd.getpwnam("dnsmasq")
-    except KeyError:
-        return pwd.getpwnam("nobody")
+@dataclass(frozen=True)
+class Account:
+    """A user and its group, by name; the group's number."""
+
+    user: str
+    group: str
+    gid: int
 
 
-def configuration_text(spec: NetworkSpec, service: Service, account: str) -> str:
+@cache
+def account() -> Account:
+    """The account without rights that dnsmasq runs as: its own, or nobody. Both names must be given: left to itself it
+    takes a group that its distribution chose, which may read nothing of ours."""
+    names = [entry.pw_name for entry in pwd.getpwall()]
+    user = pwd.getpwnam("dnsmasq" if "dnsmasq" in names else "nobody")
+    return Account(user.pw_name, grp.getgrgid(user.pw_gid).gr_name, user.pw_gid)
+
+
+def configuration_text(spec: NetworkSpec, service: Service, account: Account) -> str:
     """The configuration file of a network."""
     subnet = spec.gateway.network
     lines = [
         "# Written by minicloud; changes are overwritten.",
         f"pid-file={service.pid_file}",
-        f"user={account}",
+        f"user={account.user}",
+        f"group={account.group}",
         "strict-order",
         "no-hosts",
         "domain-needed",

@@ -95,7 +95,7 @@ class BridgeNetworks:
 
     def _directories(self, service: dnsmasq.Service) -> None:
         """What dnsmasq reads again after it gave up its rights belongs to its group."""
-        group = dnsmasq.user().pw_gid
+        group = dnsmasq.account().gid
         for path in (self._directory, service.names, service.directory):
             path.mkdir(parents=True, exist_ok=True)
             os.chown(path, 0, group)
@@ -111,7 +111,7 @@ class BridgeNetworks:
 
 def _texts(spec: NetworkSpec, service: dnsmasq.Service) -> dict[Path, str]:
     return {
-        service.configuration: dnsmasq.configuration_text(spec, service, dnsmasq.user().pw_name),
+        service.configuration: dnsmasq.configuration_text(spec, service, dnsmasq.account()),
         service.hosts: dnsmasq.hosts_text(spec.reservations),
         service.names / spec.network_id: dnsmasq.names_text(spec),
     }
@@ -131,7 +131,7 @@ def _write(path: Path, text: str) -> bool:
     new = path.with_name(f".{path.name}.new")
     new.write_text(text)
     new.chmod(0o640)
-    os.chown(new, 0, dnsmasq.user().pw_gid)
+    os.chown(new, 0, dnsmasq.account().gid)
     new.rename(path)
     return True
 
