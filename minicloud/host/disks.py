@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import account, qemu_img
+from . import account, failures, qemu_img
 
 _ID = re.compile(r"[a-z]+-[0-9a-z-]+")
 _NEW = ".new"
@@ -24,6 +24,7 @@ class LocalDisks:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
+    @failures.of_system()
     def create(self, disk_id: str, size: int, base: str | None) -> None:
         """A new layer on `base`, or an empty disk."""
         final = Path(self.path(disk_id))
@@ -39,6 +40,7 @@ class LocalDisks:
             account.share(new, write=True)
             os.rename(new, final)
 
+    @failures.of_system()
     def remove(self, disk_id: str) -> None:
         """Delete the file."""
         Path(self.path(disk_id)).unlink(missing_ok=True)
@@ -49,6 +51,7 @@ class LocalDisks:
             raise ValueError(f"not the id of a disk: {disk_id!r}")
         return str(self._directory / f"{disk_id}.qcow2")
 
+    @failures.of_system()
     def list(self) -> dict[str, int]:
         """All disks, with the bytes that each occupies on the host."""
         found: dict[str, int] = {}

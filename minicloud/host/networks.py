@@ -13,9 +13,10 @@ import time
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
+from typing import Any
 
 from ..errors import Permanent, Retry
-from . import arp, bridges, dnsmasq
+from . import arp, bridges, dnsmasq, failures
 from .contracts import NetworkSpec, Reservation
 
 _SPEC = "spec.json"
@@ -39,6 +40,7 @@ class BridgeNetworks:
         bridge = bridges.bridge_name(network_id)
         return dnsmasq.Service(network_id, bridge, self._directory / network_id, self._directory / _NAMES)
 
+    @failures.of_system()
     def list(self) -> dict[str, NetworkSpec | None]:
         """The networks of ours, each with what it fully serves."""
         seen = bridges.bridges()
@@ -56,6 +58,7 @@ class BridgeNetworks:
             return None
         return spec
 
+    @failures.of_system()
     def ensure(self, spec: NetworkSpec) -> None:
         """Make it so, from whatever is there."""
         _check(spec)
@@ -69,8 +72,9 @@ class BridgeNetworks:
             dnsmasq.start(service)
         self._reload_all(service, service.names / spec.network_id in changed)
         _release_stale(service, spec)
-        _write(service.directory / _SPEC, json.dumps(_to_json(spec)))
+        _write(service.directory / _SPEC, json.dumps(to_json(spec)))
 
+    @failures.of_system()
     def remove(self, network_id: str) -> None:
         """Take away the process, the bridge, the files."""
         service = self._service(network_id)
@@ -79,19 +83,14 @@ class BridgeNetworks:
         (service.names / network_id).unlink(missing_ok=True)
         shutil.rmtree(service.directory, ignore_errors=True)
         self._reload_all(service, True)
-        for empty in (service.names, self._directory):
-            with contextlib.suppress(OSError):
-                empty.rmdir()
 
+    @failures.of_system()
     def answers(self, network_id: str, addresses: Iterable[IPv4Address]) -> set[IPv4Address]:
         """Which of these addresses answer on the wire."""
         bridge = bridges.bridges().get(network_id)
         if bridge is None or not bridge.addresses:
             return set()
-        try:
-            return arp.answers(bridge.name, min(bridge.addresses).ip, addresses)
-        except OSError as error:
-            raise Retry(f"asking on {bridge.name}: {error}") from error
+        return arp.answers(bridge.name, min(bridge.addresses).ip, addresses)
 
     def _directories(self, service: dnsmasq.Service) -> None:
         """What dnsmasq reads again after it gave up its rights belongs to its group."""
@@ -157,7 +156,8 @@ def _release_stale(service: dnsmasq.Service, spec: NetworkSpec) -> None:
         time.sleep(0.01)
 
 
-def _to_json(spec: NetworkSpec) -> dict[str, object]:
+def to_json(spec: NetworkSpec) -> dict[str, Any]:
+    """A spec as JSON has it."""
     return {
         "network_id": spec.network_id,
         "gateway": str(spec.gateway),
@@ -166,12 +166,14 @@ def _to_json(spec: NetworkSpec) -> dict[str, object]:
     }
 
 
+def from_json(said: dict[str, Any]) -> NetworkSpec:
+    """The spec of `to_json`. Raises ValueError, KeyError or TypeError if it is none."""
+    reservations = tuple(Reservation(one["mac"], IPv4Address(one["address"]), one["hostname"]) for one in said["reservations"])
+    return NetworkSpec(said["network_id"], IPv4Interface(said["gateway"]), said["domain"], reservations)
+
+
 def _read(service: dnsmasq.Service) -> NetworkSpec | None:
     try:
-        said = json.loads((service.directory / _SPEC).read_text())
-        reservations = tuple(
-            Reservation(one["mac"], IPv4Address(one["address"]), one["hostname"]) for one in said["reservations"]
-        )
-        return NetworkSpec(said["network_id"], IPv4Interface(said["gateway"]), said["domain"], reservations)
+        return from_json(json.loads((service.directory / _SPEC).read_text()))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import account
+from . import account, failures
 from .contracts import Seed
 
 _LABEL = "cidata"
@@ -81,6 +81,7 @@ class LocalSeeds:
         """Where the seed is, or will be."""
         return str(self._path(instance_id))
 
+    @failures.of_system()
     def write(self, seed: Seed) -> str:
         """Make or replace the seed."""
         final = self._path(seed.instance_id)
@@ -99,11 +100,13 @@ class LocalSeeds:
             raise
         return str(final)
 
+    @failures.of_system()
     def remove(self, instance_id: str) -> None:
         """Delete the seed, and what a crash in the midst of writing it left."""
         for path in (self._path(instance_id), *self._directory.glob(f".{instance_id}.*")):
             path.unlink(missing_ok=True)
 
+    @failures.of_system()
     def list(self) -> set[str]:
         """The instance ids that have one."""
         with contextlib.suppress(FileNotFoundError):

@@ -1,0 +1,102 @@
+"""A host of the imagination, which runs nothing: for tests, and for trying minicloud out.
+
+`FakeHost` has the drivers of any host, and what a test does to a host: cut power, kill, fail the next call, restart the
+machine. Of one directory all processes see the same host.
+"""
+
+import copy
+import dataclasses
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import HostError, Permanent
+from .contracts import BaseImage, Capacity, Host, Power
+from .fake_drivers import FakeDisks, FakeGuests, FakeImages, FakeMachine, FakeNetworks, FakeSeeds
+from .fake_store import Store
+
+
+@dataclass(frozen=True)
+class FakeHost(Host):
+    """The drivers, and what happens to a host."""
+
+    store: Store
+
+    def power_off_by_guest(self, guest_id: str) -> None:
+        """The guest's own system powers off."""
+        self._set(guest_id, "power", Power.OFF_BY_GUEST.value)
+
+    def kill(self, guest_id: str) -> None:
+        """The hypervisor's process dies."""
+        self._set(guest_id, "power", Power.OFF_BY_FAILURE.value)
+
+    def pause(self, guest_id: str) -> None:
+        """The guest halts, as it does on a full disk."""
+        self._set(guest_id, "power", Power.PAUSED.value)
+
+    def deafen(self, guest_id: str) -> None:
+        """Until its next start the guest neither minds its power button nor answers on the network."""
+        self._set(guest_id, "deaf", True)
+
+    def say(self, guest_id: str, text: bytes) -> None:
+        """The guest writes to its serial port."""
+        with self.store.change() as held:
+            said = held["consoles"].get(guest_id, "")
+            held["consoles"][guest_id] = said + text.decode("utf-8", "surrogateescape")
+
+    def fail(self, method: str, error: HostError, times: int = 1) -> None:
+        """The next calls of a driver's method, such as `guests.start`, raise a Retry or Permanent like this one."""
+        kind = "Permanent" if isinstance(error, Permanent) else "Retry"
+        with self.store.change() as held:
+            held["failures"].setdefault(method, []).extend([[kind, error.message, error.code]] * times)
+
+    def restart_machine(self) -> None:
+        """Guests are off, networks gone, and the host is in another life; disks, seeds and definitions stay."""
+        with self.store.change() as held:
+            held["boot_id"], held["networks"] = str(uuid.uuid4()), {}
+            for guest in held["guests"].values():
+                guest["power"] = Power.OFF.value
+
+    def damage(self, network_id: str) -> None:
+        """Somebody deletes a bridge, or kills its dnsmasq."""
+        with self.store.change() as held:
+            held["networks"][network_id] = None
+
+    def set_capacity(self, capacity: Capacity) -> None:
+        """What the host has, from now on."""
+        with self.store.change() as held:
+            held["capacity"] = dataclasses.asdict(capacity)
+
+    def add_image(self, image: BaseImage) -> None:
+        """A base image appears."""
+        with self.store.change() as held:
+            held["images"][image.image_id] = dataclasses.asdict(image)
+
+    def spec(self, guest_id: str) -> dict[str, Any]:
+        """How the guest was last started: a GuestSpec as a dictionary."""
+        with self.store.change() as held:
+            return copy.deepcopy(dict(held["guests"][guest_id]["spec"]))
+
+    def calls(self) -> list[list[str]]:
+        """Each driver's method that was called, with what it was called for."""
+        with self.store.change() as held:
+            return [list(call) for call in held["calls"]]
+
+    def _set(self, guest_id: str, name: str, value: object) -> None:
+        with self.store.change() as held:
+            held["guests"][guest_id][name] = value
+
+
+def host(directory: Path | None = None) -> FakeHost:
+    """A fake host: this process's own, or the one that all processes with the same directory share."""
+    store = Store(directory)
+    return FakeHost(
+        guests=FakeGuests(store),
+        disks=FakeDisks(store),
+        seeds=FakeSeeds(store),
+        networks=FakeNetworks(store),
+        images=FakeImages(store),
+        machine=FakeMachine(store),
+        store=store,
+    )

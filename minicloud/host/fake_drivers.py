@@ -1,0 +1,223 @@
+"""The drivers of a fake host: they keep the promises of `contracts`, and change nothing but a document.
+
+Guests obey at once, unless they are told to be deaf; a running guest answers at its reserved addresses.
+"""
+
+import base64
+import dataclasses
+import os
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+from typing import Any
+
+from ..errors import Permanent, Retry
+from .contracts import BaseImage, BootSpec, Capacity, GuestSeen, GuestSpec, NetworkSpec, Power, Seed
+from .fake_store import Store
+from .networks import from_json, to_json
+
+_TAIL = 64 * 1024
+PICTURE = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
+"""A PNG of one black pixel: the screen of every guest."""
+
+
+class FakeGuests:
+    """Implements contracts.Guests."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def list(self) -> dict[str, GuestSeen]:
+        """All guests."""
+        with self._store.call("guests.list") as held:
+            return {name: GuestSeen(name, Power(guest["power"])) for name, guest in held["guests"].items()}
+
+    def start(self, spec: GuestSpec) -> None:
+        """Run, if what the spec names is there."""
+        with self._store.call("guests.start", spec.guest_id) as held:
+            guest = held["guests"].get(spec.guest_id)
+            if guest is not None and guest["power"] in (Power.RUNNING.value, Power.PAUSED.value):
+                guest["power"] = Power.RUNNING.value
+                return
+            _need(held, spec)
+            held["guests"][spec.guest_id] = {"power": Power.RUNNING.value, "spec": dataclasses.asdict(spec), "deaf": False}
+            said = held["consoles"].get(spec.guest_id, "")
+            held["consoles"][spec.guest_id] = said + f"{spec.guest_id} login: \n"
+
+    def _set(self, method: str, guest_id: str, power: Power, *, unless_deaf: bool = False) -> None:
+        with self._store.call(method, guest_id) as held:
+            guest = held["guests"].get(guest_id)
+            running = guest is not None and guest["power"] in (Power.RUNNING.value, Power.PAUSED.value)
+            if running and not (unless_deaf and guest["deaf"]):
+                guest["power"] = power.value
+
+    def shutdown(self, guest_id: str) -> None:
+        """The guest powers off at once, unless it is deaf."""
+        self._set("guests.shutdown", guest_id, Power.OFF_BY_GUEST, unless_deaf=True)
+
+    def reboot(self, guest_id: str) -> None:
+        """A guest that is off stays off."""
+        self._set("guests.reboot", guest_id, Power.RUNNING)
+
+    def destroy(self, guest_id: str) -> None:
+        """Cut the power."""
+        self._set("guests.destroy", guest_id, Power.OFF)
+
+    def remove(self, guest_id: str) -> None:
+        """Forget the guest."""
+        with self._store.call("guests.remove", guest_id) as held:
+            held["guests"].pop(guest_id, None)
+            held["consoles"].pop(guest_id, None)
+
+    def console_log(self, guest_id: str) -> bytes:
+        """What `FakeHost.say` had it write, after a login prompt for each start."""
+        with self._store.call("guests.console_log", guest_id) as held:
+            return str(held["consoles"].get(guest_id, "")).encode("utf-8", "surrogateescape")[-_TAIL:]
+
+    def console_path(self, guest_id: str) -> str:
+        """A terminal that says nothing."""
+        self._running("guests.console_path", guest_id)
+        return os.devnull
+
+    def screenshot(self, guest_id: str) -> bytes:
+        """A black pixel."""
+        self._running("guests.screenshot", guest_id)
+        return PICTURE
+
+    def _running(self, method: str, guest_id: str) -> None:
+        with self._store.call(method, guest_id) as held:
+            if held["guests"].get(guest_id, {}).get("power") not in (Power.RUNNING.value, Power.PAUSED.value):
+                raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
+
+
+def _need(held: dict[str, Any], spec: GuestSpec) -> None:
+    """What a hypervisor would miss at the start of a guest."""
+    lacking = [disk.path for disk in spec.disks if disk.path not in {f"fake:{name}" for name in held["disks"]}]
+    lacking += [spec.seed] if spec.seed is not None and spec.seed not in {f"fake:{name}" for name in held["seeds"]} else []
+    lacking += [nic.network_id for nic in spec.nics if held["networks"].get(nic.network_id) is None]
+    if lacking:
+        raise Retry(f"starting {spec.guest_id}: {lacking[0]} is not there")
+
+
+class FakeDisks:
+    """Implements contracts.Disks."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def create(self, disk_id: str, size: int, base: str | None) -> None:
+        """A disk that occupies nothing."""
+        with self._store.call("disks.create", disk_id) as held:
+            held["disks"].setdefault(disk_id, {"size": size, "base": base})
+
+    def remove(self, disk_id: str) -> None:
+        """Delete it."""
+        with self._store.call("disks.remove", disk_id) as held:
+            held["disks"].pop(disk_id, None)
+
+    def path(self, disk_id: str) -> str:
+        """No file's name."""
+        return f"fake:{disk_id}"
+
+    def list(self) -> dict[str, int]:
+        """All disks."""
+        with self._store.call("disks.list") as held:
+            return dict.fromkeys(held["disks"], 0)
+
+
+class FakeSeeds:
+    """Implements contracts.Seeds."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def write(self, seed: Seed) -> str:
+        """Keep it."""
+        with self._store.call("seeds.write", seed.instance_id) as held:
+            user_data = base64.b64encode(seed.user_data).decode()
+            held["seeds"][seed.instance_id] = {**dataclasses.asdict(seed), "user_data": user_data}
+        return self.path(seed.instance_id)
+
+    def path(self, instance_id: str) -> str:
+        """No file's name."""
+        return f"fake:{instance_id}"
+
+    def remove(self, instance_id: str) -> None:
+        """Delete it."""
+        with self._store.call("seeds.remove", instance_id) as held:
+            held["seeds"].pop(instance_id, None)
+
+    def list(self) -> set[str]:
+        """The instance ids that have one."""
+        with self._store.call("seeds.list") as held:
+            return set(held["seeds"])
+
+
+class FakeNetworks:
+    """Implements contracts.Networks. A running guest answers at the addresses that its cards have reserved."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def list(self) -> dict[str, NetworkSpec | None]:
+        """All networks; those that `FakeHost.damage` damaged are None."""
+        with self._store.call("networks.list") as held:
+            return {name: from_json(said) if said else None for name, said in held["networks"].items()}
+
+    def ensure(self, spec: NetworkSpec) -> None:
+        """Make it so."""
+        with self._store.call("networks.ensure", spec.network_id) as held:
+            others = [from_json(said) for name, said in held["networks"].items() if said and name != spec.network_id]
+            if any(other.gateway.network.overlaps(spec.gateway.network) for other in others):
+                raise Permanent(f"this host already uses addresses of {spec.gateway.network}", "InvalidSubnet.Conflict")
+            held["networks"][spec.network_id] = to_json(spec)
+
+    def remove(self, network_id: str) -> None:
+        """Take it away."""
+        with self._store.call("networks.remove", network_id) as held:
+            held["networks"].pop(network_id, None)
+
+    def answers(self, network_id: str, addresses: Iterable[IPv4Address]) -> set[IPv4Address]:
+        """Which of these belong to guests that run and are not deaf."""
+        with self._store.call("networks.answers", network_id) as held:
+            network = held["networks"].get(network_id)
+            awake = [guest for guest in held["guests"].values() if guest["power"] == Power.RUNNING.value and not guest["deaf"]]
+            cards = {(nic["network_id"], nic["mac"]) for guest in awake for nic in guest["spec"]["nics"]}
+            reserved = from_json(network).reservations if network else ()
+            return {one.address for one in reserved if (network_id, one.mac) in cards} & set(addresses)
+
+
+class FakeImages:
+    """Implements contracts.Images."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def list(self) -> dict[str, BaseImage]:
+        """What `FakeHost.add_image` added."""
+        with self._store.call("images.list") as held:
+            return {name: BaseImage(**{**said, "boot": BootSpec(**said["boot"])}) for name, said in held["images"].items()}
+
+    def path(self, image_id: str) -> str:
+        """The image's own path."""
+        with self._store.call("images.path", image_id) as held:
+            if image_id not in held["images"]:
+                raise Permanent(f"the base image {image_id} is gone")
+            return str(held["images"][image_id]["path"])
+
+
+class FakeMachine:
+    """Implements contracts.Machine."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def capacity(self) -> Capacity:
+        """16 threads and 64 GiB, or what `FakeHost.set_capacity` set."""
+        with self._store.change() as held:
+            said = held["capacity"]
+            return Capacity(said["threads"], said["memory"], tuple(said["accelerators"]))
+
+    def boot_id(self) -> str:
+        """Another value after `FakeHost.restart_machine`."""
+        with self._store.change() as held:
+            return str(held["boot_id"])

@@ -1,0 +1,66 @@
+"""What a fake host holds: one JSON document, in memory, or in a directory where several processes share it under a lock."""
+
+import contextlib
+import copy
+import dataclasses
+import fcntl
+import json
+import os
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import Permanent, Retry
+from .contracts import Capacity
+
+_CALLS_KEPT = 10_000
+
+
+def _empty() -> dict[str, Any]:
+    kinds: dict[str, Any] = {name: {} for name in ("guests", "consoles", "disks", "seeds", "networks", "images", "failures")}
+    return {**kinds, "calls": [], "boot_id": str(uuid.uuid4()), "capacity": dataclasses.asdict(Capacity(16, 65536))}
+
+
+class Store:
+    """The document. `change` gives it to one at a time, and keeps it only if what is done with it succeeds."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+        self._memory = _empty()
+        self._lock = threading.RLock()
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[dict[str, Any]]:
+        """Read, change, keep."""
+        if self._directory is None:
+            with self._lock:
+                yield self._memory
+            return
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._directory / "fake-host.json"
+        lock = os.open(self._directory, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            held = json.loads(path.read_text()) if path.exists() else _empty()
+            before = copy.deepcopy(held)
+            yield held
+            if held != before or not path.exists():
+                new = path.with_suffix(".new")
+                new.write_text(json.dumps(held))
+                new.rename(path)
+        finally:
+            os.close(lock)
+
+    @contextlib.contextmanager
+    def call(self, method: str, *subjects: str) -> Iterator[dict[str, Any]]:
+        """The same for a driver's method: noted among the calls, and failing if a test ordered that."""
+        with self.change() as held:
+            held["calls"] = [*held["calls"][1 - _CALLS_KEPT :], [method, *subjects]]
+            queue = held["failures"].get(method, [])
+            ordered = queue.pop(0) if queue else None
+        if ordered is not None:
+            raise {"Retry": Retry, "Permanent": Permanent}[ordered[0]](ordered[1], ordered[2])
+        with self.change() as held:
+            yield held
