@@ -57,7 +57,8 @@ class Store:
     def call(self, method: str, *subjects: str) -> Iterator[dict[str, Any]]:
         """The same for a driver's method: noted among the calls, and failing if a test ordered that."""
         with self.change() as held:
-            held["calls"] = [*held["calls"][1 - _CALLS_KEPT :], [method, *subjects]]
+            held["calls"].append([method, *subjects])
+            del held["calls"][:-_CALLS_KEPT]
             queue = held["failures"].get(method, [])
             ordered = queue.pop(0) if queue else None
         if ordered is not None:
