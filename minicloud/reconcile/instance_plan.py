@@ -106,6 +106,8 @@ def _failed() -> Action:
 
 
 def _toward_stopped(row: Instance, seen: Seen, now: float) -> list[Action]:
+    if not seen.on and row.state == "stopped":
+        return []
     if not seen.on:
         return [DropScratchDisks(), Record({"state": "stopped", "stop_asked": "", "stop_began": "", "reachable": ""})]
     if row.stop_forced:
