@@ -1,0 +1,162 @@
+"""`minicloud`: the operations of EC2 at the top, other services as groups, and the commands that AWS has no name for.
+
+Nothing is imported before it is needed: a command that is asked for is found by its name alone.
+"""
+
+import functools
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from .. import api
+from ..aws import model
+from ..errors import ApiError
+from .commands import COMMANDS
+from .errors import CallFailed, run
+from .operations import OperationCommand, names
+from .output import FORMATS
+from .parse import closest
+from .session import Session
+
+
+class ServiceGroup(click.Group):
+    """The operations of one service."""
+
+    def __init__(self, service: str, **attributes: object) -> None:
+        super().__init__(service, **attributes)  # type: ignore[arg-type]
+        self.service = service
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click calls it so
+        """The operations that minicloud has."""
+        return list(names(self.service))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of a name; None if AWS has no such operation. Raises CallFailed if only AWS has it."""
+        described = model.service(self.service)
+        name = described.by_snake_name.get(cmd_name.replace("-", "_"))
+        if name is None or "_" in cmd_name:
+            return None
+        try:
+            api.find(self.service, name)
+        except ApiError as error:
+            raise CallFailed(self.service, name, error) from error
+        return OperationCommand(self.service, described.operation(name))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first word names. Raises click.UsageError, with the command that may be meant."""
+        try:
+            found = self.get_command(ctx, args[0])
+        except CallFailed:
+            if ctx.resilient_parsing:
+                return None, None, []
+            raise
+        if found is None and not ctx.resilient_parsing:
+            near = closest(args[0], self.list_commands(ctx))
+            hint = f"did you mean {near}?" if near else f"{ctx.command_path} --help lists the commands"
+            raise click.UsageError(f"there is no command {args[0]!r}; {hint}", ctx)
+        return (found.name if found else None), found, args[1:]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The operations, grouped as minicloud's files group them."""
+        _write_operations(self.service, formatter)
+
+
+class Root(ServiceGroup):
+    """`minicloud` itself."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Commands of our own, operations of EC2, other services."""
+        return [*COMMANDS, *super().list_commands(ctx), *(name for name in api.services() if name != self.service)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command or group of a name."""
+        if cmd_name in COMMANDS:
+            command: click.Command = importlib.import_module(f"minicloud.cli.{COMMANDS[cmd_name][0]}").command
+            return command
+        if "-" not in cmd_name and cmd_name in api.services():
+            text = f"The operations of {model.service(cmd_name).metadata['serviceFullName']}."
+            return ServiceGroup(cmd_name, help=text, context_settings={"help_option_names": ["-h", "--help"]})
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Our own commands with what they are for; operations by their names."""
+        with formatter.section("For people"):
+            formatter.write_dl([(name, text) for name, (_, text) in sorted(COMMANDS.items())])
+        _write_operations(self.service, formatter)
+        if others := [name for name in api.services() if name != self.service]:
+            with formatter.section("Other services"):
+                formatter.write_text(", ".join(others))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[click.shell_completion.CompletionItem]":
+        """Names only: help texts for each would read AWS's documentation of all."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name) for name in self.list_commands(ctx) if name.startswith(incomplete)]
+
+
+def _write_operations(service: str, formatter: click.HelpFormatter) -> None:
+    groups: dict[str, list[str]] = {}
+    for name, found in api.operations(service).items():
+        file = found.function.__module__.rpartition(".")[2]
+        groups.setdefault(file.replace("_", " ").capitalize(), []).append(model.xform_name(name, "-"))
+    for title, commands in sorted(groups.items()):
+        with formatter.section(title):
+            formatter.write_text(", ".join(sorted(commands)))
+
+
+def _start(ctx: click.Context, output: str | None, query: str | None, debug: bool, paginate: bool) -> None:
+    session = ctx.ensure_object(Session)
+    session.output, session.query, session.debug, session.paginate = output, query, debug, paginate
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"minicloud {version('minicloud')}")
+        ctx.exit()
+
+
+@functools.cache
+def root() -> Root:
+    """The whole command line."""
+    return Root(
+        "ec2",
+        help="EC2 on this host, with real virtual machines. COMMAND --help shows a command's flags.",
+        callback=click.pass_context(_start),
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+        no_args_is_help=True,
+        params=[
+            click.Option(["--output"], type=click.Choice(FORMATS), help="How to print answers."),
+            click.Option(["--query"], help="A JMESPath expression; what it finds is printed."),
+            click.Option(["--debug"], is_flag=True, help="On a fault, show where in the program it happened."),
+            click.Option(["--paginate/--no-paginate"], default=True, help="Ask for all pages, or for the first only."),
+            click.Option(
+                ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
+            ),
+        ],
+    )
+
+
+def execute(args: Sequence[str], session: Session | None = None) -> int:
+    """Carry out a command line; returns its exit status."""
+    session = session or Session()
+
+    def command() -> None:
+        with root().make_context("minicloud", list(args), obj=session) as ctx:
+            root().invoke(ctx)
+
+    return run(command, lambda: session.debug)
+
+
+def main() -> int:
+    """The command `minicloud`."""
+    import os
+
+    if "_MINICLOUD_COMPLETE" in os.environ:
+        root().main(prog_name="minicloud", complete_var="_MINICLOUD_COMPLETE")
+    return execute(sys.argv[1:])

@@ -1,0 +1,86 @@
+"""The composition root: settings, the host's drivers and a worker become a Cloud here, and here only.
+
+`Session` is what every command gets as `ctx.obj`: the cloud, opened when it is first used, the flags that stand before the
+command, and the one way to call an operation from the command line.
+"""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import config
+from ..errors import ApiError, UsageError
+from .errors import CallFailed, ConfigurationError
+
+if TYPE_CHECKING:
+    from ..cloud import Cloud
+    from ..config import Settings
+    from ..host.contracts import Host
+
+
+def open_cloud(settings: "Settings") -> "Cloud":
+    """The cloud of these settings on this host. Raises ConfigurationError where it cannot be reached."""
+    from ..cloud import Cloud
+    from ..reconcile.worker import worker_for
+
+    if not _writable(settings.home):
+        raise ConfigurationError(
+            f"minicloud needs root to reach libvirt and its state in {settings.home}: try sudo minicloud ..."
+        )
+    cloud = Cloud(settings, _host)
+    cloud.worker = worker_for(cloud)
+    return cloud
+
+
+def connect() -> "Cloud":
+    """The cloud of this machine's settings. Raises ConfigurationError."""
+    try:
+        return open_cloud(config.load())
+    except UsageError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def _host(settings: "Settings") -> "Host":
+    from ..host.local import host
+
+    return host(settings)
+
+
+def _writable(home: Path) -> bool:
+    """Whether state can be written there, or the directory made; asked of what exists, changing nothing."""
+    there = next((path for path in (home, *home.parents) if os.path.lexists(path)), home)
+    database = home / "state.sqlite"
+    return os.access(there, os.W_OK | os.X_OK) and (not database.exists() or os.access(database, os.R_OK | os.W_OK))
+
+
+@dataclasses.dataclass
+class Session:
+    """One command line on its way."""
+
+    connect: "Callable[[], Cloud]" = connect
+    output: str | None = None
+    query: str | None = None
+    debug: bool = False
+    paginate: bool = True
+
+    @functools.cached_property
+    def cloud(self) -> "Cloud":
+        """The cloud, opened now if it was not yet. Raises ConfigurationError."""
+        return self.connect()
+
+    def call(self, service: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out an operation by AWS's names. Raises CallFailed for what the operation refuses."""
+        from .. import api
+
+        cloud = self.cloud
+        try:
+            return api.call(cloud, service, name, params)
+        except ApiError as error:
+            from .hints import hint
+
+            raise CallFailed(service, name, error, hint(cloud, error, params)) from error
+        except UsageError as error:  # the state refuses a database of a newer minicloud
+            raise ConfigurationError(str(error)) from error
