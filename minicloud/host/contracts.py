@@ -211,6 +211,8 @@ class BaseImage:
     path: str
     boot: BootSpec
     """How it is started without its boot loader; `kernel` is None where that cannot be."""
+    boot_loader: bool = True
+    """Whether the disk starts by itself."""
 
 
 class Images(Protocol):

@@ -50,6 +50,8 @@ class Manifest:
     kernel: bool
     initrd: bool
     cmdline: str
+    boot_loader: bool
+    """Whether the disk starts by itself; else it needs the kernel beside it."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class ImageStore:
         kernel: Path | None = None,
         initrd: Path | None = None,
         cmdline: str = "",
+        boot_loader: bool = True,
         move: bool = True,
     ) -> Manifest:
         """Put a qcow2 that stands on its own into the store, under a new identifier. `move` takes the files from where they are.
@@ -111,6 +114,7 @@ class ImageStore:
                 kernel=kernel is not None,
                 initrd=initrd is not None,
                 cmdline=cmdline,
+                boot_loader=boot_loader,
             )
             (partial / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n")
             self._publish(partial, self.directory / image_id)

@@ -90,6 +90,6 @@ def guest(given: Parts, host: Host, settings: Settings, base: BaseImage | None) 
 
 def boot(image: Image, settings: Settings, base: BaseImage | None) -> BootSpec:
     """How the guest starts: by its own boot loader where it has one, unless the settings prefer the kernel beside it."""
-    if base is not None and base.boot.kernel and (settings.direct_boot or image.boot_mode == "direct"):
+    if base is not None and base.boot.kernel and (settings.direct_boot or not base.boot_loader):
         return base.boot
     return BootSpec(firmware="uefi" if image.boot_mode == "uefi" else "bios")
