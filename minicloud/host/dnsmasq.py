@@ -85,7 +85,6 @@ def configuration_text(spec: NetworkSpec, service: Service, account: Account) ->
         f"pid-file={service.pid_file}",
         f"user={account.user}",
         f"group={account.group}",
-        "strict-order",
         "no-hosts",
         "domain-needed",
         "bogus-priv",

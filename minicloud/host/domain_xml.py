@@ -94,7 +94,7 @@ def _cpu(root: ET.Element, spec: GuestSpec, platform: Platform) -> None:
         shares = round(platform.cpu_shares * spec.vcpus * spec.cpu_weight)
         _text(ET.SubElement(root, "cputune"), "shares", str(min(max(shares, 2), 10000)))
     if platform.cpu_model == "host-passthrough":
-        ET.SubElement(root, "cpu", mode="host-passthrough", check="none", migratable="off")
+        ET.SubElement(root, "cpu", mode="host-passthrough", check="none")
     else:
         cpu = ET.SubElement(root, "cpu", mode="custom", match="exact", check="none")
         _text(cpu, "model", platform.cpu_model, fallback="forbid")

@@ -180,7 +180,7 @@ class LibvirtGuests:
         if state != libvirt.VIR_DOMAIN_SHUTOFF:
             return Power.RUNNING
         if reason == libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN:
-            return _power_from_log(self._logs / f"{name}.log")
+            return power_from_log_file(self._logs / f"{name}.log")
         by_reason = {
             libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN: Power.OFF_BY_GUEST,
             libvirt.VIR_DOMAIN_SHUTOFF_CRASHED: Power.OFF_BY_FAILURE,
@@ -277,7 +277,7 @@ def power_from_log(text: str) -> Power:
     )
 
 
-def _power_from_log(path: Path) -> Power:
+def power_from_log_file(path: Path) -> Power:
     """The same of the log's file; one that was last written before the host started says nothing of why a guest is off."""
     try:
         with path.open("rb") as file:

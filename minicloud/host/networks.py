@@ -61,7 +61,7 @@ class BridgeNetworks:
     @failures.of_system()
     def ensure(self, spec: NetworkSpec) -> None:
         """Make it so, from whatever is there."""
-        _check(spec)
+        check(spec)
         service = self._service(spec.network_id)
         bridges.ensure(spec.network_id, spec.gateway)
         self._directories(service)
@@ -135,7 +135,7 @@ def _write(path: Path, text: str) -> bool:
     return True
 
 
-def _check(spec: NetworkSpec) -> None:
+def check(spec: NetworkSpec) -> None:
     """Nothing that ends in a configuration file may be more than the word that it should be."""
     bad = next((one for one in spec.reservations if not (_HOSTNAME.fullmatch(one.hostname) and _MAC.fullmatch(one.mac))), None)
     if bad is not None or not _DOMAIN.fullmatch(spec.domain):

@@ -7,6 +7,7 @@ The files are YAML from a library. The disk is replaced as a whole and readable 
 import contextlib
 import io
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from . import account, failures
 from .contracts import Seed
 
 _LABEL = "cidata"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 
 def meta_data(seed: Seed) -> dict[str, Any]:
@@ -73,7 +75,7 @@ class LocalSeeds:
         self._directory = directory
 
     def _path(self, instance_id: str) -> Path:
-        if "/" in instance_id or instance_id.startswith("."):
+        if not _ID.fullmatch(instance_id):
             raise ValueError(f"not the id of an instance: {instance_id!r}")
         return self._directory / f"{instance_id}.iso"
 
