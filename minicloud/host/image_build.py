@@ -6,6 +6,7 @@ directory, and the next build there begins by removing them. Needs root.
 """
 
 import os
+import shlex
 import shutil
 import tomllib
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ _BUILD_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Recipe:
-    """One entry of images/debian.toml. `rootfs` is a directory whose files go over the packages' own."""
+    """One entry of images/debian.toml. `rootfs` is a directory whose files are laid over the packages; `services` are enabled."""
 
     name: str
     description: str
@@ -37,12 +38,13 @@ class Recipe:
     default_user: str
     size_gib: int
     rootfs: Path
+    services: tuple[str, ...]
     packages: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Built:
-    """A finished image. `image` is a qcow2 without a backing file; kernel, initrd and cmdline start it without its boot loader."""
+    """A finished image. `image` is a qcow2 without a backing file; kernel, initrd and cmdline start it without a boot loader."""
 
     image: Path
     kernel: Path
@@ -80,6 +82,7 @@ def _recipe(name: str, table: dict[str, Any], where: Path) -> Recipe:
             default_user=str(table["default_user"]),
             size_gib=int(table["size_gib"]),
             rootfs=where / str(table["rootfs"]),
+            services=tuple(table["services"]),
             packages=tuple(table["packages"]),
         )
     except KeyError as error:
@@ -106,27 +109,23 @@ def build_debian(recipe: Recipe, workdir: Path, progress: Progress, mirrors: Seq
     _clean(tree)
     disk.configure(tree, identity, version)
     progress("writing the disk: partitions, file systems, boot loaders for BIOS and UEFI")
-    raw = workdir / "disk.raw"
-    disk.assemble(raw, tree, identity, recipe.size_gib)
+    disk.assemble(workdir / "disk.raw", tree, identity, recipe.size_gib)
     progress("packing it as qcow2")
-    built = _finish(recipe, workdir, tree, raw, disk.cmdline(identity), version)
+    built = _finish(recipe, workdir, tree, identity, version)
     shutil.rmtree(tree)
-    raw.unlink()
     return built
 
 
 def _install(recipe: Recipe, tree: Path, workdir: Path, sources: apt.Sources) -> None:
     listing = workdir / "debian.sources"
     listing.write_text(sources.text)
-    run(
-        [*PRIVATE, "--", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--quiet"]
-        + [f"--aptopt={line}" for line in apt.acquire_options()]
-        + [f"--include={','.join(recipe.packages)}"]
-        # Before the kernel is installed, because its initramfs is made by what the files say.
-        + [f"--essential-hook=sync-in {recipe.rootfs} /"]
-        + [recipe.suite, tree, listing],
-        timeout=_BUILD_SECONDS,
-    )
+    command: list[str | Path] = [*PRIVATE, "--", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"]
+    command += [f"--aptopt={line}" for line in apt.acquire_options()]
+    # The files come before the kernel is installed, because its initramfs is made by what they say.
+    command += [f"--include={','.join(recipe.packages)}", f"--essential-hook=sync-in {shlex.quote(str(recipe.rootfs))} /"]
+    run([*command, recipe.suite, tree, listing], timeout=_BUILD_SECONDS)
+    if recipe.services:
+        run(["systemctl", f"--root={tree}", "enable", *recipe.services])
     listing.unlink()
 
 
@@ -142,7 +141,7 @@ def kernel_version(tree: Path) -> str:
 _UNWANTED = (
     "etc/ssh/ssh_host_*", "etc/hostname", "var/lib/systemd/random-seed", "var/lib/dbus/machine-id", "var/lib/cloud/*",
     "var/lib/apt/lists/*", "var/cache/apt/*", "var/cache/debconf/*-old", "var/lib/dpkg/*-old", "var/log/*", "tmp/*",
-    "etc/apt/apt.conf.d/99mmdebstrap", "root/.*", "etc/systemd/system/*/e2scrub_reap.service", "etc/.pwd.lock",
+    "etc/apt/apt.conf.d/99mmdebstrap", "etc/systemd/system/*/e2scrub_reap.service", "etc/.pwd.lock",
 )  # fmt: skip
 
 
@@ -162,11 +161,13 @@ def _clean(tree: Path) -> None:
         (tree / directory / ".updated").write_text("")
 
 
-def _finish(recipe: Recipe, workdir: Path, tree: Path, raw: Path, cmdline: str, version: str) -> Built:
+def _finish(recipe: Recipe, workdir: Path, tree: Path, identity: disk.Identity, version: str) -> Built:
     image, kernel, initrd = workdir / "image.qcow2", workdir / "vmlinuz", workdir / "initrd"
     shutil.copyfile(tree / f"boot/vmlinuz-{version}", kernel)
     shutil.copyfile(tree / f"boot/initrd.img-{version}", initrd)
+    raw = workdir / "disk.raw"
     run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-S", "4k", raw, image], timeout=_BUILD_SECONDS)
+    raw.unlink()
     for path in (image, kernel, initrd):
         path.chmod(0o640)
-    return Built(image, kernel, initrd, cmdline, recipe.name, recipe.description, recipe.default_user)
+    return Built(image, kernel, initrd, disk.cmdline(identity), recipe.name, recipe.description, recipe.default_user)

@@ -98,6 +98,8 @@ def _records(archive: bytes) -> Iterator[tuple[str, Entry, int]]:
         path = archive[position + _HEADER : begin - 1].decode().removeprefix("./")
         begin += -begin % 4
         position = begin + size + (-size % 4)
+        if begin + size > len(archive):
+            raise Permanent("the initrd is damaged: it ends within a file")
         yield path, Entry(mode, archive[begin : begin + size], device), position
 
 

@@ -95,18 +95,13 @@ def _root_file_system(raw: Path, tree: Path, identity: Identity, size: int) -> N
     blocks = (size - _ROOT_START - _MIB) // 4096  # the last MiB keeps the second partition table
     # The file is all zeros, so neither mkfs nor the guest's kernel has to clear the inode tables.
     extended = f"offset={_ROOT_START},assume_storage_prezeroed=1,lazy_itable_init=0"
-    run(
-        ["mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "1", "-O", _EXT4_FEATURES, "-E", extended, "-U", identity.root]
-        + ["-L", "root", "-d", tree, raw, str(blocks)],
-        timeout=600,
-    )
+    options: list[str | Path] = ["-q", "-F", "-b", "4096", "-m", "1", "-O", _EXT4_FEATURES, "-E", extended]
+    run(["mkfs.ext4", *options, "-U", identity.root, "-L", "root", "-d", tree, raw, str(blocks)], timeout=600)
 
 
 def _esp(raw: Path, tree: Path, identity: Identity) -> None:
-    run(
-        ["mkfs.vfat", "-F", "32", "-s", "1", "-n", "ESP", "-i", identity.esp]
-        + ["--offset", str(_ESP_START // _SECTOR), raw, str(_ESP_SIZE // 1024)]
-    )
+    place = ["--offset", str(_ESP_START // _SECTOR)]
+    run(["mkfs.vfat", "-F", "32", "-s", "1", "-n", "ESP", "-i", identity.esp, *place, raw, str(_ESP_SIZE // 1024)])
     drive = f"{raw}@@{_ESP_START}"
     run(["mmd", "-i", drive, "::/EFI", "::/EFI/BOOT", "::/EFI/debian"])
     signed = tree / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
@@ -141,12 +136,10 @@ def _core_image(tree: Path, identity: Identity) -> bytes:
     """core.img by the guest's own grub-mkimage, so that its modules are of the same version."""
     config, output = tree / "boot/grub/load.cfg", tree / "boot/grub/core.img"
     config.write_text(_search_config(identity))
+    options = ["--format=i386-pc", "--prefix=/boot/grub", "--config=/boot/grub/load.cfg", "--output=/boot/grub/core.img"]
     modules = ["biosdisk", "part_gpt", "ext2", "search_fs_uuid", "configfile"]
     try:
-        run(
-            ["chroot", tree, "grub-mkimage", "--format=i386-pc", "--prefix=/boot/grub", "--config=/boot/grub/load.cfg"]
-            + ["--output=/boot/grub/core.img", *modules]
-        )
+        run(["chroot", tree, "grub-mkimage", *options, *modules])
         return output.read_bytes()
     finally:
         config.unlink()

@@ -114,7 +114,7 @@ def modules(initrd: Mapping[str, cpio.Entry]) -> dict[str, cpio.Entry]:
     for wanted in _MODULES:
         if wanted in by_name:
             _visit(by_name[wanted], needs, order)
-    if "virtio_net" in by_name and not order:
+    if not order:
         raise Permanent("the Debian image's initrd has none of the drivers of virtual hardware")
     entries = {f"modules/{_module_name(path)}.ko": cpio.file(_plain(path, initrd[root + path].data)) for path in order}
     entries["modules/order"] = cpio.file("".join(f"{_module_name(path)}.ko\n" for path in order).encode())
