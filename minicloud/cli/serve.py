@@ -1,0 +1,76 @@
+"""`minicloud serve`: the daemon in the foreground, for a terminal or for systemd (Type=notify).
+
+It keeps nothing in memory that is not in the state, so it may be stopped or killed at any moment. SIGTERM and SIGINT let the
+pass that is under way come to its end.
+"""
+
+import logging
+import os
+import signal
+import socket
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ..cloud import Cloud
+
+log = logging.getLogger(__name__)
+
+
+def notify(message: str) -> bool:
+    """Tell systemd (`READY=1`, `STOPPING=1`); False where nobody asked to be told. sd_notify(3) describes the protocol."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return False
+    if address.startswith("@"):  # an abstract name
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        try:
+            sender.sendto(message.encode(), address)
+        except OSError as error:
+            log.warning("systemd cannot be told that %s: %s", message, error)
+            return False
+    return True
+
+
+class Life:
+    """From readiness to the end. The loop asks `stopped` before each pass, the first time when it is ready for wake-ups."""
+
+    def __init__(self, cloud: "Cloud") -> None:
+        self._cloud = cloud
+        self._ready = False
+        self._ending = False
+
+    def stopped(self) -> bool:
+        """Whether to end."""
+        if not self._ready:
+            self._ready = True
+            log.info("ready; state in %s", self._cloud.settings.home)
+            notify("READY=1")
+        return self._ending
+
+    def end(self, number: int, _: FrameType | None) -> None:
+        """For a signal: end after this pass, and do not wait for the next."""
+        from ..reconcile import worker
+
+        log.info("%s: ending", signal.Signals(number).name)
+        notify("STOPPING=1")
+        self._ending = True
+        worker.wake(self._cloud)
+
+
+@click.command(short_help="Run the daemon in the foreground.")
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Run the loops in the foreground until SIGTERM or Ctrl-C. Commands then leave the work to this process."""
+    from ..reconcile import daemon
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    cloud: Cloud = ctx.obj.cloud
+    life = Life(cloud)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, life.end)
+    daemon.run(cloud, life.stopped)
+    log.info("ended")
