@@ -17,7 +17,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,8 +50,12 @@ class Manifest:
     kernel: bool
     initrd: bool
     cmdline: str
-    boot_loader: bool
+    boot_loader: bool = True
     """Whether the disk starts by itself; else it needs the kernel beside it."""
+
+
+_REQUIRED = {field.name for field in fields(Manifest) if field.default is MISSING}
+"""Fields that every manifest has had from the beginning."""
 
 
 @dataclass(frozen=True)
@@ -259,9 +263,9 @@ def _read(path: Path) -> Manifest | Damaged:
     try:
         values = json.loads((path / MANIFEST).read_text())
         kinds = {field.name: field.type for field in fields(Manifest)}
-        if not isinstance(values, dict) or set(values) != set(kinds):
+        if not isinstance(values, dict) or not _REQUIRED <= set(values) <= set(kinds):
             return Damaged(path, f"{MANIFEST} does not have the fields that it should have")
-        wrong = [name for name, kind in kinds.items() if type(values[name]) is not kind]
+        wrong = [name for name, value in values.items() if type(value) is not kinds[name]]
         if wrong or values["image_id"] != path.name or values["boot_mode"] not in BOOT_MODES or values["virtual_size"] <= 0:
             return Damaged(path, f"{MANIFEST} holds a wrong value{f' for {wrong[0]}' if wrong else ''}")
         if not (path / IMAGE).is_file():
