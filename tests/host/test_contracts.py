@@ -1,0 +1,211 @@
+"""The promises of host/contracts.py, asked of the fake host and of the real one (in a laboratory; its guests boot nothing)."""
+
+import dataclasses
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+import pytest
+
+from minicloud.config import load
+from minicloud.errors import Permanent, Retry
+from minicloud.host import fake, local
+from minicloud.host.contracts import (
+    BootSpec,
+    DiskSpec,
+    GuestSpec,
+    Host,
+    NetworkSpec,
+    NicSpec,
+    Power,
+    Reservation,
+    Seed,
+)
+
+MAC = "02:00:00:00:00:0a"
+RESERVED = Reservation(MAC, IPv4Address("172.31.0.10"), "ip-172-31-0-10")
+NETWORK = NetworkSpec("subnet-0a", IPv4Interface("172.31.0.1/20"), "ec2.internal", (RESERVED,))
+SEED = Seed("i-0a", "ip-172-31-0-10", ("ssh-ed25519 AAAA me",), b"", "admin")
+
+
+@pytest.fixture(params=["fake", "fake-in-a-directory", pytest.param("real", marks=pytest.mark.lab)])
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
+    if request.param != "real":
+        yield fake.host(tmp_path if "directory" in request.param else None)
+        return
+    real = local.host(dataclasses.replace(load(), home=Path("/var/lib/minicloud/t"), run=Path("/run/minicloud/t")))
+    yield real
+    for guest_id in real.guests.list():
+        real.guests.remove(guest_id)
+    for network_id in real.networks.list():
+        real.networks.remove(network_id)
+    for disk_id in real.disks.list():
+        real.disks.remove(disk_id)
+    for instance_id in real.seeds.list():
+        real.seeds.remove(instance_id)
+
+
+@pytest.fixture
+def spec(host: Host) -> GuestSpec:
+    """A guest whose disk, seed and network are there."""
+    host.networks.ensure(NETWORK)
+    host.disks.create("vol-0a", 1 << 30, None)
+    disk = DiskSpec("vol-0a", host.disks.path("vol-0a"), "vol0a", "/dev/xvda")
+    return GuestSpec("i-0a", 1, 64, 0.1, (disk,), (NicSpec(MAC, "subnet-0a", "mct0a"),), host.seeds.write(SEED), BootSpec())
+
+
+def power(host: Host) -> Power:
+    return host.guests.list()["i-0a"].power
+
+
+class TestGuests:
+    def test_a_host_starts_empty(self, host: Host) -> None:
+        assert host.guests.list() == {}
+
+    def test_start_twice_then_destroy_twice(self, host: Host, spec: GuestSpec) -> None:
+        host.guests.start(spec)
+        host.guests.start(spec)
+        assert power(host) is Power.RUNNING
+        host.guests.destroy("i-0a")
+        host.guests.destroy("i-0a")
+        assert power(host) is Power.OFF
+
+    def test_a_guest_that_was_off_starts_as_the_new_spec_says(self, host: Host, spec: GuestSpec) -> None:
+        host.guests.start(spec)
+        host.guests.destroy("i-0a")
+        host.guests.start(dataclasses.replace(spec, memory=128, vcpus=2))
+        assert power(host) is Power.RUNNING
+
+    def test_remove_forgets_a_running_guest(self, host: Host, spec: GuestSpec) -> None:
+        host.guests.start(spec)
+        host.guests.remove("i-0a")
+        host.guests.remove("i-0a")
+        assert host.guests.list() == {}
+        assert host.guests.console_log("i-0a") == b""
+
+    def test_nothing_is_done_to_guests_that_are_not_there(self, host: Host) -> None:
+        for act in (host.guests.shutdown, host.guests.reboot, host.guests.destroy, host.guests.remove):
+            act("i-none")
+        assert host.guests.list() == {}
+        assert host.guests.console_log("i-none") == b""
+
+    def test_a_guest_that_is_off_stays_off(self, host: Host, spec: GuestSpec) -> None:
+        host.guests.start(spec)
+        host.guests.destroy("i-0a")
+        host.guests.shutdown("i-0a")
+        host.guests.reboot("i-0a")
+        assert power(host) is Power.OFF
+
+    def test_a_running_guest_is_reset(self, host: Host, spec: GuestSpec) -> None:
+        host.guests.start(spec)
+        host.guests.reboot("i-0a")
+        assert power(host) is Power.RUNNING
+
+    def test_screen_and_console_of_a_running_guest(self, host: Host, spec: GuestSpec) -> None:
+        host.guests.start(spec)
+        assert host.guests.screenshot("i-0a").startswith(b"\x89PNG\r\n")
+        assert Path(host.guests.console_path("i-0a")).is_char_device()
+
+    def test_screen_and_console_of_a_guest_that_is_off(self, host: Host, spec: GuestSpec) -> None:
+        host.guests.start(spec)
+        host.guests.destroy("i-0a")
+        for look in (host.guests.screenshot, host.guests.console_path):
+            with pytest.raises(Permanent, match="not running"):
+                look("i-0a")
+
+    def test_a_start_without_its_disk_may_be_tried_again(self, host: Host, spec: GuestSpec) -> None:
+        host.disks.remove("vol-0a")
+        with pytest.raises(Retry):
+            host.guests.start(spec)
+        host.disks.create("vol-0a", 1 << 30, None)
+        host.guests.start(spec)
+        assert power(host) is Power.RUNNING
+
+    def test_a_start_without_its_network_may_be_tried_again(self, host: Host, spec: GuestSpec) -> None:
+        host.networks.remove("subnet-0a")
+        with pytest.raises(Retry):
+            host.guests.start(spec)
+        host.networks.ensure(NETWORK)
+        host.guests.start(spec)
+        assert power(host) is Power.RUNNING
+
+
+class TestDisks:
+    def test_create_twice_list_and_remove_twice(self, host: Host) -> None:
+        host.disks.create("vol-0a", 1 << 30, None)
+        host.disks.create("vol-0a", 1 << 30, None)
+        assert list(host.disks.list()) == ["vol-0a"]
+        assert host.disks.list()["vol-0a"] < 1 << 20
+        host.disks.remove("vol-0a")
+        host.disks.remove("vol-0a")
+        assert host.disks.list() == {}
+
+    def test_a_disk_on_a_base(self, host: Host) -> None:
+        host.disks.create("vol-0a", 1 << 30, None)
+        host.disks.create("vol-0b", 2 << 30, host.disks.path("vol-0a"))
+        assert set(host.disks.list()) == {"vol-0a", "vol-0b"}
+
+    def test_paths_are_told_before_the_disk_is_there(self, host: Host) -> None:
+        before = host.disks.path("vol-0a")
+        host.disks.create("vol-0a", 1 << 20, None)
+        assert host.disks.path("vol-0a") == before
+
+
+class TestSeeds:
+    def test_write_twice_list_and_remove_twice(self, host: Host) -> None:
+        assert host.seeds.write(SEED) == host.seeds.path("i-0a")
+        assert host.seeds.write(dataclasses.replace(SEED, user_data=b"x" * 16384)) == host.seeds.path("i-0a")
+        assert host.seeds.list() == {"i-0a"}
+        host.seeds.remove("i-0a")
+        host.seeds.remove("i-0a")
+        assert host.seeds.list() == set()
+
+
+class TestNetworks:
+    def test_ensure_twice_list_and_remove_twice(self, host: Host) -> None:
+        host.networks.ensure(NETWORK)
+        host.networks.ensure(NETWORK)
+        assert host.networks.list() == {"subnet-0a": NETWORK}
+        host.networks.remove("subnet-0a")
+        host.networks.remove("subnet-0a")
+        assert host.networks.list() == {}
+
+    def test_reservations_come_and_go(self, host: Host) -> None:
+        host.networks.ensure(dataclasses.replace(NETWORK, reservations=()))
+        host.networks.ensure(NETWORK)
+        assert host.networks.list() == {"subnet-0a": NETWORK}
+        host.networks.ensure(dataclasses.replace(NETWORK, reservations=()))
+        assert host.networks.list() == {"subnet-0a": dataclasses.replace(NETWORK, reservations=())}
+
+    def test_two_networks(self, host: Host) -> None:
+        other = NetworkSpec("subnet-0b", IPv4Interface("172.31.16.1/20"), "ec2.internal", ())
+        host.networks.ensure(NETWORK)
+        host.networks.ensure(other)
+        host.networks.remove("subnet-0a")
+        assert host.networks.list() == {"subnet-0b": other}
+
+    def test_a_network_in_anothers_addresses_is_refused(self, host: Host) -> None:
+        host.networks.ensure(NETWORK)
+        with pytest.raises(Permanent, match="already uses"):
+            host.networks.ensure(NetworkSpec("subnet-0b", IPv4Interface("172.31.8.1/24"), "ec2.internal", ()))
+        assert host.networks.list()["subnet-0a"] == NETWORK
+
+    def test_nobody_answers_where_nobody_is(self, host: Host) -> None:
+        assert host.networks.answers("subnet-none", [RESERVED.address]) == set()
+        host.networks.ensure(NETWORK)
+        assert host.networks.answers("subnet-0a", []) == set()
+        assert host.networks.answers("subnet-0a", [RESERVED.address]) == set()
+
+
+class TestMachine:
+    def test_capacity_and_boot_id(self, host: Host) -> None:
+        assert host.machine.capacity().threads >= 1
+        assert host.machine.capacity().memory >= 256
+        assert host.machine.boot_id() == host.machine.boot_id() != ""
+
+
+class TestImages:
+    def test_an_image_that_is_not_there(self, host: Host) -> None:
+        assert host.images.list().get("ami-none") is None
+        with pytest.raises(Permanent, match="gone"):
+            host.images.path("ami-none")
