@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..cloud import Cloud
 
 
-@click.command(short_help="The serial console of an instance.")
+@click.command("console", short_help="The serial console of an instance.")
 @click.argument("instance", metavar="INSTANCE")
 @click.pass_context
 def command(ctx: click.Context, instance: str) -> None:

@@ -61,7 +61,7 @@ class Life:
         worker.wake(self._cloud)
 
 
-@click.command(short_help="Run the daemon in the foreground.")
+@click.command("serve", short_help="Run the daemon in the foreground.")
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Run the loops in the foreground until SIGTERM or Ctrl-C. Commands then leave the work to this process."""

@@ -104,7 +104,7 @@ def progress() -> Iterator[Callable[[str], None]]:
         yield lambda line: status.update(Text(clean(line), no_wrap=True, overflow="ellipsis"))
 
 
-@click.command(cls=SshCommand, short_help="Log in to an instance.")
+@click.command("ssh", cls=SshCommand, short_help="Log in to an instance.")
 @click.option("-i", "--identity", metavar="FILE", help="The private key; found by itself where it was saved or is in ~/.ssh.")
 @click.option("-l", "--user", metavar="USER", help="Who to log in as; by itself the image's default user.")
 @click.option("--timeout", type=click.FloatRange(0), default=300.0, show_default=True, help="Seconds to wait for the guest.")

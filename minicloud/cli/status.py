@@ -118,7 +118,7 @@ def table_of(answer: dict[str, Any]) -> dict[str, Any]:
     return {**lines, **({"Problems": answer["Problems"]} if answer["Problems"] else {"Problems": "none"})}
 
 
-@click.command(short_help="The whole of minicloud on one screen.")
+@click.command("status", short_help="The whole of minicloud on one screen.")
 @own.answers
 @click.pass_context
 def command(ctx: click.Context, output: str | None, query: str | None) -> None:

@@ -1,0 +1,206 @@
+"""`minicloud images list|build|pull|import|rm`: the base images of this host. A new one is registered as an AMI at once.
+
+What makes an image prints its AMI id and nothing else on standard output (JSON with --output json); progress is on standard
+error.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import Permanent, UsageError
+from . import own
+from .images_list import listing
+from .images_progress import Bar, Stages
+
+if TYPE_CHECKING:
+    from ..cloud import Cloud
+    from ..host.image_build import Built
+    from ..host.image_store import ImageStore, Manifest
+
+TINY = "tiny"
+
+
+@click.group("images", short_help="Base images: list, build, pull, import, rm.")
+def command() -> None:
+    """The base images of this host, each of them an AMI."""
+
+
+@command.command("list")
+@own.answers
+@click.pass_context
+def list_(ctx: click.Context, output: str | None, query: str | None) -> None:
+    """Show the images that are there, and those that could be."""
+    cloud: Cloud = ctx.obj.cloud
+    cloud.worker.refresh("DescribeImages")
+    for_person = own.format_of(ctx, output) == "table" and not (query or ctx.obj.query)
+    own.show(ctx, listing(cloud, short=for_person), output, query)
+
+
+@command.command()
+@click.argument("name")
+@click.option("--mirror", "mirrors", multiple=True, metavar="URI", help="A Debian archive to use in place of the host's sources.")
+@own.answers
+@click.pass_context
+def build(ctx: click.Context, name: str, mirrors: tuple[str, ...], output: str | None, query: str | None) -> None:
+    """Build the image NAME from this host's package sources; some minutes."""
+    from ..host.base_images import store
+
+    cloud: Cloud = ctx.obj.cloud
+    images = store(cloud.settings)
+    with images.scratch(f"build-{_safe(name)}") as workdir, Stages() as stage:
+        built = _build(images, name, workdir, stage, mirrors)
+        stage("putting it into the image store")
+        made = images.add(
+            built.image,
+            name=built.name,
+            source="built on this host",
+            description=built.description,
+            boot_mode=built.boot_mode,
+            default_user=built.default_user,
+            root_device_name=built.root_device_name,
+            kernel=built.kernel,
+            initrd=built.initrd,
+            cmdline=built.cmdline,
+            boot_loader=name != TINY,
+        )
+    _done(ctx, cloud, made, output, query)
+
+
+def _safe(name: str) -> str:
+    """A name as a part of a directory's."""
+    return "".join(letter if letter.isalnum() else "-" for letter in name)[:40]
+
+
+def _build(images: "ImageStore", name: str, workdir: Path, stage: Stages, mirrors: tuple[str, ...]) -> "Built":
+    from ..host import image_build
+
+    if name == TINY:
+        from ..host.image_build_tiny import build_tiny
+
+        return build_tiny(workdir, _kernels(images), stage)
+    recipes = image_build.recipes()
+    if name not in recipes:
+        raise UsageError(
+            f"there is no recipe {name!r}; there are {', '.join([*recipes, TINY])}; minicloud images list shows more"
+        )
+    return image_build.build_debian(recipes[name], workdir, stage, mirrors)
+
+
+def _kernels(images: "ImageStore") -> Path:
+    """Where the newest Debian image has its kernel. Raises UsageError."""
+    for manifest in reversed(images.list()):
+        direct = images.kernel(manifest.image_id) if manifest.name.startswith("debian-") else None
+        if direct is not None:
+            return direct[0].parent
+    raise UsageError("the tiny image takes the kernel of a Debian image; build one first: minicloud images build debian-12")
+
+
+@command.command()
+@click.argument("name")
+@own.answers
+@click.pass_context
+def pull(ctx: click.Context, name: str, output: str | None, query: str | None) -> None:
+    """Download the official cloud image NAME of the catalogue, and check it. An interrupted download goes on next time."""
+    from ..host import catalogue
+    from ..host.base_images import store
+
+    entries = catalogue.load()
+    if name not in entries:
+        raise UsageError(f"the catalogue has no image {name!r}; it has {', '.join(entries)}")
+    cloud: Cloud = ctx.obj.cloud
+    limit = cloud.settings.max_image_gib << 30
+    with Bar(f"{name} from {entries[name].url}") as bar:
+        made = catalogue.pull(entries[name], store(cloud.settings), max_bytes=limit, progress=bar)
+    _done(ctx, cloud, made, output, query)
+
+
+@command.command("import")
+@click.argument("source", metavar="FILE|URL")
+@click.option("--name", default="", help="The AMI's name; by itself from the file's name.")
+@click.option("--description", default="", help="A description.")
+@click.option("--user", default="", help="The user that the image's cloud-init gives the key to; minicloud ssh logs in as that.")
+@click.option(
+    "--boot-mode", type=click.Choice(["legacy-bios", "uefi", "uefi-preferred"]), default="legacy-bios", show_default=True
+)
+@click.option("--root-device-name", default="/dev/sda1", show_default=True, help="The name of its root device in answers.")
+@click.option(
+    "--format", "claimed", help="Refuse the file unless it is of this format: qcow2, raw, vmdk, vpc, gzip, xz, zstd, bzip2."
+)
+@click.option("--checksum", metavar="HEX", help="Refuse the file unless it has this SHA-256, SHA-384 or SHA-512.")
+@click.option("--allow-this-host", is_flag=True, help="The URL may lead to this host itself.")
+@own.answers
+@click.pass_context
+def import_(
+    ctx: click.Context, /, *, source: str, checksum: str | None, allow_this_host: bool, user: str, output: str | None,
+    query: str | None, **fields: Any,
+) -> None:  # fmt: skip
+    """Make an image of a disk: qcow2, raw, vmdk or vhd, compressed or not, from a file or over http(s)."""
+    from ..host.base_images import store
+    from ..host.image_import import import_image
+    from ..host.image_sums import Checksum
+
+    try:
+        wanted = Checksum.of(checksum) if checksum else None
+    except ValueError as error:
+        raise click.UsageError(f"--checksum: {error}", ctx) from error
+    if "://" not in source and not Path(source).is_file():
+        raise click.UsageError(f"there is no file {source}", ctx)
+    cloud: Cloud = ctx.obj.cloud
+    with Bar(source) as bar:
+        made = import_image(
+            source, store(cloud.settings), default_user=user, max_bytes=cloud.settings.max_image_gib << 30,
+            checksum=wanted, allow_private=allow_this_host, progress=bar, **fields,
+        )  # fmt: skip
+    _done(ctx, cloud, made, output, query)
+
+
+@command.command()
+@click.argument("image_id", metavar="AMI-ID")
+@click.pass_context
+def rm(ctx: click.Context, image_id: str) -> None:
+    """Deregister the image AMI-ID and delete its files. Refused while a disk of an instance is built on them."""
+    from ..host.base_images import store
+
+    cloud: Cloud = ctx.obj.cloud
+    forget(cloud, image_id)
+    store(cloud.settings).remove(image_id)
+    click.echo(f"{image_id} is gone", err=True)
+
+
+def forget(cloud: "Cloud", image_id: str) -> None:
+    """Deregister all AMIs that start from the files of `image_id`, so that no new disk is built on them.
+
+    Raises Permanent while there are disks, or if the files are not this store's; UsageError for an AMI without files of its own.
+    """
+    from ..aws import times
+
+    state, settings = cloud.state, cloud.settings
+    row = state.images.get(image_id)
+    if row is not None and row.base != image_id:
+        raise UsageError(
+            f"{image_id} has no files of its own, it starts from those of {row.base}; to forget it alone: "
+            f"minicloud deregister-image --image-id {image_id}"
+        )
+    if not (settings.images / image_id).is_dir() and settings.shared_images and (settings.shared_images / image_id).is_dir():
+        raise Permanent(f"{image_id} is in the image store {settings.shared_images}, which is shared and read-only")
+    with state.transaction():
+        disks = state.volumes.find(base=image_id)
+        if disks:
+            named = ", ".join(f"{disk.id} (of {disk.instance_id or 'no instance'})" for disk in disks[:5])
+            more = f" and {len(disks) - 5} more" if len(disks) > 5 else ""
+            raise Permanent(f"{image_id} cannot go while disks are built on it: {named}{more}; terminate these instances first")
+        for image in state.images.find(base=image_id, state="available"):
+            state.images.change(image.id, state="deregistered", deregistered_at=times.now())
+
+
+def _done(ctx: click.Context, cloud: "Cloud", made: "Manifest", output: str | None, query: str | None) -> None:
+    """Register what was made and print its id."""
+    from ..reconcile import images
+
+    images.reconcile(cloud)
+    if output or query or ctx.obj.output or ctx.obj.query:
+        own.show(ctx, {"ImageId": made.image_id, "Name": made.name}, output, query)
+    else:
+        click.echo(made.image_id)
