@@ -200,7 +200,7 @@ def _done(ctx: click.Context, cloud: "Cloud", made: "Manifest", output: str | No
     from ..reconcile import images
 
     images.reconcile(cloud)
-    if output or query or ctx.obj.output or ctx.obj.query:
+    if own.wants(ctx, output, query):
         own.show(ctx, {"ImageId": made.image_id, "Name": made.name}, output, query)
     else:
         click.echo(made.image_id)

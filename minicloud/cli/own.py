@@ -1,5 +1,6 @@
 """How the commands that AWS has no name for print an answer: with --output and --query, as operations do."""
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -32,3 +33,8 @@ def show(ctx: click.Context, answer: Any, output: str | None, query: str | None)
         printer.show(answer, format_of(ctx, output), query or ctx.obj.query)
     except UsageError as error:
         raise click.UsageError(str(error), ctx) from error
+
+
+def wants(ctx: click.Context, output: str | None, query: str | None) -> bool:
+    """Whether an answer for programs was asked for, rather than what a person reads by default."""
+    return bool(query or ctx.obj.query) or (output or ctx.obj.output or os.environ.get("MINICLOUD_OUTPUT", "table")) != "table"

@@ -1,0 +1,201 @@
+"""What the facts of a host mean: for each check ok, warn or fail, one line of what was found, and the remedy.
+
+Pure functions of recorded facts. `fail` is what keeps guests from running, `warn` what makes them slow or will be in the
+way, `skip` what only root can see.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from ..config import Settings
+from ..host.doctor import HostFacts
+
+OK, WARN, FAIL, SKIP = "ok", "warn", "fail", "skip"
+_GB = 10**9
+_NEEDS_ROOT = "only root can see that"
+_AS_ROOT = "sudo minicloud doctor"
+_INSTALL = "scripts/setup"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor's. `remedy` is a command or an advice; empty where all is well."""
+
+    name: str
+    status: str
+    found: str
+    remedy: str = ""
+
+
+def judge(facts: HostFacts, settings: Settings) -> list[Check]:
+    """All checks of a host, in an order in which remedies make sense."""
+    checks: list[Callable[[HostFacts, Settings], Iterator[Check]]] = [
+        _processor, _kvm_device, _qemu, _libvirt, _programs, _filters, _firewall, _network, _space,
+    ]  # fmt: skip
+    return [found for check in checks for found in check(facts, settings)]
+
+
+def _processor(facts: HostFacts, _: Settings) -> Iterator[Check]:
+    if facts.flags:
+        yield Check("processor", OK, "has virtualisation (vmx or svm)")
+    else:
+        remedy = "switch virtualisation on in the firmware, or nested virtualisation in the hypervisor below this host"
+        yield Check("processor", WARN, "shows no virtualisation (no vmx or svm in /proc/cpuinfo)", remedy)
+    real, why = facts.kvm
+    if real:
+        yield Check("KVM", OK, why)
+    elif not facts.flags:
+        yield Check("KVM", WARN, "is not used: guests are emulated, which is slow", "as for the processor")
+    else:
+        sentence, _sep, remedy = why.partition("Try: ")
+        yield Check("KVM", WARN, sentence.strip(" ."), remedy)
+
+
+def _kvm_device(facts: HostFacts, _: Settings) -> Iterator[Check]:
+    """libvirt, which is root, and QEMU, which is not, must find the same when they try KVM, or each start takes minutes."""
+    device = facts.device
+    if device is None or device.real == device.may_open:
+        what = "is not there" if device is None else f"has fitting permissions ({device.mode})"
+        yield Check("/dev/kvm", OK, what)
+    elif device.real:
+        yield Check(
+            "/dev/kvm",
+            WARN,
+            f"is closed to QEMU's account ({device.mode}): libvirt then probes QEMU anew at each start, which takes up to 100 s",
+            "chgrp kvm /dev/kvm && chmod 660 /dev/kvm",
+        )
+    else:
+        yield Check(
+            "/dev/kvm",
+            WARN,
+            f"is not KVM, but QEMU's account may open it ({device.mode}): libvirt probes QEMU anew at each start",
+            "put a device of mode 0 there: mknod -m 0 /run/no-kvm c 1 3 && mount --bind /run/no-kvm /dev/kvm",
+        )
+
+
+def _qemu(facts: HostFacts, _: Settings) -> Iterator[Check]:
+    if not facts.qemu_version:
+        yield Check("QEMU", FAIL, "qemu-system-x86_64 is not installed, or does not start", _INSTALL)
+    elif facts.qemu_uid == 0:
+        remedy = 'set user = "libvirt-qemu" in /etc/libvirt/qemu.conf and restart libvirtd'
+        yield Check("QEMU", WARN, f"{facts.qemu_version}, run as root: a guest that breaks out has the host", remedy)
+    elif _number(facts.qemu_version) < (7, 1):
+        yield Check("QEMU", WARN, f"{facts.qemu_version}: screenshots need 7.1", "upgrade the distribution")
+    else:
+        yield Check("QEMU", OK, f"{facts.qemu_version}, run as the account with uid {facts.qemu_uid}")
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _libvirt(facts: HostFacts, settings: Settings) -> Iterator[Check]:
+    if not facts.libvirt_error:
+        yield Check("libvirt", OK, f"{facts.libvirt_version or 'a remote one'} answers at {settings.libvirt_uri}")
+    elif facts.root:
+        installed = facts.libvirt_version or settings.libvirt_uri != Settings.libvirt_uri
+        yield Check("libvirt", FAIL, facts.libvirt_error, "systemctl start libvirtd, or: libvirtd -d" if installed else _INSTALL)
+    else:
+        yield Check("libvirt", SKIP, _NEEDS_ROOT, _AS_ROOT)
+    if facts.virtlogd:
+        yield Check("virtlogd", OK, "answers")
+    else:
+        found = "does not answer: guests cannot start, because it writes their console logs"
+        yield Check("virtlogd", FAIL, found, "systemctl start virtlogd.socket, or: virtlogd -d")
+
+
+def _programs(facts: HostFacts, _: Settings) -> Iterator[Check]:
+    needed = {
+        "qemu-img": "makes disks", "dnsmasq": "gives guests their addresses", "ip": "makes bridges", "prlimit": "bounds qemu-img",
+        "ssh": "minicloud ssh ends in it",
+    }  # fmt: skip
+    for name, purpose in needed.items():
+        if path := facts.programs.get(name):
+            yield Check(name, OK, path)
+        else:
+            yield Check(name, FAIL, f"is not installed ({purpose})", _INSTALL)
+    if path := facts.programs.get("mmdebstrap"):
+        yield Check("mmdebstrap", OK, path)
+    else:
+        yield Check("mmdebstrap", WARN, "is not installed (only minicloud images build needs it)", "apt-get install mmdebstrap")
+
+
+def _filters(facts: HostFacts, _: Settings) -> Iterator[Check]:
+    for name, error in (("iptables", facts.iptables_error), ("ipset", facts.ipset_error)):
+        if name not in facts.programs:
+            yield Check(name, FAIL, "is not installed (security groups are made of it)", _INSTALL)
+        elif error is None:
+            yield Check(name, SKIP, _NEEDS_ROOT, _AS_ROOT)
+        elif error:
+            yield Check(name, FAIL, error, f"modprobe {'ip_tables' if name == 'iptables' else 'ip_set'}")
+        else:
+            yield Check(name, OK, "works")
+
+
+def _firewall(facts: HostFacts, settings: Settings) -> Iterator[Check]:
+    wall, network = facts.firewall, settings.vpc_cidr
+    if wall is None:
+        if not facts.root:
+            yield Check("firewall", SKIP, _NEEDS_ROOT, _AS_ROOT)
+        return
+    findings = list(_policies(wall.forward, wall.input, network))
+    if wall.firewalld:
+        remedy = f"firewall-cmd --permanent --zone=trusted --add-source={network} && firewall-cmd --reload"
+        findings.append(Check("firewall", WARN, "firewalld runs and may stop the traffic of guests", remedy))
+    yield from findings or [Check("firewall", OK, "lets the traffic of guests through")]
+
+
+def _policies(forward: str, inward: str, network: IPv4Network) -> Iterator[Check]:
+    if forward != "ACCEPT":
+        yield Check(
+            "firewall",
+            WARN,
+            f"the policy of FORWARD is {forward} (Docker sets it): guests do not reach other subnets or the internet",
+            f"iptables -I FORWARD -s {network} -j ACCEPT; iptables -I FORWARD -d {network} -j ACCEPT",
+        )
+    if inward != "ACCEPT":
+        yield Check(
+            "firewall",
+            WARN,
+            f"the policy of INPUT is {inward}: guests may not get an address from this host's DHCP",
+            "iptables -I INPUT -i mc+ -p udp -m multiport --dports 53,67 -j ACCEPT",
+        )
+
+
+def _network(facts: HostFacts, settings: Settings) -> Iterator[Check]:
+    if facts.collision:
+        found = f"{settings.vpc_cidr} overlaps what this host uses on {facts.collision}: instances there fail"
+        yield Check("VPC addresses", FAIL, found, "set vpc_cidr in /etc/minicloud/config.toml before the first instance")
+    else:
+        yield Check("VPC addresses", OK, f"{settings.vpc_cidr} is free on this host")
+    if facts.ip_forward:
+        yield Check("forwarding", OK, "net.ipv4.ip_forward is 1")
+    else:
+        found = "net.ipv4.ip_forward is 0: guests do not reach beyond this host"
+        yield Check("forwarding", WARN, found, "sysctl -w net.ipv4.ip_forward=1")
+
+
+def _space(facts: HostFacts, settings: Settings) -> Iterator[Check]:
+    free = f"{facts.disk_free / _GB:.1f} GB free for {settings.home}"
+    if facts.disk_free < _GB:
+        yield Check("disk", FAIL, f"only {free}: writing guests are paused when it is full", _room(settings.home))
+    elif facts.disk_free < 10 * _GB:
+        yield Check("disk", WARN, f"{free}, less than 10 GB", _room(settings.home))
+    else:
+        yield Check("disk", OK, free)
+    left = facts.memory_total - settings.memory_reserve
+    memory = (
+        f"{facts.memory_total} MiB, {facts.memory_available} MiB of it free now; {settings.memory_reserve} MiB stay the host's"
+    )
+    if left < 512:
+        yield Check("memory", FAIL, f"{memory}: no instance type fits", "add memory, or lower memory_reserve in the settings")
+    elif facts.memory_available < 512:
+        yield Check("memory", WARN, f"{memory}: the smallest instance (512 MiB) may make the host swap", "stop other programs")
+    else:
+        yield Check("memory", OK, memory)
+
+
+def _room(home: Path) -> str:
+    return f"terminate instances, minicloud images rm AMI-ID, or move {home} to a larger disk"
