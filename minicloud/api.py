@@ -113,7 +113,7 @@ def operation(
 
     def declare(function: Callable[..., Answer]) -> Callable[..., Answer]:
         service = function.__module__.split(".")[2]
-        name = model.service(service).by_snake_name[function.__name__]
+        name = model.service(service).named(function.__name__)
         _declared.setdefault(service, {})[name] = OperationDef(
             service, name, function, items, key, filters, outer_filters, tags, replay
         )

@@ -140,10 +140,17 @@ class Service:
             self._shapes[name] = Shape(self, name)
         return self._shapes[name]
 
+    def named(self, ours: str) -> str:
+        """AWS's name of the operation that is ours by run_instances or run-instances. Raises KeyError."""
+        name = self._by_letters[ours.replace("_", "").replace("-", "")]
+        if xform_name(name) != ours.replace("-", "_"):
+            raise KeyError(ours)
+        return name
+
     @functools.cached_property
-    def by_snake_name(self) -> dict[str, str]:
-        """AWS's operation names by ours."""
-        return {xform_name(name): name for name in self.raw["operations"]}
+    def _by_letters(self) -> dict[str, str]:
+        # No two operations of a service differ in case only, so letters are enough; translating all names takes 10 ms.
+        return {name.lower(): name for name in self.raw["operations"]}
 
     @functools.cached_property
     def waiters(self) -> dict[str, Any]:
