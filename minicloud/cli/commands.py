@@ -3,6 +3,12 @@ what it is for. A line here adds a command; the module is imported when its comm
 """
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "ssh": ("ssh", "Log in to an instance, or run a command in it."),
+    "console": ("console", "Join the serial console of an instance."),
+    "images": ("images", "Base images: list, build, pull, import, remove."),
+    "status": ("status", "Show what runs, what is left of the host, and what went wrong."),
+    "doctor": ("doctor", "Check all that minicloud needs of this host."),
+    "serve": ("serve", "Run the daemon in the foreground."),
     "wait": ("wait", "Wait for a state, such as instance-running."),
     "completion": ("completion", "Print the script that completes commands and flags in bash, zsh or fish."),
 }

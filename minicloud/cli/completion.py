@@ -3,7 +3,7 @@
 import click
 
 
-@click.command(help='Print the script; in bash: eval "$(minicloud completion bash)"')
+@click.command("completion", help='Print the script; in bash: eval "$(minicloud completion bash)"')
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
