@@ -92,11 +92,13 @@ def test_apt_reads_the_sources_that_a_build_gives_it(tmp_path: Path) -> None:
     )
     places = {"Etc::sourcelist": "/dev/null", "Etc::sourceparts": tmp_path, "State::Lists": tmp_path / "lists"}
     options = [f"--option=Dir::{name}={path}" for name, path in places.items()]
-    out = run(["apt-get", *options, "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"]).text
-    assert out.splitlines() == [
-        "http://mirror.example/debian/ bookworm",
-        "http://mirror.example/debian/ bookworm-updates",
-        "http://mirror.example/debian-security/ bookworm-security",
+    (tmp_path / "lists").mkdir()
+    out = run(["apt-get", *options, "--print-uris", "update"]).text
+    uris = [line.split()[0].strip("'") for line in out.splitlines()]
+    assert [uri for uri in uris if uri.endswith("/InRelease")] == [
+        "http://mirror.example/debian/dists/bookworm/InRelease",
+        "http://mirror.example/debian/dists/bookworm-updates/InRelease",
+        "http://mirror.example/debian-security/dists/bookworm-security/InRelease",
     ]
 
 
