@@ -49,7 +49,7 @@ def pattern(value: str) -> re.Pattern[str]:
 
 def _tags(item: Any) -> Sequence[Any]:
     """The tags of an item: most have Tags, network interfaces TagSet, and an item of DescribeTags is a tag itself."""
-    found: Sequence[Any] = item.get("Tags", item.get("TagSet", [item]))
+    found: Sequence[Any] = item.get("Tags", item.get("TagSet", [item] if "Key" in item else []))
     return found
 
 

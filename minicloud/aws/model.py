@@ -1,7 +1,7 @@
-"""AWS's service models as botocore ships them: operations, shapes, waiters, paginators. Read as data; botocore is not imported.
+"""AWS's service models as botocore ships them: operations, shapes, waiters, paginators.
 
-Reading EC2's whole model takes some 40 ms, so nothing of it is kept anywhere else. `xform_name` is the only translation
-between AWS's spellings (RunInstances) and ours (run_instances, run-instances).
+A model is read as data, and of it only the parts that a process asks for (`model_cache`). `xform_name` is the only
+translation between AWS's spellings (RunInstances) and ours (run_instances, run-instances).
 """
 
 import functools
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from botocore import xform_name as _xform_name
+
+from .model_cache import cache
 
 
 def xform_name(name: str, separator: str = "_") -> str:
@@ -28,7 +30,7 @@ class Shape:
     def __init__(self, service: "Service", name: str) -> None:
         self.service = service
         self.name = name
-        self.raw: dict[str, Any] = service.raw["shapes"][name]
+        self.raw: dict[str, Any] = service.raw_shape(name)
         self.kind: str = self.raw["type"]
 
     @property
@@ -87,7 +89,7 @@ class Operation:
     def __init__(self, service: "Service", name: str) -> None:
         self.service = service
         self.name = name
-        self.raw: dict[str, Any] = service.raw["operations"][name]
+        self.raw: dict[str, Any] = service.raw_operation(name)
 
     @property
     def input(self) -> dict[str, Member]:
@@ -117,18 +119,32 @@ class Service:
         self.name = name
         directory = _data() / name
         self.directory = max(path for path in directory.iterdir() if path.is_dir())
-        self.raw: dict[str, Any] = _read(self.directory, "service-2")
+        self._source = _file(self.directory, "service-2")
+        self._raw_shapes: dict[str, Any] = {}
         self._shapes: dict[str, Shape] = {}
+
+    @functools.cached_property
+    def raw(self) -> dict[str, Any]:
+        """The whole model."""
+        return _read(self._source)
+
+    @functools.cached_property
+    def _index(self) -> dict[str, Any]:
+        part = cache.get(self._source, "index")
+        if part is None:
+            part = {"metadata": self.raw["metadata"], "operations": list(self.raw["operations"])}
+            cache.put(self._source, "index", part)
+        return part
 
     @property
     def metadata(self) -> dict[str, Any]:
         """Protocol, API version, XML namespace, ..."""
-        return dict(self.raw["metadata"])
+        return dict(self._index["metadata"])
 
     @property
     def operation_names(self) -> list[str]:
         """AWS's names of all operations."""
-        return list(self.raw["operations"])
+        return list(self._index["operations"])
 
     def operation(self, name: str) -> Operation:
         """One operation by AWS's name. Raises KeyError."""
@@ -140,6 +156,22 @@ class Service:
             self._shapes[name] = Shape(self, name)
         return self._shapes[name]
 
+    def raw_shape(self, name: str) -> dict[str, Any]:
+        """A shape as the model has it. Raises KeyError."""
+        found: dict[str, Any] = self._raw_shapes.get(name) or self.raw["shapes"][name]
+        return found
+
+    def raw_operation(self, name: str) -> dict[str, Any]:
+        """An operation as the model has it; from here on its shapes are known. Raises KeyError."""
+        if name not in self.operation_names:
+            raise KeyError(name)
+        part = cache.get(self._source, name)
+        if part is None:
+            operation = self.raw["operations"][name]
+            part = cache.put(self._source, name, {"operation": operation, "shapes": _closure(self.raw["shapes"], operation)})
+        self._raw_shapes.update(part["shapes"])
+        return dict(part["operation"])
+
     def named(self, ours: str) -> str:
         """AWS's name of the operation that is ours by run_instances or run-instances. Raises KeyError."""
         name = self._by_letters[ours.replace("_", "").replace("-", "")]
@@ -150,17 +182,17 @@ class Service:
     @functools.cached_property
     def _by_letters(self) -> dict[str, str]:
         # No two operations of a service differ in case only, so letters are enough; translating all names takes 10 ms.
-        return {name.lower(): name for name in self.raw["operations"]}
+        return {name.lower(): name for name in self.operation_names}
 
     @functools.cached_property
     def waiters(self) -> dict[str, Any]:
         """The waiter definitions, by AWS's name (InstanceRunning)."""
-        return dict(_read(self.directory, "waiters-2").get("waiters", {}))
+        return dict(_read(_file(self.directory, "waiters-2")).get("waiters", {}))
 
     @functools.cached_property
     def paginators(self) -> dict[str, Any]:
         """The paginator definitions, by operation."""
-        return dict(_read(self.directory, "paginators-1").get("pagination", {}))
+        return dict(_read(_file(self.directory, "paginators-1")).get("pagination", {}))
 
 
 @functools.cache
@@ -178,9 +210,26 @@ def _data() -> Path:
     return Path(spec.origin).parent / "data"
 
 
-def _read(directory: Path, stem: str) -> dict[str, Any]:
+def _closure(shapes: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
+    """All shapes that an operation's parameters and answer are made of."""
+    found: dict[str, Any] = {}
+    waiting = [operation[side]["shape"] for side in ("input", "output") if side in operation]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            raw = found[name] = shapes[name]
+            parts = [*raw.get("members", {}).values(), *(raw[part] for part in ("member", "key", "value") if part in raw)]
+            waiting += [part["shape"] for part in parts]
+    return found
+
+
+def _file(directory: Path, stem: str) -> Path:
     packed = directory / f"{stem}.json.gz"
-    if packed.exists():
-        return dict(json.loads(gzip.decompress(packed.read_bytes())))
-    plain = directory / f"{stem}.json"
-    return dict(json.loads(plain.read_bytes())) if plain.exists() else {}
+    return packed if packed.exists() else directory / f"{stem}.json"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    content = path.read_bytes()
+    return dict(json.loads(gzip.decompress(content) if path.suffix == ".gz" else content))

@@ -11,6 +11,8 @@ from typing import Any
 
 from ..errors import ApiError
 
+MOST_RESULTS = 1000
+"""A page has no more items than this, whatever was asked for, as with AWS."""
 _MARK = "minicloud:"
 
 
@@ -30,12 +32,22 @@ def decode(token: str) -> str:
     return text.removeprefix(_MARK)
 
 
+def check(most: int | None, token: str | None) -> None:
+    """Refuse what cannot be a page. Raises ApiError."""
+    if most is not None and most < 1:
+        raise ApiError(
+            "InvalidParameterValue", f"Value ( {most} ) for parameter maxResults is invalid. Expecting a value greater than 0."
+        )
+    if token:
+        decode(token)
+
+
 def page(items: Sequence[Any], key: Callable[[Any], str], most: int | None, token: str | None) -> tuple[list[Any], str | None]:
     """One page of `items`, and the token of the next one (None after the last)."""
     if most is None and token is None:
         return list(items), None
-    after = decode(token) if token else ""
+    after, most = decode(token) if token else "", min(most or MOST_RESULTS, MOST_RESULTS)
     rest = [item for item in sorted(items, key=key) if key(item) > after]
-    if most is None or len(rest) <= most:
+    if len(rest) <= most:
         return rest, None
     return rest[:most], encode(key(rest[most - 1]))

@@ -4,6 +4,7 @@ The same for every operation and every front. Codes and texts are EC2's.
 """
 
 import re
+import typing
 from collections.abc import Iterator
 from typing import Any
 
@@ -126,6 +127,13 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
+def _nested(hint: Any) -> dict[str, Any] | None:
+    """The members of the TypedDict in an annotation such as `list[Ebs] | None`; None where there is none."""
+    if typing.is_typeddict(hint):
+        return typing.get_type_hints(hint)
+    return next((found for part in typing.get_args(hint) if (found := _nested(part)) is not None), None)
+
+
 def unsupported(members: dict[str, Member], hints: dict[str, Any], value: dict[str, Any], path: str = "") -> Iterator[str]:
     """The names in `value` that AWS knows and `hints` (a signature's annotations, TypedDicts inside) do not."""
     for name, inner in value.items():
@@ -133,8 +141,7 @@ def unsupported(members: dict[str, Member], hints: dict[str, Any], value: dict[s
         if name not in hints:
             yield here
             continue
-        hint, shape = hints[name], members[name].shape
-        nested = getattr(hint, "__annotations__", None) if hasattr(hint, "__total__") else None
+        nested, shape = _nested(hints[name]), members[name].shape
         if nested is None:
             continue
         entries = inner if shape.kind == "list" else [inner]

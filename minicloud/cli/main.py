@@ -3,6 +3,7 @@
 Nothing is imported before it is needed: a command that is asked for is found by its name alone.
 """
 
+import contextlib
 import functools
 import importlib
 import sys
@@ -12,7 +13,7 @@ import click
 
 from .. import api
 from ..aws import model
-from ..errors import ApiError
+from ..errors import ApiError, UsageError
 from .commands import COMMANDS
 from .errors import CallFailed, run
 from .operations import OperationCommand, names
@@ -161,6 +162,11 @@ def main() -> int:
     import gc
     import os
 
+    from .. import config
+    from ..aws.model_cache import cache
+
+    with contextlib.suppress(UsageError):  # whoever needs the settings says what is wrong with them
+        cache.use(config.load().run / "models")
     # The model is hundreds of thousands of objects that stay: looking through them again and again is 15 ms of a start.
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
