@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from minicloud.cli.commands import COMMANDS
 from minicloud.cli.errors import ConfigurationError
 from minicloud.cli.main import execute
-from minicloud.cli.session import Session
+from minicloud.cli.session import Session, open_cloud
 from minicloud.cloud import Cloud
 from minicloud.config import Settings
 from minicloud.errors import ApiError, Permanent
@@ -233,3 +235,26 @@ def test_completion_offers_commands_flags_and_values(words: list[str], incomplet
 
     offered = ShellComplete(root(), {}, "minicloud", "_X").get_completions(words, incomplete)
     assert [item.value for item in offered] == wanted
+
+
+def test_who_may_not_write_the_state_is_told_about_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(os, "access", lambda path, _: bool(asked.append(path)))
+    with pytest.raises(ConfigurationError, match=r"\Aminicloud needs root to reach libvirt [^\n]*: try sudo minicloud"):
+        open_cloud(Settings(home=tmp_path / "not" / "there"))
+    assert asked == [tmp_path]
+    assert not (tmp_path / "not").exists()
+
+
+def test_a_reader_that_leaves_early_is_no_fault(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom minicloud.cli.main import execute\n"
+        "from minicloud.cli.session import Session\n"
+        "from minicloud.cloud import Cloud\nfrom minicloud.config import Settings\n"
+        "sys.exit(execute(['describe-instance-types'], Session(connect=lambda: Cloud(Settings(home=Path(sys.argv[1])), None))))"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    child = subprocess.run([sys.executable, "-c", program, str(tmp_path)], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (child.returncode, child.stderr) == (141, b"")
