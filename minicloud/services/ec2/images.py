@@ -29,11 +29,9 @@ FILTERS = {
     "manifest-location": "ImageLocation",
     "name": "Name",
     "owner-id": "OwnerId",
-    "platform-details": "PlatformDetails",
     "root-device-name": "RootDeviceName",
     "root-device-type": "RootDeviceType",
     "state": "State",
-    "usage-operation": "UsageOperation",
     "virtualization-type": "VirtualizationType",
 }
 

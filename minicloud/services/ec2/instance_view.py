@@ -11,6 +11,7 @@ from ...aws.names import private_dns_name
 from ...state.rows import Image, Instance, Interface, SecurityGroup, Volume
 from .instance_rows import state_view
 from .interfaces import attachment_view, groups_of
+from .subnets import zone_id
 
 
 @dataclass
@@ -97,7 +98,12 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "ProductCodes": [],
         "InstanceType": row.instance_type,
         "LaunchTime": row.launched,
-        "Placement": {"GroupName": "", "Tenancy": "default", "AvailabilityZone": row.zone},
+        "Placement": {
+            "GroupName": "",
+            "Tenancy": "default",
+            "AvailabilityZone": row.zone,
+            "AvailabilityZoneId": zone_id(call.cloud.settings.region, row.zone),
+        },
         "Monitoring": {"State": row.monitoring},
         **_network(call, found.interfaces[row.id], found),
     }

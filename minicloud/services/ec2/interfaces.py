@@ -14,6 +14,7 @@ from ...aws.names import private_dns_name
 from ...errors import ApiError
 from ...state.rows import Interface, SecurityGroup, Subnet
 from ...state.store import State
+from .subnets import zone_id
 
 FILTERS = {
     "addresses.private-ip-address": "PrivateIpAddresses[].PrivateIpAddress",
@@ -26,6 +27,7 @@ FILTERS = {
     "attachment.instance-owner-id": "Attachment.InstanceOwnerId",
     "attachment.status": "Attachment.Status",
     "availability-zone": "AvailabilityZone",
+    "availability-zone-id": "AvailabilityZoneId",
     "description": "Description",
     "group-id": "Groups[].GroupId",
     "group-name": "Groups[].GroupName",
@@ -121,6 +123,7 @@ def _view(call: Call, row: Interface, zone: str, tags: list[dict[str, str]]) -> 
     dns_name = private_dns_name(row.address, settings)
     view = {
         "AvailabilityZone": zone,
+        "AvailabilityZoneId": zone_id(settings.region, zone),
         "Description": row.description,
         "Groups": groups_of(call.cloud.state, row),
         "InterfaceType": "interface",

@@ -19,9 +19,18 @@ FILTERS = {
     "cidrBlock": "CidrBlock",
     "default-for-az": "DefaultForAz",
     "defaultForAz": "DefaultForAz",
+    "enable-dns64": "EnableDns64",
     "ipv6-native": "Ipv6Native",
+    "map-customer-owned-ip-on-launch": "MapCustomerOwnedIpOnLaunch",
     "map-public-ip-on-launch": "MapPublicIpOnLaunch",
     "owner-id": "OwnerId",
+    "private-dns-name-options-on-launch.enable-resource-name-dns-a-record": (
+        "PrivateDnsNameOptionsOnLaunch.EnableResourceNameDnsARecord"
+    ),
+    "private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record": (
+        "PrivateDnsNameOptionsOnLaunch.EnableResourceNameDnsAAAARecord"
+    ),
+    "private-dns-name-options-on-launch.hostname-type": "PrivateDnsNameOptionsOnLaunch.HostnameType",
     "state": "State",
     "subnet-arn": "SubnetArn",
     "subnet-id": "SubnetId",

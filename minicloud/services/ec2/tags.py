@@ -14,8 +14,6 @@ FILTERS = {
     "key": "Key",
     "resource-id": "ResourceId",
     "resource-type": "ResourceType",
-    "tag-key": "Key",
-    "tag-value": "Value",
     "value": "Value",
 }
 

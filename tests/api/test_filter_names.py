@@ -1,0 +1,132 @@
+"""The filters of each operation are those that AWS documents for it, but for those that can never find anything here."""
+
+import fnmatch
+import re
+
+import pytest
+
+from minicloud import api
+from minicloud.api import OperationDef
+
+FILTERED = [found for service in api.services() for found in api.operations(service).values() if found.items]
+
+NEVER_TRUE = {
+    "DescribeInstances": {
+        "*capacity-reservation*": "there are no capacity reservations",
+        "host-id": "there are no dedicated hosts",
+        "placement-partition-number": "there are no placement groups",
+        "iam-instance-profile.*": "there is no IAM",
+        "*ipv6*": "addresses are IPv4",
+        "kernel-id": "an image carries its kernel",
+        "ramdisk-id": "an image carries its initrd",
+        "metadata-options.*": "belongs to the issue of the metadata service",
+        "network-interface.*association.*": "belongs to the issue of Elastic IPs",
+        "network-interface.public-dns-name": "belongs to the issue of Elastic IPs",
+        "network-interface.attachment.instance-id": "the answer says it once, as the instance's own id",
+        "network-interface.attachment.instance-owner-id": "the answer says it once, as the reservation's owner",
+        "network-interface.availability-zone": "the answer says it once, as the instance's own zone",
+        "network-interface.deny-all-igw-traffic": "an internet gateway can't be shut to one interface",
+        "network-interface.ipv4-prefixes.ipv4-prefix": "interfaces have addresses, no prefixes",
+        "network-interface.outpost-arn": "there are no Outposts",
+        "network-interface.requester-*": "nobody but the account makes interfaces",
+        "network-interface.tag-*": "the answer has no tags of interfaces; DescribeNetworkInterfaces has them",
+        "network-performance-options.*": "bandwidth is not weighted",
+        "*operator.*": "nobody but the account manages its resources",
+        "outpost-arn": "there are no Outposts",
+        "platform": "only Windows instances have it",
+        "product-code*": "there is no marketplace",
+        "spot-instance-request-id": "there are no spot instances",
+        "tpm-support": "guests have no TPM",
+    },
+    "DescribeImages": {
+        "free-tier-eligible": "nothing costs anything",
+        "image-allowed": "there are no allowed-images settings",
+        "image-watermark.*": "images have no watermarks",
+        "scan-result.*": "images are not scanned",
+        "instance-type-specification.*": "an image does not say which types it supports",
+        "kernel-id": "an image carries its kernel",
+        "ramdisk-id": "an image carries its initrd",
+        "owner-alias": "no owner has an alias",
+        "platform": "only Windows images have it",
+        "product-code*": "there is no marketplace",
+        "public-ssm-parameter-name": "there is no Systems Manager",
+        "source-*": "belongs to the issue of CreateImage and CopyImage",
+        "sriov-net-support": "network cards are virtio",
+        "state-reason-*": "belongs to the issue of CreateImage: images here are made whole or not at all",
+    },
+    "DescribeInstanceStatus": {
+        "application-status.status": "nothing looks into applications",
+        "attached-ebs-status.status": "belongs to the issue of volumes",
+        "event.*": "there are no scheduled events",
+        "operator.*": "nobody but the account manages its resources",
+    },
+    "DescribeNetworkInterfaces": {
+        "*association.*": "belongs to the issue of Elastic IPs",
+        "ipv6-addresses.*": "addresses are IPv4",
+        "operator.*": "nobody but the account manages its resources",
+        "requester-id": "nobody but the account makes interfaces",
+    },
+    "DescribeSubnets": {
+        "customer-owned-ipv4-pool": "there are no Outposts",
+        "outpost-arn": "there are no Outposts",
+        "enable-lni-at-device-index": "there are no local network interfaces",
+        "ipv6-cidr-block-association.*": "addresses are IPv4",
+    },
+    "DescribeVpcs": {"ipv6-cidr-block-association.*": "addresses are IPv4"},
+    "DescribeAvailabilityZones": {"group-long-name": "the answer has no long names of groups"},
+}
+OLDER_NAMES = {
+    "DescribeVpcs": {"isDefault": "what Terraform asks for"},
+    "DescribeNetworkInterfaces": {"group-name": "documented until AWS had several groups of one name"},
+}
+CENTRAL = {"tag", "tag-key", "tag:&lt;key&gt;"}
+"""Served for every operation whose items have tags."""
+
+
+def entries(found: OperationDef) -> set[str]:
+    """The filters that have an entry of their own in AWS's list."""
+    text = found.model.input["Filters"].documentation
+    # A list inside an entry names values, not filters.
+    while (shorter := re.sub(r"(<li>(?:(?!<li>|</li>).)*)<ul>(?:(?!<ul>).)*?</ul>", r"\1", text, flags=re.DOTALL)) != text:
+        text = shorter
+    return set(re.findall(r"<li>\s*<p>\s*<code>([^<]+)</code>", text)) - CENTRAL
+
+
+def mentioned(found: OperationDef) -> set[str]:
+    """The same, and other names that the text gives them."""
+    return set(re.findall(r"<code>([^<]+)</code>", found.model.input["Filters"].documentation))
+
+
+def declared(found: OperationDef) -> set[str]:
+    return {*found.filters, *found.outer_filters}
+
+
+def never_true(found: OperationDef) -> dict[str, str]:
+    return NEVER_TRUE.get(found.name, {})
+
+
+def every(test: object) -> object:
+    return pytest.mark.parametrize("found", FILTERED, ids=lambda found: found.name)(test)  # type: ignore[arg-type]
+
+
+@every
+def test_each_declared_filter_is_documented(found: OperationDef) -> None:
+    assert declared(found) - mentioned(found) == set(OLDER_NAMES.get(found.name, {}))
+
+
+@every
+def test_each_documented_filter_is_declared_or_can_never_be_true(found: OperationDef) -> None:
+    left = {
+        name
+        for name in entries(found) - declared(found)
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in never_true(found))
+    }
+    assert left == set()
+
+
+@every
+def test_no_reason_is_given_for_a_filter_that_there_is_or_that_aws_does_not_have(found: OperationDef) -> None:
+    for pattern in never_true(found):
+        matching = {name for name in entries(found) if fnmatch.fnmatchcase(name, pattern)}
+        assert matching, f"{pattern} is no filter of AWS's"
+        assert not matching & declared(found), f"{pattern} is declared"

@@ -1,0 +1,18 @@
+"""Fixtures that all tests share, and which tests need a laboratory."""
+
+import os
+
+import pytest
+
+from .cloud_fixtures import cloud, ec2, host, idle
+
+__all__ = ["cloud", "ec2", "host", "idle"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of real drivers and guests never touch the machine itself."""
+    if os.environ.get("MINICLOUD_IN_LAB") == "1":
+        return
+    for item in items:
+        if item.get_closest_marker("lab") or item.get_closest_marker("guest"):
+            item.add_marker(pytest.mark.skip(reason="needs a laboratory: scripts/lab pytest ..."))
