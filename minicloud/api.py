@@ -28,6 +28,7 @@ from .errors import ApiError
 from .state.rows import ClientToken, Tag
 
 CENTRAL = ("DryRun", "ClientToken", "Filters", "MaxResults", "NextToken", "TagSpecifications")
+MOST_TOKEN = 64
 _READS = ("Describe", "Get", "List")
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -161,8 +162,11 @@ def call(cloud: Cloud, service: str, name: str, params: Mapping[str, Any]) -> An
     if refused := next(validate.unsupported(found.model.input, found.parameters, given), None):
         raise ApiError("UnsupportedOperation", f"minicloud does not support the parameter {refused} of {name}")
     request = Call(cloud, found, request_id=secrets.token_hex(16), client_token=given.get("ClientToken", ""))
+    if len(request.client_token) > MOST_TOKEN:
+        raise ApiError("InvalidParameterValue", f"Client token must be less than or equal to {MOST_TOKEN} characters.")
     request.wanted_tags = tags.by_type(given.get("TagSpecifications", ()), found.tags)
     select = _selector(found, given.get("Filters", ()))
+    pages.check(given.get("MaxResults"), given.get("NextToken"))
     if given.get("DryRun"):
         raise ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
     _prepare(cloud, service)
@@ -187,8 +191,6 @@ def _replayed(request: Call, given: dict[str, Any]) -> Answer:
     token = request.client_token
     if not token:
         return request.operation.function(request, **arguments)
-    if len(token) > 64:
-        raise ApiError("InvalidParameterValue", "Client token must be less than or equal to 64 characters.")
     rest = {key: value for key, value in given.items() if key not in ("ClientToken", "DryRun")}
     digest = hashlib.sha256(json.dumps(rest, sort_keys=True, default=repr).encode()).hexdigest()
     scope, tokens = f"{request.operation.service}:{request.operation.name}", request.cloud.state.client_tokens
