@@ -56,10 +56,15 @@ def _let_in(transport: "Transport", user: str, private: "PKey") -> bool:
     try:
         transport.auth_publickey(user, private)
     except (SSHException, EOFError, OSError):
-        said = transport.get_banner()
+        # Not Transport.get_banner, which has forgotten it once the connection is closed.
+        said = transport.auth_handler.banner if transport.auth_handler else None
         if said and not transport.is_active():
-            raise Retry(f"the guest says: {said[:200].decode(errors='replace').strip()}") from None
+            raise Retry(f"the guest says: {_as_text(said)[:200].strip()}") from None
     return True
+
+
+def _as_text(said: str | bytes) -> str:
+    return said if isinstance(said, str) else said.decode(errors="replace")
 
 
 def _load(identity: Path) -> "PKey | None":
