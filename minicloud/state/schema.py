@@ -105,32 +105,23 @@ def m004_tags_and_tokens(db: Database) -> None:
     )
 
 
-def migrate(db: Database, path: str) -> None:
+def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring a database to this version. Raises UsageError, and changes nothing, if a newer minicloud wrote it."""
-    known = {migration.name for migration in migrations.pending(Database(memory=True))}
-    applied = [migration.name for migration in migrations.applied(db)]
-    if strange := [name for name in applied if name not in known]:
+    db = Database(connection)
+    known = [migration.name for migration in migrations.pending(Database(memory=True))]
+    if strange := [migration.name for migration in migrations.applied(db) if migration.name not in known]:
         raise UsageError(
             f"{path} was written by a newer minicloud (it has {strange[0]}); "
             "upgrade minicloud, or set MINICLOUD_HOME to another directory"
         )
-    if len(applied) == len(known):
-        return
     db.enable_wal()
     # Two commands may find the same old database: the second waits here, and then finds nothing left to do.
-    db.conn.execute("BEGIN IMMEDIATE")
+    connection.execute("BEGIN IMMEDIATE")
     try:
         migrations.apply(db)
-        db.conn.execute("COMMIT")
+        connection.execute(f"PRAGMA user_version={len(known)}")
+        connection.execute("COMMIT")
     except BaseException:
-        if db.conn.in_transaction:
-            db.conn.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
-
-
-def connect(path: str) -> Database:
-    """A connection of one thread, with foreign keys on. It waits up to 30 s for another writer."""
-    connection = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
-    db = Database(connection)
-    db.conn.execute("PRAGMA foreign_keys=ON")
-    return db

@@ -1,21 +1,25 @@
 """The state: opened on first use, a connection for each thread.
 
+Rows are read and written with the standard library's sqlite3; sqlite_utils, which takes 45 ms to import, is for the tables
+themselves (`schema.py`), and is imported only when a database does not say that it is of this version.
+
 Every change happens inside `transaction()`; writers take turns (BEGIN IMMEDIATE), so what a transaction read still holds when
 it writes. Readers never wait.
 """
 
 import contextlib
 import os
+import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from . import rows
-from .schema import connect, migrate
 from .table import Table
+
+VERSION = 4
+"""How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 
 class State:
@@ -24,38 +28,46 @@ class State:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._threads = threading.local()
-        self.vpcs = Table(self._db, "vpcs", rows.Vpc)
-        self.subnets = Table(self._db, "subnets", rows.Subnet)
-        self.security_groups = Table(self._db, "security_groups", rows.SecurityGroup)
-        self.images = Table(self._db, "images", rows.Image)
-        self.key_pairs = Table(self._db, "key_pairs", rows.KeyPair)
-        self.volumes = Table(self._db, "volumes", rows.Volume)
-        self.instances = Table(self._db, "instances", rows.Instance)
-        self.interfaces = Table(self._db, "interfaces", rows.Interface)
-        self.tags = Table(self._db, "tags", rows.Tag, ("resource_id", "key"))
-        self.client_tokens = Table(self._db, "client_tokens", rows.ClientToken, ("scope", "token"))
+        self.vpcs = Table(self._connection, "vpcs", rows.Vpc)
+        self.subnets = Table(self._connection, "subnets", rows.Subnet)
+        self.security_groups = Table(self._connection, "security_groups", rows.SecurityGroup)
+        self.images = Table(self._connection, "images", rows.Image)
+        self.key_pairs = Table(self._connection, "key_pairs", rows.KeyPair)
+        self.volumes = Table(self._connection, "volumes", rows.Volume)
+        self.instances = Table(self._connection, "instances", rows.Instance)
+        self.interfaces = Table(self._connection, "interfaces", rows.Interface)
+        self.tags = Table(self._connection, "tags", rows.Tag, ("resource_id", "key"))
+        self.client_tokens = Table(self._connection, "client_tokens", rows.ClientToken, ("scope", "token"))
 
-    def _db(self) -> Database:
-        db: Database | None = getattr(self._threads, "db", None)
-        if db is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-            db = connect(str(self._path))
-            migrate(db, str(self._path))
-            self._threads.db = db
-        return db
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = self._threads.connection = self._open()
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
+        """A connection of one thread, with foreign keys on. It waits up to 30 s for another writer."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(self._path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA foreign_keys=ON")
+        if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+            from .schema import migrate
+
+            migrate(connection, str(self._path))
+        return connection
 
     def close(self) -> None:
         """Close this thread's connection."""
-        db: Database | None = getattr(self._threads, "db", None)
-        if db is not None:
-            db.close()
-            self._threads.db = None
+        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._threads.connection = None
 
     @contextlib.contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[None]:
         """All or nothing; with `write=False` one consistent view. Inside another transaction it is part of that one."""
-        connection = self._db().conn
+        connection = self._connection()
         if connection.in_transaction:
             yield
             return

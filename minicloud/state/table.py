@@ -2,11 +2,10 @@
 
 import dataclasses
 import json
+import sqlite3
 import typing
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
-
-from sqlite_utils import Database
 
 Row = TypeVar("Row")
 _MOST_VARIABLES = 500
@@ -23,8 +22,10 @@ def _decoder(kind: Any) -> Callable[[Any], Any] | None:
 class Table(Generic[Row]):
     """One table. `key` are the columns that identify a row."""
 
-    def __init__(self, db: Callable[[], Database], name: str, kind: type[Row], key: tuple[str, ...] = ("id",)) -> None:
-        self._db = db
+    def __init__(
+        self, connection: Callable[[], sqlite3.Connection], name: str, kind: type[Row], key: tuple[str, ...] = ("id",)
+    ) -> None:
+        self._connection = connection
         self.name = name
         self.key = key
         self._kind = kind
@@ -46,7 +47,7 @@ class Table(Generic[Row]):
     def query(self, where: str = "", values: Iterable[Any] = (), order: str = "rowid") -> list[Row]:
         """The rows that an SQL condition with `?` picks, oldest first."""
         sql = f"{self._select}{' where ' + where if where else ''} order by {order}"
-        return [self._row(row) for row in self._db().conn.execute(sql, tuple(values))]
+        return [self._row(row) for row in self._connection().execute(sql, tuple(values))]
 
     def find(self, **equals: Any) -> list[Row]:
         """The rows with these values, oldest first."""
@@ -73,15 +74,15 @@ class Table(Generic[Row]):
         """Insert a row. Raises sqlite3.IntegrityError where a unique value is taken."""
         fields = self._encode({name: getattr(row, name) for name in self.columns})
         sql = f"insert into {self.name} ({', '.join(fields)}) values ({', '.join('?' * len(fields))})"  # noqa: S608
-        self._db().conn.execute(sql, tuple(fields.values()))
+        self._connection().execute(sql, tuple(fields.values()))
         return row
 
     def change(self, *key: Any, **fields: Any) -> bool:
         """Set some fields of a row; False if there is no such row."""
         values = self._encode(fields)
         sql = f"update {self.name} set {', '.join(f'{name} = ?' for name in values)} where {self._by_key}"  # noqa: S608
-        return self._db().conn.execute(sql, (*values.values(), *key)).rowcount > 0
+        return self._connection().execute(sql, (*values.values(), *key)).rowcount > 0
 
     def remove(self, *key: Any) -> bool:
         """Delete a row; False if there is none."""
-        return self._db().conn.execute(f"delete from {self.name} where {self._by_key}", key).rowcount > 0  # noqa: S608
+        return self._connection().execute(f"delete from {self.name} where {self._by_key}", key).rowcount > 0  # noqa: S608
