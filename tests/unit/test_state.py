@@ -1,0 +1,237 @@
+"""The database: its history, its newer versions, its rows, its transactions."""
+
+import dataclasses
+import hashlib
+import sqlite3
+import stat
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minicloud.errors import UsageError
+from minicloud.state import rows
+from minicloud.state.schema import connect, migrate, migrations
+from minicloud.state.store import State
+from minicloud.state.table import Table
+
+from ..processes import together, values
+
+KEY = rows.KeyPair("key-1", "mine", "rsa", "aa:bb", "ssh-rsa AAAA", "2026-01-02T03:04:05.000Z")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "state.sqlite"
+
+
+@pytest.fixture
+def state(path: Path) -> State:
+    return State(path)
+
+
+def tables(state: State) -> list[Table[Any]]:
+    return [found for found in vars(state).values() if isinstance(found, Table)]
+
+
+def applied(path: Path) -> list[str]:
+    db = connect(str(path))
+    try:
+        return [migration.name for migration in migrations.applied(db)]
+    finally:
+        db.close()
+
+
+class TestMigrations:
+    def test_a_fresh_database_has_them_all_once(self, state: State, path: Path) -> None:
+        state.key_pairs.query()
+        names = applied(path)
+        assert len(names) == len(set(names)) >= 4
+        State(path).key_pairs.query()
+        assert applied(path) == names
+
+    def test_opening_again_loses_nothing(self, state: State, path: Path) -> None:
+        state.key_pairs.add(KEY)
+        assert State(path).key_pairs.query() == [KEY]
+
+    def test_eight_processes_find_no_database_at_once(self, path: Path) -> None:
+        def open_and_write(number: int) -> int:
+            made = State(path)
+            with made.transaction():
+                made.key_pairs.add(dataclasses.replace(KEY, id=f"key-{number}", name=str(number)))
+            return len(made.vpcs.query())
+
+        assert values(together(*(lambda number=number: open_and_write(number) for number in range(8)))) == [0] * 8
+        assert len(State(path).key_pairs.query()) == 8
+        assert len(applied(path)) == len(set(applied(path)))
+
+    def test_an_older_database_is_brought_up(self, path: Path) -> None:
+        path.parent.mkdir()
+        db = connect(str(path))
+        known = [migration.name for migration in migrations.pending(db)]
+        migrations.apply(db, stop_before=known[-1])
+        db.close()
+        assert applied(path) == known[:-1]
+        state = State(path)
+        assert state.key_pairs.query() == []
+        assert applied(path) == known
+
+    def test_a_newer_database_is_refused_and_stays_as_it_is(self, state: State, path: Path) -> None:
+        state.key_pairs.add(KEY)
+        db = state.key_pairs._db()
+        db.table("_sqlite_migrations").insert(
+            {"migration_set": "minicloud", "name": "m999_from_the_future", "applied_at": "2030-01-01"}
+        )
+        db.execute("pragma wal_checkpoint(truncate)")
+        state.close()
+        before = hashlib.sha256(path.read_bytes()).digest()
+        for _ in range(2):
+            with pytest.raises(UsageError, match=r"newer minicloud.*m999_from_the_future"):
+                State(path).key_pairs.query()
+        assert hashlib.sha256(path.read_bytes()).digest() == before
+        assert (path.parent / "state.sqlite-wal").exists() is False or (path.parent / "state.sqlite-wal").stat().st_size == 0
+
+    def test_a_migration_that_fails_leaves_nothing(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path.parent.mkdir()
+
+        def half(db: Any, **_: Any) -> None:
+            db.table("vpcs").create({"id": str})
+            raise RuntimeError("in the middle")
+
+        monkeypatch.setattr(migrations, "apply", half)
+        db = connect(str(path))
+        with pytest.raises(RuntimeError):
+            migrate(db, str(path))
+        monkeypatch.undo()
+        assert not db.table("vpcs").exists()
+        migrate(db, str(path))
+        assert db.table("vpcs").exists()
+
+
+def test_nobody_else_may_read_the_database(state: State, path: Path) -> None:
+    state.key_pairs.add(KEY)
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_each_row_has_the_columns_of_its_table(state: State) -> None:
+    assert len(tables(state)) >= 10
+    for table in tables(state):
+        columns = {row[1] for row in state.key_pairs._db().execute(f"pragma table_info({table.name})")}
+        assert columns == set(table.columns), table.name
+        assert set(table.key) <= columns
+
+
+def test_every_table_of_the_database_has_rows_of_its_own(state: State) -> None:
+    known = {table.name for table in tables(state)}
+    assert {name for name in state.key_pairs._db().table_names() if not name.startswith(("_", "sqlite_"))} == known
+
+
+class TestTable:
+    def test_add_get_find_among_change_remove(self, state: State) -> None:
+        state.key_pairs.add(KEY)
+        other = state.key_pairs.add(dataclasses.replace(KEY, id="key-2", name="other"))
+        assert state.key_pairs.get("key-1") == KEY
+        assert state.key_pairs.get("key-3") is None
+        assert state.key_pairs.find(name="other", kind="rsa") == [other]
+        assert state.key_pairs.among("id", ["key-2", "key-9", "key-1"]) == [KEY, other]
+        assert state.key_pairs.change("key-1", name="new") is True
+        assert state.key_pairs.change("key-9", name="new") is False
+        assert state.key_pairs.find(name="new")[0].id == "key-1"
+        assert state.key_pairs.remove("key-1") is True
+        assert state.key_pairs.remove("key-1") is False
+        assert state.key_pairs.query() == [other]
+
+    def test_more_values_than_sqlite_takes_at_once(self, state: State) -> None:
+        with state.transaction():
+            for number in range(1200):
+                state.key_pairs.add(dataclasses.replace(KEY, id=f"key-{number}", name=str(number)))
+        assert len(state.key_pairs.among("id", [f"key-{number}" for number in range(1200)])) == 1200
+
+    def test_lists_maps_bytes_and_truth_come_back_as_they_were(self, state: State) -> None:
+        instance = rows.Instance(
+            "i-1", "r-1", 0, "ami-1", "t3.nano", "k", "ssh-rsa", b"\x00\xff'\n", "us-east-1a", "stop", "c", "l",
+            protect_stop=True, metadata_options={"HttpTokens": "required", "n": [1, None]}, host_keys=["a", "ü"],
+        )  # fmt: skip
+        state.instances.add(instance)
+        assert state.instances.get("i-1") == instance
+        state.instances.change("i-1", host_keys=[], metadata_options={}, protect_stop=False, user_data=b"")
+        changed = dataclasses.replace(instance, host_keys=[], metadata_options={}, protect_stop=False, user_data=b"")
+        assert state.instances.get("i-1") == changed
+
+    def test_texts_are_never_sql(self, state: State) -> None:
+        name = "x'); drop table key_pairs; --"
+        state.key_pairs.add(dataclasses.replace(KEY, name=name))
+        assert state.key_pairs.find(name=name)[0].name == name
+
+    def test_what_is_unique_is_there_once(self, state: State) -> None:
+        state.key_pairs.add(KEY)
+        with pytest.raises(sqlite3.IntegrityError):
+            state.key_pairs.add(dataclasses.replace(KEY, id="key-2"))
+
+    def test_foreign_keys_hold(self, state: State) -> None:
+        with pytest.raises(sqlite3.IntegrityError):
+            state.subnets.add(rows.Subnet("subnet-1", "vpc-none", "10.0.0.0/24", "z", False, False, "c"))
+
+
+class TestTransactions:
+    def test_all_or_nothing(self, state: State) -> None:
+        def fail_half_way() -> None:
+            with state.transaction():
+                state.key_pairs.add(KEY)
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fail_half_way()
+        assert state.key_pairs.query() == []
+
+    def test_one_inside_another_is_part_of_it(self, state: State) -> None:
+        def fail_outside() -> None:
+            with state.transaction():
+                with state.transaction():
+                    state.key_pairs.add(KEY)
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fail_outside()
+        assert state.key_pairs.query() == []
+
+    def test_a_reader_sees_what_was_there_when_it_began(self, state: State, path: Path) -> None:
+        state.key_pairs.query()
+        writer = State(path)
+        with state.transaction(write=False):
+            assert state.key_pairs.query() == []
+            writer.key_pairs.add(KEY)
+            assert state.key_pairs.query() == []
+        assert state.key_pairs.query() == [KEY]
+
+    def test_each_thread_has_a_connection_of_its_own(self, state: State) -> None:
+        found: list[Any] = []
+
+        def other() -> None:
+            found.append((state.key_pairs._db(), state.key_pairs.query()))
+            state.close()
+
+        with state.transaction():
+            state.key_pairs.add(KEY)
+            thread = threading.Thread(target=other)
+            thread.start()
+            thread.join(60)
+            assert state.key_pairs.query() == [KEY]
+        assert found[0][0] is not state.key_pairs._db()
+        assert found[0][1] == []
+
+    def test_a_closed_state_opens_again(self, state: State) -> None:
+        state.key_pairs.add(KEY)
+        state.close()
+        state.close()
+        assert state.key_pairs.query() == [KEY]
+
+
+def test_tags_of_many(state: State) -> None:
+    state.tags.add(rows.Tag("i-1", "a", "b", "instance"))
+    state.tags.add(rows.Tag("i-1", "c", "", "instance"))
+    found = state.tags_of(["i-1", "i-2"])
+    assert found["i-1"] == [{"Key": "a", "Value": "b"}, {"Key": "c", "Value": ""}]
+    assert found["i-2"] == []
