@@ -15,6 +15,9 @@ from .model import Member, Operation, Shape
 ENUMS_OF_OPERATIONS = {"InstanceType", "VolumeType"}
 """Enumerations whose values an operation checks itself, because AWS answers with a code of its own."""
 
+BOUNDS_OF_OPERATIONS = {"ImageNameRequest"}
+"""Lengths that an operation checks itself, for the same reason."""
+
 
 def validate(operation: Operation, params: dict[str, Any]) -> None:
     """Refuse what the model does not allow. Raises ApiError."""
@@ -111,6 +114,8 @@ _CHECKERS = {
 
 
 def _bounds(shape: Shape, size: int, path: str, unit: str) -> None:
+    if shape.name in BOUNDS_OF_OPERATIONS:
+        return
     low, high = shape.raw.get("min"), shape.raw.get("max")
     if (low is not None and size < low) or (high is not None and size > high):
         allowed = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low} to {high}"

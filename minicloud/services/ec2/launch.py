@@ -15,6 +15,8 @@ from .instance_view import reservation
 
 MOST_USER_DATA = 16384
 MOST_GROUPS = 5
+MOST_SIZE = {"gp3": 16384, "gp2": 16384, "standard": 1024}
+"""The types of root volumes, which all need no number of operations to be given, and their largest sizes in GiB."""
 
 
 class EbsInput(TypedDict, total=False):
@@ -205,6 +207,12 @@ def _root(image: Image, mappings: list[BlockDeviceInput]) -> tuple[int, str]:
         size, kind = ebs.get("VolumeSize", size), ebs.get("VolumeType", kind)
         if not ebs.get("DeleteOnTermination", True):
             raise ApiError("UnsupportedOperation", "minicloud does not support DeleteOnTermination=false")
+    if kind not in MOST_SIZE:
+        raise ApiError("InvalidParameterValue", f"Invalid value '{kind}' for VolumeType. Allowed: {', '.join(MOST_SIZE)}.")
+    if size > MOST_SIZE[kind]:
+        raise ApiError(
+            "InvalidParameterValue", f"Volume of {size}GiB is too large for volume type {kind}; maximum is {MOST_SIZE[kind]}GiB"
+        )
     if size < image.size:
         raise ApiError(
             "InvalidBlockDeviceMapping",
