@@ -184,7 +184,6 @@ class LibvirtGuests:
         by_reason = {
             libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN: Power.OFF_BY_GUEST,
             libvirt.VIR_DOMAIN_SHUTOFF_CRASHED: Power.OFF_BY_FAILURE,
-            libvirt.VIR_DOMAIN_SHUTOFF_FAILED: Power.OFF_BY_FAILURE,
             libvirt.VIR_DOMAIN_SHUTOFF_DAEMON: Power.OFF_BY_FAILURE,
         }
         return by_reason.get(reason, Power.OFF)
@@ -272,9 +271,7 @@ def power_from_log(text: str) -> Power:
     """Why a guest is off, by the last event in libvirt's log of it."""
     events = re.findall(r"^\S+ \S+: (starting up|shutting down, reason=(?P<reason>\w+))", text, re.MULTILINE)
     reason = events[-1][1] if events else ""
-    return {"shutdown": Power.OFF_BY_GUEST, "crashed": Power.OFF_BY_FAILURE, "failed": Power.OFF_BY_FAILURE}.get(
-        reason, Power.OFF
-    )
+    return {"shutdown": Power.OFF_BY_GUEST, "crashed": Power.OFF_BY_FAILURE}.get(reason, Power.OFF)
 
 
 def power_from_log_file(path: Path) -> Power:

@@ -117,6 +117,7 @@ class TestGuests:
         host.disks.remove("vol-0a")
         with pytest.raises(Retry):
             host.guests.start(spec)
+        assert [guest.power for guest in host.guests.list().values()] in ([], [Power.OFF]), "it failed to start: it did not die"
         host.disks.create("vol-0a", 1 << 30, None)
         host.guests.start(spec)
         assert power(host) is Power.RUNNING

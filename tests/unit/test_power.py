@@ -25,7 +25,7 @@ def end(reason: str) -> str:
         (START + end("shutdown"), Power.OFF_BY_GUEST),
         (START + SIGNAL + end("shutdown"), Power.OFF_BY_GUEST),
         (START + end("crashed"), Power.OFF_BY_FAILURE),
-        (START + end("failed"), Power.OFF_BY_FAILURE),
+        (START + end("failed"), Power.OFF),
         (START + end("destroyed"), Power.OFF),
         (START + end("crashed") + START + end("destroyed"), Power.OFF),
         (START + end("shutdown") + START, Power.OFF),

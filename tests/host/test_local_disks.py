@@ -1,0 +1,80 @@
+"""Disks as files: whole or not there, shared with QEMU and nobody else."""
+
+import fcntl
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from minicloud.errors import HostError
+from minicloud.host import qemu_img
+from minicloud.host.disks import LocalDisks
+
+
+@pytest.fixture
+def disks(tmp_path: Path) -> LocalDisks:
+    return LocalDisks(tmp_path / "volumes")
+
+
+def test_an_empty_disk(disks: LocalDisks) -> None:
+    disks.create("vol-0a", 10 << 30, None)
+    path = Path(disks.path("vol-0a"))
+    assert qemu_img.info(path, "qcow2").virtual_size == 10 << 30
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o750
+    assert disks.list()["vol-0a"] < 1 << 20
+
+
+def test_a_disk_on_a_base_names_its_format(disks: LocalDisks, tmp_path: Path) -> None:
+    base = tmp_path / "base.qcow2"
+    qemu_img.create(base, 1 << 30)
+    disks.create("vol-0a", 2 << 30, str(base))
+    info = qemu_img.info(Path(disks.path("vol-0a")), "qcow2")
+    assert (info.virtual_size, info.backing, info.backing_format) == (2 << 30, str(base), "qcow2")
+
+
+def test_a_disk_that_is_there_is_left_alone(disks: LocalDisks) -> None:
+    disks.create("vol-0a", 1 << 20, None)
+    before = Path(disks.path("vol-0a")).stat().st_ino
+    disks.create("vol-0a", 1 << 30, None)
+    assert Path(disks.path("vol-0a")).stat().st_ino == before
+
+
+def test_a_failure_leaves_no_disk(disks: LocalDisks, tmp_path: Path) -> None:
+    with pytest.raises(HostError):
+        disks.create("vol-0a", 1 << 20, str(tmp_path / "none.qcow2"))
+    assert disks.list() == {}
+
+
+def test_what_a_crash_left_is_swept_by_the_next_maker(disks: LocalDisks) -> None:
+    disks.create("vol-0a", 1 << 20, None)
+    directory = Path(disks.path("vol-0a")).parent
+    (directory / "vol-0b.new").write_bytes(b"half")
+    assert set(disks.list()) == {"vol-0a"}
+    disks.create("vol-0c", 1 << 20, None)
+    assert sorted(os.listdir(directory)) == ["vol-0a.qcow2", "vol-0c.qcow2"]
+
+
+def test_what_another_is_making_is_left_alone(disks: LocalDisks) -> None:
+    """While somebody holds the directory's lock, a second maker waits and deletes nothing."""
+    disks.create("vol-0a", 1 << 20, None)
+    directory = Path(disks.path("vol-0a")).parent
+    lock = os.open(directory, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (directory / "vol-0b.new").write_bytes(b"half")
+    maker = threading.Thread(target=disks.create, args=("vol-0c", 1 << 20, None))
+    maker.start()
+    maker.join(0.2)
+    assert maker.is_alive(), "it waits for the lock"
+    assert (directory / "vol-0b.new").exists()
+    os.close(lock)
+    maker.join()
+    assert set(disks.list()) == {"vol-0a", "vol-0c"}
+
+
+@pytest.mark.parametrize("disk_id", ["../x", "vol", "", "vol-0a/../../x", "VOL-0a"])
+def test_an_id_is_no_path(disks: LocalDisks, disk_id: str) -> None:
+    with pytest.raises(ValueError, match="not the id"):
+        disks.create(disk_id, 1 << 20, None)
