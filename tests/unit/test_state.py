@@ -1,5 +1,6 @@
 """The database: its history, its newer versions, its rows, its transactions."""
 
+import contextlib
 import dataclasses
 import hashlib
 import sqlite3
@@ -9,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlite_utils import Database
 
 from minicloud.errors import UsageError
 from minicloud.state import rows
-from minicloud.state.schema import connect, migrate, migrations
-from minicloud.state.store import State
+from minicloud.state.schema import migrate, migrations
+from minicloud.state.store import VERSION, State
 from minicloud.state.table import Table
 
 from ..processes import together, values
@@ -36,14 +38,14 @@ def tables(state: State) -> list[Table[Any]]:
 
 
 def applied(path: Path) -> list[str]:
-    db = connect(str(path))
-    try:
-        return [migration.name for migration in migrations.applied(db)]
-    finally:
-        db.close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return [migration.name for migration in migrations.applied(Database(connection))]
 
 
 class TestMigrations:
+    def test_the_version_is_their_number(self) -> None:
+        assert len(migrations.pending(Database(memory=True))) == VERSION
+
     def test_a_fresh_database_has_them_all_once(self, state: State, path: Path) -> None:
         state.key_pairs.query()
         names = applied(path)
@@ -68,10 +70,10 @@ class TestMigrations:
 
     def test_an_older_database_is_brought_up(self, path: Path) -> None:
         path.parent.mkdir()
-        db = connect(str(path))
-        known = [migration.name for migration in migrations.pending(db)]
-        migrations.apply(db, stop_before=known[-1])
-        db.close()
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            db = Database(connection)
+            known = [migration.name for migration in migrations.pending(db)]
+            migrations.apply(db, stop_before=known[-1])
         assert applied(path) == known[:-1]
         state = State(path)
         assert state.key_pairs.query() == []
@@ -79,11 +81,12 @@ class TestMigrations:
 
     def test_a_newer_database_is_refused_and_stays_as_it_is(self, state: State, path: Path) -> None:
         state.key_pairs.add(KEY)
-        db = state.key_pairs._db()
-        db.table("_sqlite_migrations").insert(
+        connection = state._connection()
+        Database(connection).table("_sqlite_migrations").insert(
             {"migration_set": "minicloud", "name": "m999_from_the_future", "applied_at": "2030-01-01"}
         )
-        db.execute("pragma wal_checkpoint(truncate)")
+        connection.execute(f"pragma user_version={VERSION + 1}")
+        connection.execute("pragma wal_checkpoint(truncate)")
         state.close()
         before = hashlib.sha256(path.read_bytes()).digest()
         for _ in range(2):
@@ -100,13 +103,14 @@ class TestMigrations:
             raise RuntimeError("in the middle")
 
         monkeypatch.setattr(migrations, "apply", half)
-        db = connect(str(path))
+        connection = sqlite3.connect(path, isolation_level=None)
         with pytest.raises(RuntimeError):
-            migrate(db, str(path))
+            migrate(connection, str(path))
         monkeypatch.undo()
-        assert not db.table("vpcs").exists()
-        migrate(db, str(path))
-        assert db.table("vpcs").exists()
+        assert not Database(connection).table("vpcs").exists()
+        migrate(connection, str(path))
+        assert Database(connection).table("vpcs").exists()
+        connection.close()
 
 
 def test_nobody_else_may_read_the_database(state: State, path: Path) -> None:
@@ -118,14 +122,14 @@ def test_nobody_else_may_read_the_database(state: State, path: Path) -> None:
 def test_each_row_has_the_columns_of_its_table(state: State) -> None:
     assert len(tables(state)) >= 10
     for table in tables(state):
-        columns = {row[1] for row in state.key_pairs._db().execute(f"pragma table_info({table.name})")}
+        columns = {row[1] for row in state._connection().execute(f"pragma table_info({table.name})")}
         assert columns == set(table.columns), table.name
         assert set(table.key) <= columns
 
 
 def test_every_table_of_the_database_has_rows_of_its_own(state: State) -> None:
     known = {table.name for table in tables(state)}
-    assert {name for name in state.key_pairs._db().table_names() if not name.startswith(("_", "sqlite_"))} == known
+    assert {name for name in Database(state._connection()).table_names() if not name.startswith(("_", "sqlite_"))} == known
 
 
 class TestTable:
@@ -210,7 +214,7 @@ class TestTransactions:
         found: list[Any] = []
 
         def other() -> None:
-            found.append((state.key_pairs._db(), state.key_pairs.query()))
+            found.append((state._connection(), state.key_pairs.query()))
             state.close()
 
         with state.transaction():
@@ -219,7 +223,7 @@ class TestTransactions:
             thread.start()
             thread.join(60)
             assert state.key_pairs.query() == [KEY]
-        assert found[0][0] is not state.key_pairs._db()
+        assert found[0][0] is not state._connection()
         assert found[0][1] == []
 
     def test_a_closed_state_opens_again(self, state: State) -> None:
