@@ -1,13 +1,12 @@
 """What tests of the host need: a laboratory, and a guest that boots in seconds."""
 
-import json
 import os
-from dataclasses import dataclass
 
 import pytest
 
 from minicloud.config import load
-from minicloud.host.contracts import BootSpec
+from minicloud.host.base_images import BaseImages, store
+from minicloud.host.contracts import BaseImage
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -17,22 +16,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs a laboratory: scripts/lab pytest ..."))
 
 
-@dataclass(frozen=True)
-class Tiny:
-    """The tiny guest: a base to make disks of, and how it is booted."""
-
-    base: str
-    boot: BootSpec
-
-
 @pytest.fixture(scope="session")
-def tiny() -> Tiny:
-    settings = load()
-    directories = [settings.images, *([settings.shared_images] if settings.shared_images else [])]
-    for manifest in (path for directory in directories for path in sorted(directory.glob("ami-*/manifest.json"))):
-        if json.loads(manifest.read_text())["name"] == "tiny":
-            files = {name: manifest.parent / name for name in ("image.qcow2", "vmlinuz", "initrd", "cmdline")}
-            cmdline = files["cmdline"].read_text().strip() if files["cmdline"].exists() else ""
-            boot = BootSpec("bios", str(files["vmlinuz"]), str(files["initrd"]), cmdline or "console=ttyS0")
-            return Tiny(str(files["image.qcow2"]), boot)
-    pytest.skip(f"no image named tiny in {', '.join(map(str, directories))}; scripts/setup --tests builds it")
+def tiny() -> BaseImage:
+    """The tiny guest: it answers SSH some seconds after its start, also under emulation, and its console is a root shell."""
+    found = [image for image in BaseImages(store(load())).list().values() if image.name == "tiny"]
+    if not found:
+        pytest.skip("no image named tiny on this machine; scripts/setup --tests builds it")
+    return found[0]

@@ -1,0 +1,175 @@
+"""Guests for real: a tiny one boots, is reached, and ends in each of the ways that guests end."""
+
+import dataclasses
+import os
+import pty
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+import pytest
+
+from minicloud.config import load
+from minicloud.errors import Retry
+from minicloud.host import console, local
+from minicloud.host.contracts import BaseImage, DiskSpec, GuestSpec, Host, NetworkSpec, NicSpec, Power, Reservation, Seed
+from minicloud.host.run import run
+
+pytestmark = [pytest.mark.lab, pytest.mark.guest]
+
+MAC, ADDRESS = "02:00:00:00:00:0a", IPv4Address("172.31.0.10")
+NETWORK = NetworkSpec("subnet-0a", IPv4Interface("172.31.0.1/20"), "ec2.internal", (Reservation(MAC, ADDRESS, "ten"),))
+PATIENCE = 120.0
+
+
+def comes(what: Callable[[], bool]) -> None:
+    """Look until it is so."""
+    end = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < end, "it did not come to be so"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    real = local.host(dataclasses.replace(load(), home=Path("/var/lib/minicloud/g"), run=Path("/run/minicloud/g")))
+    yield real
+    for guest_id in real.guests.list():
+        real.guests.remove(guest_id)
+    for network_id in real.networks.list():
+        real.networks.remove(network_id)
+    for disk_id in real.disks.list():
+        real.disks.remove(disk_id)
+    for instance_id in real.seeds.list():
+        real.seeds.remove(instance_id)
+
+
+@pytest.fixture
+def spec(host: Host, tiny: BaseImage) -> GuestSpec:
+    host.networks.ensure(NETWORK)
+    host.disks.create("vol-0a", 1 << 30, tiny.path)
+    seed = host.seeds.write(Seed("i-0a", "ten", (), b"", tiny.default_user))
+    disk = DiskSpec("vol-0a", host.disks.path("vol-0a"), "vol0a", "/dev/xvda")
+    return GuestSpec("i-0a", 1, 128, 0.5, (disk,), (NicSpec(MAC, "subnet-0a", "mct0a"),), seed, tiny.boot)
+
+
+def power(host: Host) -> Power:
+    return host.guests.list()["i-0a"].power
+
+
+def answers(host: Host) -> bool:
+    return host.networks.answers("subnet-0a", [ADDRESS]) == {ADDRESS}
+
+
+def hypervisor() -> int:
+    """The process of the one guest."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        words = path.read_bytes().split(b"\0")
+        if b"guest=i-0a,debug-threads=on" in words:
+            return int(path.parent.name)
+    raise AssertionError("no process of QEMU")
+
+
+def stop_libvirtd() -> None:
+    pid = int(Path("/run/libvirtd.pid").read_text())
+    os.kill(pid, signal.SIGTERM)
+    comes(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def start_libvirtd(host: Host) -> None:
+    run(["libvirtd", "-d"])
+
+    def answers() -> bool:
+        try:
+            host.guests.list()
+        except Retry:
+            return False
+        return True
+
+    comes(answers)
+
+
+def type_at_console(path: str, line: bytes, until: bytes) -> bytes:
+    """A person at the console: types a line, reads until something is there, and leaves with Ctrl-]."""
+    person, terminal = pty.openpty()
+    screen_out, screen_in = os.pipe()
+    with open(terminal, "rb", buffering=0) as stdin, open(screen_in, "wb") as stdout:
+        ended: list[str] = []
+        attached = threading.Thread(target=lambda: ended.append(console.attach(path, stdin, stdout)))
+        attached.start()
+        read = b""
+        os.write(person, line)
+        while until not in read:
+            read += os.read(screen_out, 4096)
+        os.write(person, console.ESCAPE)
+        attached.join()
+        assert ended == ["left the console"]
+    os.close(person)
+    os.close(screen_out)
+    return read
+
+
+def test_a_guest_has_its_address_its_console_and_its_end(host: Host, spec: GuestSpec) -> None:
+    host.guests.start(spec)
+    comes(lambda: answers(host))
+    comes(lambda: b"ssh-ed25519" in host.guests.console_log("i-0a"))
+    said = type_at_console(host.guests.console_path("i-0a"), b"ls /dev/disk/by-id; echo e''nd\n", b"end")
+    assert b"virtio-vol0a" in said
+    host.guests.shutdown("i-0a")
+    comes(lambda: power(host) is Power.OFF_BY_GUEST)
+    stop_libvirtd()
+    start_libvirtd(host)
+    assert power(host) is Power.OFF_BY_GUEST, "libvirtd forgets it; its log of the guest does not"
+
+
+def test_a_reset_starts_its_system_anew(host: Host, spec: GuestSpec) -> None:
+    host.guests.start(spec)
+    comes(lambda: answers(host))
+    process, before = hypervisor(), len(host.guests.console_log("i-0a"))
+    host.guests.reboot("i-0a")
+    comes(lambda: len(host.guests.console_log("i-0a")) > before)
+    comes(lambda: answers(host))
+    assert hypervisor() == process
+    assert power(host) is Power.RUNNING
+
+
+def test_a_guest_outlives_libvirtd_and_its_death_is_seen(host: Host, spec: GuestSpec) -> None:
+    host.guests.start(spec)
+    process = hypervisor()
+    stop_libvirtd()
+    with pytest.raises(Retry, match="libvirtd"):
+        host.guests.list()
+    start_libvirtd(host)
+    assert power(host) is Power.RUNNING
+    stop_libvirtd()
+    os.kill(process, signal.SIGKILL)
+    start_libvirtd(host)
+    comes(lambda: power(host) is Power.OFF_BY_FAILURE)
+    host.guests.start(spec)
+    os.kill(hypervisor(), signal.SIGKILL)
+    comes(lambda: power(host) is Power.OFF_BY_FAILURE)
+
+
+def test_uefi_keeps_its_variables_until_the_guest_is_removed(host: Host, spec: GuestSpec) -> None:
+    variables = Path("/var/lib/minicloud/g/nvram/i-0a.fd")
+    host.guests.start(dataclasses.replace(spec, boot=dataclasses.replace(spec.boot, firmware="uefi", kernel=None)))
+    host.guests.destroy("i-0a")
+    assert variables.exists()
+    host.guests.remove("i-0a")
+    assert [path.name for path in Path("/var/lib/minicloud/g").rglob("*i-0a*")] == ["i-0a.iso"], "the seed is not the guest's"
+
+
+def test_a_domain_of_somebody_else_is_left_alone(host: Host) -> None:
+    text = "<domain type='qemu'><name>i-0b</name><memory>65536</memory><os><type>hvm</type></os></domain>"
+    file = Path("/run/foreign.xml")
+    file.write_text(text)
+    run(["virsh", "-c", "qemu:///system", "define", file])
+    try:
+        assert host.guests.list() == {}
+        host.guests.remove("i-0b")
+        assert "i-0b" in run(["virsh", "-c", "qemu:///system", "list", "--all", "--name"]).text
+    finally:
+        run(["virsh", "-c", "qemu:///system", "undefine", "i-0b"])
