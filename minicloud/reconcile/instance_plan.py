@@ -6,6 +6,7 @@ after everything is gone. Addresses and rows go last, so that nothing of theirs 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..aws import times
 from ..host.contracts import Power
@@ -67,16 +68,24 @@ def _toward_running(row: Instance, seen: Seen, _: float) -> list[Action]:
         if seen.power is Power.OFF_BY_FAILURE:
             return [_failed()]
     # It never ran, or the host was restarted, or somebody took the guest away: the wish stands.
-    started = Record({"state": "running", "started_boot": seen.boot_id, "failures": 0, "retry_at": "", "reachable": ""})
-    return [MakeDisks(), WriteSeed(), StartGuest(), started]
+    started = {**_runs(seen), "reboots_done": row.reboots_asked, "reachable": "", "reachable_since": ""}
+    return [MakeDisks(), WriteSeed(), StartGuest(), Record(started)]
 
 
 def _while_on(row: Instance, seen: Seen) -> list[Action]:
     if row.state != "running" or row.started_boot != seen.boot_id:
-        return [Record({"state": "running", "started_boot": seen.boot_id, "failures": 0, "retry_at": ""})]
+        return [Record(_runs(seen))]
     if row.reboots_done < row.reboots_asked:
         return [RebootGuest(), Record({"reboots_done": row.reboots_asked, "reachable": "", "reachable_since": ""})]
     return []
+
+
+def _runs(seen: Seen) -> dict[str, Any]:
+    """What is known of a guest that runs: nothing of earlier failures is left."""
+    return {
+        "state": "running", "started_boot": seen.boot_id, "failures": 0, "retry_at": "", "reason_code": "", "reason_message": "",
+        "transition_reason": "",
+    }  # fmt: skip
 
 
 def _by_itself(row: Instance) -> Action:
@@ -106,16 +115,13 @@ def _failed() -> Action:
 
 
 def _toward_stopped(row: Instance, seen: Seen, now: float) -> list[Action]:
-    if not seen.on and row.state == "stopped":
-        return []
     if not seen.on:
-        return [DropScratchDisks(), Record({"state": "stopped", "stop_asked": "", "stop_began": "", "reachable": ""})]
-    if row.stop_forced:
+        stopped = Record({"state": "stopped", "stop_asked": "", "stop_began": "", "reachable": ""})
+        return [] if row.state == "stopped" else [DropScratchDisks(), stopped]
+    if row.stop_forced or (row.stop_began and now - times.seconds(row.stop_began) > STOP_PATIENCE):
         return [CutPower()]
     if not row.stop_began:
         return [AskToShutDown(), Record({"stop_asked": times.text(now), "stop_began": times.text(now)})]
-    if now - times.seconds(row.stop_began) > STOP_PATIENCE:
-        return [CutPower()]
     if now - times.seconds(row.stop_asked) > ASK_AGAIN:
         return [AskToShutDown(), Record({"stop_asked": times.text(now)})]
     return []
