@@ -4,6 +4,7 @@ What makes an image prints its AMI id and nothing else on standard output (JSON 
 error.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +50,9 @@ def build(ctx: click.Context, name: str, mirrors: tuple[str, ...], output: str |
 
     cloud: Cloud = ctx.obj.cloud
     images = store(cloud.settings)
-    with images.scratch(f"build-{_safe(name)}") as workdir, Stages() as stage:
-        built = _build(images, name, workdir, stage, mirrors)
+    builder = _builder(images, name, mirrors)
+    with images.scratch(f"build-{name}") as workdir, Stages() as stage:
+        built = builder(workdir, stage)
         stage("putting it into the image store")
         made = images.add(
             built.image,
@@ -68,24 +70,21 @@ def build(ctx: click.Context, name: str, mirrors: tuple[str, ...], output: str |
     _done(ctx, cloud, made, output, query)
 
 
-def _safe(name: str) -> str:
-    """A name as a part of a directory's."""
-    return "".join(letter if letter.isalnum() else "-" for letter in name)[:40]
-
-
-def _build(images: "ImageStore", name: str, workdir: Path, stage: Stages, mirrors: tuple[str, ...]) -> "Built":
+def _builder(images: "ImageStore", name: str, mirrors: tuple[str, ...]) -> "Callable[[Path, Stages], Built]":
+    """What builds the image of a name in a directory. Raises UsageError for a name without a recipe."""
     from ..host import image_build
 
     if name == TINY:
         from ..host.image_build_tiny import build_tiny
 
-        return build_tiny(workdir, _kernels(images), stage)
+        kernels = _kernels(images)
+        return lambda workdir, stage: build_tiny(workdir, kernels, stage)
     recipes = image_build.recipes()
     if name not in recipes:
         raise UsageError(
             f"there is no recipe {name!r}; there are {', '.join([*recipes, TINY])}; minicloud images list shows more"
         )
-    return image_build.build_debian(recipes[name], workdir, stage, mirrors)
+    return lambda workdir, stage: image_build.build_debian(recipes[name], workdir, stage, mirrors)
 
 
 def _kernels(images: "ImageStore") -> Path:

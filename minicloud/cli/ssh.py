@@ -107,7 +107,14 @@ def progress() -> Iterator[Callable[[str], None]]:
 @click.command("ssh", cls=SshCommand, short_help="Log in to an instance.")
 @click.option("-i", "--identity", metavar="FILE", help="The private key; found by itself where it was saved or is in ~/.ssh.")
 @click.option("-l", "--user", metavar="USER", help="Who to log in as; by itself the image's default user.")
-@click.option("--timeout", type=click.FloatRange(0), default=300.0, show_default=True, help="Seconds to wait for the guest.")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    default=300.0,
+    show_default=True,
+    help="Seconds to wait for the guest.",
+)
 @click.option("--accept-new", is_flag=True, help="Trust the host key that is shown now, if the guest's console tells none.")
 @click.argument("instance", metavar="INSTANCE")
 @click.argument("words", metavar="[--] [SSH OPTIONS] [COMMAND...]", nargs=-1, type=click.UNPROCESSED)
