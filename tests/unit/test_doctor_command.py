@@ -104,6 +104,7 @@ def test_a_database_of_a_newer_version_fails(ec2: Ec2, run: Run) -> None:
     ec2.cloud.state.close()
     with sqlite3.connect(ec2.cloud.settings.database) as db:
         db.execute("insert into _sqlite_migrations (migration_set, name, applied_at) values ('minicloud', 'm999', '2030-01-01')")
+        db.execute("pragma user_version=999")
     status, out = run()
     assert status == 1
     assert "newer minicloud" in out
