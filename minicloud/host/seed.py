@@ -89,7 +89,8 @@ class LocalSeeds:
         final = self._path(seed.instance_id)
         data = image(files(seed))
         account.directory(self._directory)
-        # The name tells whose it is: what a crash leaves is removed with the seed.
+        # The name tells whose it is: what a crash leaves is removed by the next one who writes, or with the seed.
+        self._clear(seed.instance_id)
         handle, name = tempfile.mkstemp(dir=self._directory, prefix=f".{seed.instance_id}.")
         new = Path(name)
         try:
@@ -105,7 +106,12 @@ class LocalSeeds:
     @failures.of_system()
     def remove(self, instance_id: str) -> None:
         """Delete the seed, and what a crash in the midst of writing it left."""
-        for path in (self._path(instance_id), *self._directory.glob(f".{instance_id}.*")):
+        self._path(instance_id).unlink(missing_ok=True)
+        self._clear(instance_id)
+
+    def _clear(self, instance_id: str) -> None:
+        """Delete what was never whole."""
+        for path in self._directory.glob(f".{instance_id}.*"):
             path.unlink(missing_ok=True)
 
     @failures.of_system()
