@@ -115,13 +115,21 @@ def _failed() -> Action:
 
 
 def _toward_stopped(row: Instance, seen: Seen, now: float) -> list[Action]:
-    if not seen.on:
-        stopped = Record({"state": "stopped", "stop_asked": "", "stop_began": "", "reachable": ""})
-        return [] if row.state == "stopped" else [DropScratchDisks(), stopped]
-    if row.stop_forced or (row.stop_began and now - times.seconds(row.stop_began) > STOP_PATIENCE):
+    if seen.on:
+        return _shutting_down(row, now)
+    if row.state == "stopped":
+        return []
+    return [DropScratchDisks(), Record({"state": "stopped", "stop_asked": "", "stop_began": "", "reachable": ""})]
+
+
+def _shutting_down(row: Instance, now: float) -> list[Action]:
+    """Ask, ask again, and in the end cut."""
+    if row.stop_forced:
         return [CutPower()]
     if not row.stop_began:
         return [AskToShutDown(), Record({"stop_asked": times.text(now), "stop_began": times.text(now)})]
+    if now - times.seconds(row.stop_began) > STOP_PATIENCE:
+        return [CutPower()]
     if now - times.seconds(row.stop_asked) > ASK_AGAIN:
         return [AskToShutDown(), Record({"stop_asked": times.text(now)})]
     return []

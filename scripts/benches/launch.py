@@ -1,4 +1,8 @@
-"""A launch, stage by stage, against virt-install with the same image, memory and vCPUs; and what cloning a disk costs."""
+"""A launch, stage by stage, against virt-install with the same image, memory and vCPUs; and what cloning a disk costs.
+
+virt-install's own `--cloud-init` puts the seed on a SATA CD-ROM, which Debian's cloud kernel has no driver for; so it gets the
+same seed as a virtio disk, which is what somebody who knows would do by hand.
+"""
 
 import json
 import socket
@@ -9,11 +13,13 @@ from pathlib import Path
 
 from minicloud import config
 from minicloud.host.base_images import store
+from minicloud.host.contracts import Seed
 from minicloud.host.disks import LocalDisks
+from minicloud.host.seed import LocalSeeds
 
 from .measure import MINICLOUD, command, image, in_turn, report, rows, seconds, wait_for
 
-LONGEST = 900.0
+LONGEST = 400.0
 GIB = 1 << 30
 VCPUS, MEMORY = 2, 1024  # those of t3.micro
 VIRSH = ("virsh", "-q", "-c", "qemu:///system")
@@ -49,16 +55,18 @@ def by_minicloud(ami: str) -> list[tuple[str, float]]:
 
 
 def by_virt_install(disk: Path) -> list[tuple[str, float]]:
-    """Launch a copy-on-write clone with virt-install --import --cloud-init; the same stages."""
+    """Launch a copy-on-write clone with virt-install --import; the same stages."""
     with tempfile.TemporaryDirectory(dir="/var/lib/libvirt/images") as directory:
         Path(directory).chmod(0o755)
+        seed = Path(LocalSeeds(Path(directory)).write(Seed("i-by-virt-install", "by-virt-install", (), b"", "debian")))
+        seed.chmod(0o644)
         clone, console = Path(directory, "clone.qcow2"), Path(directory, "console.log")
         began = time.perf_counter()
         command("qemu-img", "create", "-q", "-f", "qcow2", "-b", str(disk), "-F", "qcow2", str(clone))
         command(
             "virt-install", "--connect", "qemu:///system", "--name", "by-virt-install", "--memory", str(MEMORY), "--vcpus",
-            str(VCPUS), "--import", "--cloud-init", "disable=on", "--disk", f"path={clone},format=qcow2", "--osinfo",
-            "detect=on,require=off", "--network", "network=default", "--graphics", "none", "--noautoconsole",
+            str(VCPUS), "--import", "--disk", f"path={clone},format=qcow2,bus=virtio", "--disk",
+            f"path={seed},format=raw,bus=virtio,readonly=on", "--osinfo", "debian11", "--network", "network=default", "--graphics", "none", "--noautoconsole",
             "--serial", f"file,path={console}",
         )  # fmt: skip
         accepted = time.perf_counter() - began

@@ -61,10 +61,9 @@ def wait_for(what: str, probe: Callable[[], object], limit: float, every: float 
 
 def image(name: str) -> str:
     """The id of the newest AMI whose name begins so."""
-    found = command(
-        MINICLOUD, "describe-images", "--filters", f"Name=name,Values={name}*", "--query", "sort_by(Images,&CreationDate)[-1].ImageId",
-        "--output", "text",
-    ).strip()  # fmt: skip
+    newest = "sort_by(Images,&CreationDate)[-1].ImageId"
+    wanted = ("--filters", f"Name=name,Values={name}*")
+    found = command(MINICLOUD, "describe-images", *wanted, "--query", newest, "--output", "text").strip()
     if found in ("", "None"):
         raise SystemExit(f"no image {name} here; run scripts/setup --tests")
     return found

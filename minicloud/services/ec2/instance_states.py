@@ -73,8 +73,9 @@ def stop_instances(call: Call, *, instance_ids: list[str], force: bool = False) 
     for row in rows:
         if row.state in ("pending", "running"):
             call.cloud.state.instances.change(
-                row.id, wish="stopped", state="stopping", transition_reason=_by_user(call), stop_forced=force, stop_asked="",
-                stop_began="", reason_code="Client.UserInitiatedShutdown", reason_message="User initiated shutdown", failures=0, retry_at="",
+                row.id, wish="stopped", state="stopping", transition_reason=_by_user(call), failures=0, retry_at="",
+                stop_forced=force, stop_asked="", stop_began="",
+                reason_code="Client.UserInitiatedShutdown", reason_message="User initiated shutdown",
             )  # fmt: skip
         elif row.state == "stopping" and force:
             call.cloud.state.instances.change(row.id, stop_forced=True)
