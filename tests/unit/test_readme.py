@@ -28,9 +28,9 @@ SCRIPTS = [words for words in commands() if words[0].startswith("scripts/")]
 
 
 def test_there_are_commands() -> None:
-    assert len(MINICLOUD) > 15
+    assert len(MINICLOUD) >= 15
     assert ["scripts/quickstart"] in SCRIPTS
-    assert ["scripts/test", "-k", "images"] in SCRIPTS
+    assert ["scripts/test"] in SCRIPTS
 
 
 @pytest.mark.parametrize("words", SCRIPTS, ids=" ".join)
