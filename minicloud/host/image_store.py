@@ -214,7 +214,8 @@ class ImageStore:
         for path in partial.iterdir():
             # What was moved here may belong to somebody who could still write to it.
             os.chown(path, os.geteuid(), group)
-            path.chmod(0o640)
+            # libvirt takes a kernel for its guest and gives it back as root's own; the directory keeps the others out.
+            path.chmod(0o644 if path.name in (KERNEL, INITRD) else 0o640)
             _flush(path)
         os.chown(partial, -1, group)
         partial.chmod(0o750)
