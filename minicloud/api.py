@@ -29,6 +29,8 @@ from .state.rows import ClientToken, Tag
 
 CENTRAL = ("DryRun", "ClientToken", "Filters", "MaxResults", "NextToken", "TagSpecifications")
 MOST_TOKEN = 64
+TOKEN_KEPT = 7 * 86400.0
+"""Seconds for which a client token is remembered; AWS promises a day at least."""
 _READS = ("Describe", "Get", "List")
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -197,6 +199,7 @@ def _replayed(request: Call, given: dict[str, Any]) -> Answer:
     before = tokens.get(scope, token)
     if before is None:
         answer = request.operation.function(request, **arguments)
+        tokens.remove_where("created < ?", times.text(times.seconds(request.now) - TOKEN_KEPT))
         tokens.add(ClientToken(scope, token, digest, answer, request.now))
         return answer
     if before.digest != digest:

@@ -86,3 +86,7 @@ class Table(Generic[Row]):
     def remove(self, *key: Any) -> bool:
         """Delete a row; False if there is none."""
         return self._connection().execute(f"delete from {self.name} where {self._by_key}", key).rowcount > 0  # noqa: S608
+
+    def remove_where(self, where: str, *values: Any) -> int:
+        """Delete the rows that an SQL condition with `?` picks; how many there were."""
+        return self._connection().execute(f"delete from {self.name} where {where}", values).rowcount  # noqa: S608
