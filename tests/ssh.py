@@ -1,0 +1,94 @@
+"""SSH into guests of tests: the host key must be one that the guest printed on its console, and every wait has an end."""
+
+import base64
+import contextlib
+import io
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import paramiko
+
+from minicloud.cli.host_keys import printed
+
+from .cloud_fixtures import Ec2
+from .waits import until
+
+BOOT = 400.0
+"""Seconds that a guest may take until it lets users in: it is emulated, and others work on the same host."""
+COMMAND = 120.0
+
+
+def console(ec2: Ec2, instance_id: str) -> bytes:
+    """What the guest wrote to its serial port."""
+    return base64.b64decode(ec2("GetConsoleOutput", InstanceId=instance_id)["Output"])
+
+
+def host_keys(ec2: Ec2, instance_id: str) -> list[str]:
+    """The keys that the guest printed, waited for."""
+    until(f"{instance_id} prints its host keys", lambda: printed(console(ec2, instance_id)), BOOT, pause=1.0)
+    return printed(console(ec2, instance_id))
+
+
+@dataclass
+class Login:
+    """An account of a guest. Each command is a connection of its own, so that a restart between two does no harm."""
+
+    ec2: Ec2
+    instance_id: str
+    user: str
+    key: paramiko.PKey
+
+    @classmethod
+    def of(cls, ec2: Ec2, instance_id: str, user: str, private: str) -> "Login":
+        """With the private key that CreateKeyPair gave."""
+        return cls(ec2, instance_id, user, paramiko.Ed25519Key.from_private_key(io.StringIO(private)))
+
+    @property
+    def address(self) -> str:
+        return str(self.ec2.instance(self.instance_id)["PrivateIpAddress"])
+
+    def run(self, command: str, *, patience: float = BOOT) -> str:
+        """What a command says; it must succeed. Waits until the guest lets us in. Fails for a host key that is not its own."""
+        status, said = self._ask(command, self._connect(patience))
+        assert status == 0, f"{command}: status {status}: {said}"
+        return said.strip()
+
+    def begin(self, command: str) -> None:
+        """A command that ends the guest, so that nobody hears how it ended."""
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._ask(command, self._connect(BOOT))
+
+    def _connect(self, patience: float) -> paramiko.Transport:
+        keys = host_keys(self.ec2, self.instance_id)
+        deadline, last = time.monotonic() + patience, "nothing"
+        while time.monotonic() < deadline:
+            try:
+                return self._once(keys)
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                last = repr(error)
+                time.sleep(0.5)
+        raise AssertionError(f"{self.instance_id} did not let {self.user} in within {patience:.0f} s; at last: {last}")
+
+    def _once(self, keys: list[str]) -> paramiko.Transport:
+        transport = paramiko.Transport(socket.create_connection((self.address, 22), timeout=10))
+        transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = 60
+        try:
+            transport.start_client(timeout=60)
+            shown = transport.get_remote_server_key()
+            assert f"{shown.get_name()} {shown.get_base64()}" in keys, "the host key is not the one on the console"
+            transport.auth_publickey(self.user, self.key)
+        except BaseException:
+            transport.close()
+            raise
+        return transport
+
+    def _ask(self, command: str, transport: paramiko.Transport) -> tuple[int, str]:
+        with transport:
+            channel: Any = transport.open_session(timeout=COMMAND)
+            channel.settimeout(COMMAND)
+            channel.set_combine_stderr(True)
+            channel.exec_command(command)
+            said = b"".join(iter(lambda: channel.recv(65536), b""))
+            return channel.recv_exit_status(), said.decode(errors="replace")
