@@ -10,7 +10,7 @@ from ...state.rows import Instance
 from .instance_rows import named
 from .instance_view import around
 from .interfaces import groups_of
-from .launch import decode_user_data
+from .launch import check_user_data, decode_user_data
 
 
 class TextValue(TypedDict, total=False):
@@ -140,7 +140,7 @@ def _change(row: Instance, name: str, wanted: Any) -> dict[str, Any]:
         return {"instance_type": kind.name, "credits": "unlimited" if kind.burstable else ""}
     if name == "userData":
         # The aws CLI and botocore hand over the decoded bytes of a blob; over `value` it is base64 text.
-        return {"user_data": wanted if isinstance(wanted, bytes) else decode_user_data(wanted)}
+        return {"user_data": check_user_data(wanted) if isinstance(wanted, bytes) else decode_user_data(wanted)}
     if wanted not in ("stop", "terminate"):
         raise ApiError("InvalidParameterValue", f"Value ({wanted}) for parameter {name} is invalid. Allowed: stop, terminate.")
     return {"shutdown_behavior": wanted}

@@ -36,7 +36,8 @@ def _view(region: str, row: Instance) -> dict[str, Any]:
     }
     if row.state != "running":
         return {**view, "InstanceStatus": {"Status": "not-applicable"}, "SystemStatus": {"Status": "not-applicable"}}
-    reachable = row.reachable or "initializing"
+    # An instance that has missed one look only is not impaired yet.
+    reachable = {"": "initializing", "silent": "passed"}.get(row.reachable, row.reachable)
     return {**view, "InstanceStatus": _check(reachable, row.reachable_since), "SystemStatus": _check("passed", "")}
 
 

@@ -185,6 +185,11 @@ def decode_user_data(text: str) -> bytes:
         data = base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ApiError("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.") from error
+    return check_user_data(data)
+
+
+def check_user_data(data: bytes) -> bytes:
+    """The same bytes, unless they are more than 16,384. Raises ApiError."""
     if len(data) > MOST_USER_DATA:
         raise ApiError("InvalidParameterValue", f"User data is limited to {MOST_USER_DATA} bytes")
     return data
