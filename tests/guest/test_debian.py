@@ -14,7 +14,7 @@ from ..crashes import orphans
 from ..real_cloud import cloud_at, launch
 from ..ssh import Login
 
-pytestmark = [pytest.mark.lab, pytest.mark.guest]
+pytestmark = [pytest.mark.lab, pytest.mark.guest, pytest.mark.timeout(900)]
 CLOUD = "debian-guest"
 USER_DATA = b"#!/bin/sh\necho 'as root, once' >/root/user-data-was-here\n"
 

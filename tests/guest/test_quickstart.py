@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.lab, pytest.mark.guest]
+pytestmark = [pytest.mark.lab, pytest.mark.guest, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 MINICLOUD = str(ROOT / ".venv/bin/minicloud")

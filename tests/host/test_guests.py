@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pty
+import select
 import signal
 import threading
 import time
@@ -100,10 +101,12 @@ def type_at_console(path: str, line: bytes, until: bytes) -> bytes:
         ended: list[str] = []
         attached = threading.Thread(target=lambda: ended.append(console.attach(path, stdin, stdout)))
         attached.start()
-        read = b""
-        os.write(person, line)
+        read, deadline = b"", time.monotonic() + 60
         while until not in read:
-            read += os.read(screen_out, 4096)
+            assert time.monotonic() < deadline, f"the console said only {read!r}"
+            os.write(person, line)  # again: a shell that is not there yet does not hear
+            while select.select([screen_out], [], [], 3.0)[0] and until not in read:
+                read += os.read(screen_out, 4096)
         os.write(person, console.ESCAPE)
         attached.join()
         assert ended == ["left the console"]
