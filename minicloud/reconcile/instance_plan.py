@@ -154,7 +154,11 @@ def waits_until(row: Instance, now: float) -> float | None:
 def after_failure(row: Instance, message: str, code: str, *, permanent: bool, delay: float, now: float) -> Record:
     """What a failed action means for the row: another try later, or an end with a reason that describe-instances shows."""
     failures = row.failures + 1
-    if row.wish == "running" and (permanent or failures >= MOST_FAILURES):
+    given_up = permanent or failures >= MOST_FAILURES
+    if given_up and row.state == "running" and row.reboots_done < row.reboots_asked:
+        # A reboot that cannot be is no reason to stop what runs.
+        return Record({"reboots_done": row.reboots_asked, "failures": 0, "retry_at": ""})
+    if given_up and row.wish == "running":
         # As AWS: a launch that fails ends terminated, a start that fails ends stopped.
         wish, state = ("stopped", "stopping") if row.started_boot else ("terminated", "shutting-down")
         return Record(

@@ -8,7 +8,7 @@ from typing import Any
 from ..cloud import Cloud
 from ..errors import HostError, Permanent, Retry
 from ..state.rows import Instance
-from . import actions, guest_spec, instance_plan, locks
+from . import actions, guest_spec, instance_plan, locks, networks
 from .instance_plan import Seen
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,11 @@ def execute(cloud: Cloud, row: Instance, planned: list[actions.Action]) -> bool:
     try:
         for action in planned:
             _EXECUTORS[type(action)](cloud, row, action)
-    except HostError as error:
+    except Exception as caught:
+        # A row that nobody foresaw must not keep the others from what they need.
+        if not isinstance(caught, HostError):
+            log.exception("%s", row.id)
+        error = caught if isinstance(caught, HostError) else Retry(f"{type(caught).__name__}: {caught}")
         delay = error.delay if isinstance(error, Retry) else 2.0
         record = instance_plan.after_failure(
             row, error.message, error.code, permanent=isinstance(error, Permanent), delay=delay, now=time.time()
@@ -100,7 +104,9 @@ def _write_seed(cloud: Cloud, row: Instance, _: actions.WriteSeed) -> None:
 
 
 def _start(cloud: Cloud, row: Instance, _: actions.StartGuest) -> None:
+    # The row may be younger than this pass's look at the networks, and another process may just be taking away an empty one.
     given = guest_spec.parts(cloud.state, row)
+    networks.assure(cloud, {interface.subnet_id for interface in given.interfaces})
     base = cloud.host.images.list().get(given.image.base)
     cloud.host.guests.start(guest_spec.guest(given, cloud.host, cloud.settings, base))
 

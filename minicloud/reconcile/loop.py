@@ -17,6 +17,15 @@ log = logging.getLogger(__name__)
 _MOST_ROUNDS = 6
 
 
+def _networks(cloud: Cloud) -> bool:
+    """What cannot be made is the affair of the instances that need it: they take it as the reason why they do not start."""
+    try:
+        return networks.reconcile(cloud)
+    except HostError as error:
+        log.warning("%s", error)
+        return False
+
+
 def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False) -> float | None:
     """Make the host as it is wished to be. `look` also asks the running instances whether they answer.
 
@@ -26,7 +35,7 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
     try:
         for _ in range(_MOST_ROUNDS):
             acted = images.reconcile(cloud)
-            acted |= networks.reconcile(cloud)
+            acted |= _networks(cloud)
             acted |= instances.reconcile(cloud, touched)
             if not acted:
                 break

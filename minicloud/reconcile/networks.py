@@ -1,10 +1,11 @@
 """Networks: a subnet is on the host while an interface of an instance lives in it, and serves exactly who lives there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from ..aws.names import hostname
 from ..cloud import Cloud
+from ..errors import HostError
 from ..host.contracts import NetworkSpec, Reservation
 from ..state.rows import Interface, Subnet
 from . import locks
@@ -41,14 +42,26 @@ def _wanted(cloud: Cloud) -> dict[str, NetworkSpec]:
 
 def reconcile(cloud: Cloud) -> bool:
     """Bring the networks to what the rows say; whether anything had to be done. Raises HostError."""
-    make, remove = plan(_wanted(cloud), cloud.host.networks.list())
-    if not make and not remove:
-        return False
-    # Subnets are few and quick to make: one lock for them all, and the rows are read again under it.
+    return any(plan(_wanted(cloud), cloud.host.networks.list())) and assure(cloud)
+
+
+def assure(cloud: Cloud, needed: Collection[str] | None = None) -> bool:
+    """The same after everybody else who is at it: what a row that was there before needs is there afterwards, and stays.
+
+    Subnets are few and quick to make: one lock for them all, and the rows are read under it. One that cannot be made keeps
+    no other from being made. Raises HostError for one that is `needed` (None: any) and could not be made.
+    """
+    failed: dict[str, HostError] = {}
     with locks.held(cloud.settings.run, "networks", _WAIT):
         make, remove = plan(_wanted(cloud), cloud.host.networks.list())
         for spec in make:
-            cloud.host.networks.ensure(spec)
+            try:
+                cloud.host.networks.ensure(spec)
+            except HostError as error:
+                failed[spec.network_id] = error
         for network_id in remove:
             cloud.host.networks.remove(network_id)
-    return True
+    for network_id, error in failed.items():
+        if needed is None or network_id in needed:
+            raise error
+    return bool(make or remove)

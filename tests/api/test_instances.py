@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from minicloud.errors import Permanent, Retry
-from minicloud.host.contracts import Capacity, Power
+from minicloud.host.contracts import Capacity, NetworkSpec, Power
 from minicloud.host.fake import FakeHost
 from minicloud.reconcile import instance_plan
 
@@ -76,6 +76,24 @@ class TestLaunch:
         assert instance["State"]["Name"] == "terminated"
         assert instance["StateReason"] == {"Code": "Server.NoKVM", "Message": "Server.NoKVM: this host can't"}
         assert (host.disks.list(), host.seeds.list(), host.networks.list()) == ({}, set(), {})
+
+    def test_a_network_that_cannot_be_is_the_reason(self, ec2: Ec2, host: FakeHost) -> None:
+        host.fail("networks.ensure", Permanent("this host uses these addresses", "InvalidSubnet.Conflict"), times=3)
+        instance = ec2.instance(ec2.run())
+        assert (instance["State"]["Name"], instance["StateReason"]["Code"]) == ("terminated", "InvalidSubnet.Conflict")
+
+    def test_a_network_that_cannot_be_keeps_nobody_else_from_starting(self, ec2: Ec2, host: FakeHost) -> None:
+        (subnet,) = ec2("DescribeSubnets", Filters=[{"Name": "availability-zone", "Values": ["us-east-1a"]}])["Subnets"]
+        genuine = host.networks.ensure
+
+        def ensure(spec: NetworkSpec) -> None:
+            if spec.network_id == subnet["SubnetId"]:
+                raise Permanent("this host uses these addresses", "InvalidSubnet.Conflict")
+            genuine(spec)
+
+        host.networks.ensure = ensure  # type: ignore[method-assign]
+        one, two = ec2.run(), ec2.run(Placement={"AvailabilityZone": "us-east-1b"})
+        assert (ec2.state(one), ec2.state(two)) == ("terminated", "running")
 
     def test_what_fails_once_is_tried_again(self, ec2: Ec2, host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
         host.fail("guests.start", Retry("busy"))

@@ -75,6 +75,22 @@ def test_twenty_launches_have_twenty_addresses(shared: Path) -> None:
     assert {str(one.address) for one in reserved} == {card["PrivateIpAddress"] for card in cards}
 
 
+def test_launches_and_ends_side_by_side_leave_every_network_as_it_should_be(shared: Path) -> None:
+    """An empty network is taken away while somebody moves in: who starts a guest finds it there all the same."""
+
+    def live_and_die() -> list[str]:
+        ec2, seen = Ec2(cloud_in(shared)), []
+        for _ in range(4):
+            instance_id = ec2.run()
+            seen.append(ec2.row(instance_id).state)
+            ec2("TerminateInstances", InstanceIds=[instance_id])
+        return seen
+
+    assert values(together(*[live_and_die] * 5)) == [["running"] * 4] * 5
+    host = cloud_in(shared).host
+    assert (host.guests.list(), host.networks.list()) == ({}, {})
+
+
 def test_one_address_is_given_to_one_of_ten(shared: Path) -> None:
     answers = values(together(*[command(shared, "RunInstances", **RUN, PrivateIpAddress="172.31.0.99")] * 10))
     assert Counter(answer if isinstance(answer, str) else "launched" for answer in answers) == {

@@ -14,7 +14,7 @@ from minicloud.errors import ApiError, Permanent, Retry
 from minicloud.host import fake
 from minicloud.host.contracts import Power
 from minicloud.host.fake import FakeHost
-from minicloud.reconcile import instance_plan, loop
+from minicloud.reconcile import instance_plan, instances, loop
 
 from ..cloud_fixtures import IMAGE, Ec2, cloud_in
 
@@ -120,6 +120,23 @@ def test_a_row_that_nothing_was_done_for(idle: Ec2, monkeypatch: pytest.MonkeyPa
     settle(idle, clock)
     agrees(idle, instance_id)
     assert idle.row(instance_id).state == "running"
+
+
+def test_a_guest_finds_its_network_though_the_pass_has_looked_at_networks_before(idle: Ec2) -> None:
+    """Another process may record a wish between a pass's look at the networks and its look at the instances."""
+    instance_id = idle.run()
+    instances.reconcile(idle.cloud, [instance_id])
+    assert idle.row(instance_id).state == "running"
+    agrees(idle, instance_id)
+
+
+def test_a_row_that_nobody_foresaw_does_not_keep_the_others_from_running(idle: Ec2, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    bad, good = idle.run(), idle.run()
+    idle.cloud.state.instances.change(bad, image_id="ami-that-no-row-has")
+    settle(idle, clock)
+    assert (idle.row(bad).state, idle.row(good).state) == ("terminated", "running")
+    assert idle.row(bad).reason_message.startswith("LookupError: ")
 
 
 STEPS = st.one_of(

@@ -190,6 +190,10 @@ class TestFailures:
         assert "wish" not in self.fail(row(failures=instance_plan.MOST_FAILURES - 2))
         assert self.fail(row(failures=instance_plan.MOST_FAILURES - 1))["wish"] == "terminated"
 
+    def test_a_reboot_that_cannot_be_stops_nothing(self) -> None:
+        fields = self.fail(row(state="running", started_boot="b1", reboots_asked=2, reboots_done=1), permanent=True)
+        assert fields == {"reboots_done": 2, "failures": 0, "retry_at": ""}
+
     @pytest.mark.parametrize("wish", ["stopped", "terminated"])
     def test_an_end_is_never_given_up(self, wish: str) -> None:
         assert "wish" not in self.fail(row(wish=wish, failures=1000), permanent=True)
