@@ -61,7 +61,7 @@ def assure(cloud: Cloud, needed: Collection[str] | None = None) -> bool:
                 failed[spec.network_id] = error
         for network_id in remove:
             cloud.host.networks.remove(network_id)
-    for network_id, error in failed.items():
+    for network_id, failure in failed.items():
         if needed is None or network_id in needed:
-            raise error
+            raise failure
     return bool(make or remove)
