@@ -31,6 +31,14 @@ class Settings:
     zones: int = 3
     account_id: str = "000000000000"
     vpc_cidr: IPv4Network = IPv4Network("172.31.0.0/16")
+    public_cidr: IPv4Network = IPv4Network("203.0.113.0/24")
+    """Where public addresses come from. The default is a range that no network uses: it is known on this host only."""
+    public_interface: str = ""
+    """The interface of the LAN that public_cidr belongs to; its neighbours then reach public addresses, too."""
+    most_addresses: int = 5
+    """How many Elastic IPs the account may have."""
+    metadata_port: int = 16925
+    """The port of the gateways' addresses on which the metadata service listens."""
     memory_reserve: int = 512
     """Memory that stays the host's own, never given to guests."""
     max_image_gib: int = 100

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
 
+from .firewall_spec import FirewallSpec
+
 
 class Power(enum.Enum):
     """What a guest is doing, as the hypervisor tells."""
@@ -194,6 +196,19 @@ class Networks(Protocol):
         """Which of these addresses answer on the wire (ARP), within a second."""
 
 
+class Firewall(Protocol):
+    """What guests may send and receive. Whatever else filters packets on the host is left as it is."""
+
+    def in_force(self, spec: FirewallSpec) -> bool:
+        """Whether exactly this is enforced now."""
+
+    def apply(self, spec: FirewallSpec) -> None:
+        """Enforce this and nothing else, all at once; with an empty spec nothing of ours is left.
+
+        Connections that are under way go on, unless their address has another holder now.
+        """
+
+
 @dataclass(frozen=True)
 class BaseImage:
     """A disk that instances start from. `virtual_size` in bytes; `path` is for `Disks.create`."""
@@ -254,3 +269,4 @@ class Host:
     networks: Networks
     images: Images
     machine: Machine
+    firewall: Firewall

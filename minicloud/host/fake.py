@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import HostError, Permanent
 from .contracts import BaseImage, Capacity, Host, Power
 from .fake_drivers import FakeDisks, FakeGuests, FakeImages, FakeMachine, FakeNetworks, FakeSeeds
+from .fake_firewall import FakeFirewall
 from .fake_store import Store
 
 
@@ -98,5 +99,6 @@ def host(directory: Path | None = None) -> FakeHost:
         networks=FakeNetworks(store),
         images=FakeImages(store),
         machine=FakeMachine(store),
+        firewall=FakeFirewall(store),
         store=store,
     )

@@ -4,6 +4,7 @@ from ..config import Settings
 from .base_images import BaseImages, store
 from .contracts import Host
 from .disks import LocalDisks
+from .firewall import IptablesFirewall
 from .libvirt import LibvirtGuests
 from .machine import LocalMachine
 from .networks import BridgeNetworks
@@ -19,4 +20,5 @@ def host(settings: Settings) -> Host:
         networks=BridgeNetworks(settings.run / "networks"),
         images=BaseImages(store(settings)),
         machine=LocalMachine(),
+        firewall=IptablesFirewall(settings.run / "firewall"),
     )

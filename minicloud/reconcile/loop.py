@@ -1,7 +1,8 @@
-"""One pass over everything, and the order of it: images, then networks, then instances, until nothing is left to do.
+"""One pass over everything, and the order of it: images, networks, firewall, instances, until nothing is left to do.
 
-Networks come before instances because a guest must find its address waiting when it starts; and again after them, because
-what was terminated leaves its network. The same pass is a command's and the daemon's.
+Networks come before instances because a guest must find its address waiting when it starts, and the firewall because it must
+be in force before a guest's first packet; and both again after them, because what was terminated leaves its network. The same
+pass is a command's and the daemon's.
 """
 
 import logging
@@ -10,7 +11,7 @@ from collections.abc import Collection
 
 from ..cloud import Cloud
 from ..errors import HostError
-from . import images, instance_plan, instances, locks, networks, reachability
+from . import firewall, images, instance_plan, instances, locks, networks, reachability
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
         for _ in range(_MOST_ROUNDS):
             acted = images.reconcile(cloud)
             acted |= _networks(cloud)
+            acted |= firewall.reconcile(cloud)
             acted |= instances.reconcile(cloud, touched)
             if not acted:
                 break

@@ -1,12 +1,17 @@
 """Who carries wishes out for a command: the daemon if one runs, else the command itself."""
 
+import logging
 import socket
 from collections.abc import Iterable
 
 from ..cloud import Cloud
-from . import loop
+from ..errors import HostError
+from . import firewall, locks, loop
+
+log = logging.getLogger(__name__)
 
 WAKE_SOCKET = "wake.sock"
+_OF_FIREWALL = ("sg-", "eni-", "eipalloc-")
 
 
 def wake(cloud: Cloud) -> bool:
@@ -29,9 +34,15 @@ class SelfOrDaemon:
         self._cloud = cloud
 
     def work(self, touched: Iterable[str]) -> None:
-        """See to the rows, or let the daemon."""
+        """See to the rows, or let the daemon. The firewall is never left for later: when the answer is given, it is in force."""
+        touched = set(touched)
+        if any(resource_id.startswith(_OF_FIREWALL) for resource_id in touched):
+            try:
+                firewall.reconcile(self._cloud)
+            except (HostError, locks.Busy) as error:
+                log.warning("%s", error)
         if not wake(self._cloud):
-            loop.run_pass(self._cloud, set(touched))
+            loop.run_pass(self._cloud, touched)
 
     def refresh(self, operation: str) -> None:
         """Look at the host before an answer is read; a running daemon has just done so."""

@@ -162,6 +162,10 @@ class Interface:
     attached: str = ""
     delete_on_termination: bool = True
     source_dest_check: bool = True
+    auto_public: bool = False
+    """Whether it has a public address from the pool while its instance runs; `last_public` was its last one."""
+    last_public: str = ""
+    secondary: list[str] = field(default_factory=list)
 
 
 @dataclass

@@ -7,6 +7,7 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
+from ..aws.ids import new_id
 from ..errors import UsageError
 
 migrations = Migrations("minicloud")
@@ -103,6 +104,43 @@ def m004_tags_and_tokens(db: Database) -> None:
     db.table("client_tokens").create(
         {"scope": str, "token": str, "digest": str, "answer": str, "created": str}, pk=("scope", "token")
     )
+
+
+@migrations()
+def m201_security_group_rules(db: Database) -> None:
+    """Rules of security groups. Groups that are there already get those that every group starts with."""
+    db.table("security_group_rules").create(
+        {
+            "id": str, "group_id": str, "egress": int, "protocol": str, "from_port": int, "to_port": int, "cidr": str,
+            "cidr6": str, "peer_group_id": str, "description": str, "created": str,
+        },
+        pk="id",
+        foreign_keys=[("group_id", "security_groups", "id")],
+    )  # fmt: skip
+    same = ["group_id", "egress", "protocol", "from_port", "to_port", "cidr", "cidr6", "peer_group_id"]
+    db.table("security_group_rules").create_index(same, unique=True)
+    columns = "id, group_id, egress, protocol, from_port, to_port, cidr, cidr6, peer_group_id, description, created"
+    insert = f"insert into security_group_rules ({columns}) values (?, ?, ?, '-1', -1, -1, ?, '', ?, '', ?)"  # noqa: S608
+    for group_id, name, created in db.conn.execute("select id, name, created from security_groups").fetchall():
+        db.conn.execute(insert, (new_id("security-group-rule"), group_id, 1, "0.0.0.0/0", "", created))
+        if name == "default":
+            db.conn.execute(insert, (new_id("security-group-rule"), group_id, 0, "", group_id, created))
+
+
+@migrations()
+def m202_public_addresses(db: Database) -> None:
+    """Public addresses: Elastic IPs, and those that running instances have from the pool."""
+    db.table("public_addresses").create(
+        {
+            "address": str, "allocation_id": str, "interface_id": str, "private_address": str, "association_id": str,
+            "created": str,
+        },
+        pk="address",
+    )  # fmt: skip
+    db.table("public_addresses").create_index(["interface_id"])
+    db.table("interfaces").add_column("auto_public", int, not_null_default=0)
+    db.table("interfaces").add_column("last_public", str, not_null_default="")
+    db.table("interfaces").add_column("secondary", str, not_null_default="[]")
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:

@@ -15,10 +15,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import rows
+from . import rows, rows_network
 from .table import Table
 
-VERSION = 4
+VERSION = 6
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 
@@ -31,6 +31,10 @@ class State:
         self.vpcs = Table(self._connection, "vpcs", rows.Vpc)
         self.subnets = Table(self._connection, "subnets", rows.Subnet)
         self.security_groups = Table(self._connection, "security_groups", rows.SecurityGroup)
+        self.security_group_rules = Table(self._connection, "security_group_rules", rows_network.SecurityGroupRule)
+        self.public_addresses = Table(
+            self._connection, "public_addresses", rows_network.PublicAddress, ("address",)
+        )
         self.images = Table(self._connection, "images", rows.Image)
         self.key_pairs = Table(self._connection, "key_pairs", rows.KeyPair)
         self.volumes = Table(self._connection, "volumes", rows.Volume)

@@ -10,8 +10,9 @@ from ...aws import times
 from ...aws.ids import new_id
 from ...config import Settings
 from ...errors import UsageError
-from ...state.rows import SecurityGroup, Subnet, Vpc
+from ...state.rows import Subnet, Vpc
 from ...state.store import State
+from . import security_groups
 
 
 def ensure(state: State, settings: Settings) -> None:
@@ -43,7 +44,7 @@ def _make(state: State, settings: Settings) -> None:
         state.subnets.add(
             Subnet(new_id("subnet"), vpc.id, str(cidr), zone, is_default=True, public_ip_on_launch=True, created=now)
         )
-    state.security_groups.add(SecurityGroup(new_id("security-group"), vpc.id, "default", "default VPC security group", now))
+    security_groups.add(state, vpc.id, "default", "default VPC security group", now)
 
 
 def _cut(vpc: IPv4Network) -> list[IPv4Network]:

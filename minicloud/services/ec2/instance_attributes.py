@@ -9,7 +9,7 @@ from ...errors import ApiError
 from ...state.rows import Instance
 from .instance_rows import named
 from .instance_view import around
-from .interfaces import groups_of
+from .interfaces import groups_of, wanted_groups
 from .launch import check_user_data, decode_user_data
 
 
@@ -91,6 +91,8 @@ def modify_instance_attribute(
     disable_api_stop: BooleanValue | None = None,
     instance_initiated_shutdown_behavior: TextValue | None = None,
     ebs_optimized: BooleanValue | None = None,
+    groups: list[str] | None = None,
+    source_dest_check: BooleanValue | None = None,
 ) -> Answer:
     """ModifyInstanceAttribute: one attribute at a time, by a parameter of its own or by `attribute` and `value`."""
     row = named(call.cloud.state, [instance_id])[0]
@@ -106,12 +108,34 @@ def modify_instance_attribute(
         if attribute not in given:
             raise ApiError("UnsupportedOperation", f"minicloud cannot change the instance attribute {attribute}")
         given[attribute] = value
+    given |= {"groupSet": groups, "sourceDestCheck": (source_dest_check or {}).get("Value")}
     chosen = {name: wanted for name, wanted in given.items() if wanted is not None}
     if len(chosen) != 1:
         raise ApiError("InvalidParameterCombination", "Exactly one attribute of an instance can be changed with one request")
     name, wanted = chosen.popitem()
+    if name in ("groupSet", "sourceDestCheck"):
+        _change_interface(call, row, wanted)
+        return {}
     call.cloud.state.instances.change(row.id, **_change(row, name, wanted))
     return {}
+
+
+def _change_interface(call: Call, row: Instance, wanted: list[str] | bool) -> None:
+    """The groups, or the source/destination check, of an instance's only interface."""
+    if row.state == "terminated":
+        raise ApiError("IncorrectInstanceState", f"The instance '{row.id}' is terminated.")
+    found = call.cloud.state.interfaces.find(instance_id=row.id)
+    if len(found) != 1:
+        raise ApiError(
+            "InvalidInstanceID",
+            f"There are multiple interfaces attached to instance '{row.id}'. Please specify an interface ID for the operation instead.",
+        )
+    if isinstance(wanted, list):
+        groups = wanted_groups(call.cloud.state, found[0].vpc_id, wanted)
+        call.cloud.state.interfaces.change(found[0].id, group_ids=groups)
+    else:
+        call.cloud.state.interfaces.change(found[0].id, source_dest_check=wanted)
+    call.touch(found[0].id)
 
 
 _ONLY_STOPPED = ("instanceType", "userData", "ebsOptimized")

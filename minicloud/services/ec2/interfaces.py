@@ -5,6 +5,7 @@ address impossible.
 """
 
 import secrets
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -16,6 +17,7 @@ from ...state.rows import Interface, SecurityGroup, Subnet
 from ...state.store import State
 from .subnets import zone_id
 
+MOST_GROUPS = 5
 FILTERS = {
     "addresses.private-ip-address": "PrivateIpAddresses[].PrivateIpAddress",
     "addresses.primary": "PrivateIpAddresses[].Primary",
@@ -97,6 +99,26 @@ def _free_mac(state: State) -> str:
         mac = ":".join(["0a", *(f"{byte:02x}" for byte in secrets.token_bytes(5))])
         if not state.interfaces.find(mac=mac):
             return mac
+
+
+def wanted_groups(state: State, vpc_id: str, group_ids: Sequence[str], names: Sequence[str] = ()) -> list[str]:
+    """The groups for an interface in this VPC, by id or by name; the default group if none is named. Raises ApiError."""
+    there = state.security_groups.find(vpc_id=vpc_id)
+    by_id, by_name = {group.id: group for group in there}, {group.name: group for group in there}
+    wanted = list(dict.fromkeys(group_ids))
+    if "" in wanted:
+        raise ApiError("InvalidParameterValue", "Value () for parameter groupId is invalid. The value cannot be empty")
+    ids.check("security-group", wanted)
+    require("security-group", wanted, by_id)
+    for name in names:
+        if name not in by_name:
+            raise ApiError("InvalidGroup.NotFound", f"The security group '{name}' does not exist in VPC '{vpc_id}'")
+        wanted.append(by_name[name].id)
+    if len(set(wanted)) > MOST_GROUPS:
+        raise ApiError(
+            "SecurityGroupsPerInterfaceLimitExceeded", "The maximum number of security groups per interface has been reached."
+        )
+    return list(dict.fromkeys(wanted)) or [by_name["default"].id]
 
 
 def groups_of(state: State, interface: Interface, groups: dict[str, SecurityGroup] | None = None) -> list[dict[str, str]]:

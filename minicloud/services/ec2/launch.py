@@ -14,7 +14,6 @@ from . import capacity, images, interfaces
 from .instance_view import reservation
 
 MOST_USER_DATA = 16384
-MOST_GROUPS = 5
 MOST_SIZE = {"gp3": 16384, "gp2": 16384, "standard": 1024}
 """The types of root volumes, which all need no number of operations to be given, and their largest sizes in GiB."""
 
@@ -110,7 +109,7 @@ def run_instances(
     image, kind = images.available(call.cloud.state, image_id), instance_types.get(instance_type)
     subnet = _subnet(call, subnet_id, placement or {})
     key = _key(call, key_name)
-    groups = _groups(call, subnet, security_group_ids, security_groups)
+    groups = interfaces.wanted_groups(call.cloud.state, subnet.vpc_id, security_group_ids or [], security_groups or [])
     data = _user_data(user_data)
     root_size, root_kind = _root(image, block_device_mappings or [])
     count = _count(call, kind, subnet, min_count, max_count)
@@ -157,26 +156,6 @@ def _key(call: Call, name: str | None) -> KeyPair | None:
     if not found:
         raise ApiError("InvalidKeyPair.NotFound", f"The key pair '{name}' does not exist")
     return found[0]
-
-
-def _groups(call: Call, subnet: Subnet, wanted_ids: list[str] | None, names: list[str] | None) -> list[str]:
-    there = call.cloud.state.security_groups.find(vpc_id=subnet.vpc_id)
-    by_id, by_name = {group.id: group for group in there}, {group.name: group for group in there}
-    wanted = list(dict.fromkeys(wanted_ids or ()))
-    if "" in wanted:
-        raise ApiError("InvalidParameterValue", "Value () for parameter groupId is invalid. The value cannot be empty")
-    ids.check("security-group", wanted)
-    if missing := [group for group in wanted if group not in by_id]:
-        raise ids.not_found("security-group", missing)
-    for name in names or ():
-        if name not in by_name:
-            raise ApiError("InvalidGroup.NotFound", f"The security group '{name}' does not exist in VPC '{subnet.vpc_id}'")
-        wanted.append(by_name[name].id)
-    if len(set(wanted)) > MOST_GROUPS:
-        raise ApiError(
-            "SecurityGroupsPerInterfaceLimitExceeded", "The maximum number of security groups per interface has been reached."
-        )
-    return list(dict.fromkeys(wanted)) or [by_name["default"].id]
 
 
 def decode_user_data(text: str) -> bytes:

@@ -35,6 +35,7 @@ def _existing(state: State, resource_ids: list[str]) -> dict[str, str]:
         "subnet": state.subnets,
         "vpc": state.vpcs,
         "security-group": state.security_groups,
+        "security-group-rule": state.security_group_rules,
         "network-interface": state.interfaces,
     }
     kinds = {}

@@ -1,0 +1,173 @@
+"""The firewall of a host by iptables, ebtables and ipset: chains and sets with our prefix, and one jump from each built-in chain.
+
+- Rules change in one iptables-restore, which the kernel carries out as a whole; so do the rules for frames.
+- After each change what the kernel says of it is read back, and a digest of that is kept: whatever anybody changes in it
+  later, a flush or a second jump, is seen by comparing, on every version of the tools.
+- Only bridges of ours hand their frames to iptables (`nf_call_iptables` of the bridge); the host's other bridges do not
+  notice.
+- Connections of an address that has another holder now are forgotten by the kernel; all others go on.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import Retry
+from . import failures, firewall_frames, firewall_routes, firewall_rules, firewall_seen
+from .bridges import bridge_name
+from .firewall_rules import Rules
+from .firewall_sets import PREFIX
+from .firewall_spec import FirewallSpec
+from .run import run
+
+_STATE = "state.json"
+_BRIDGE_SYSCTL = Path("/proc/sys/net/bridge")
+_RELEASE_SECONDS = 2.0
+
+
+@dataclass
+class Applied:
+    """What was last applied: digests of the text and of what the kernel said of it, and whose addresses were whose."""
+
+    wanted: str = ""
+    seen: str = ""
+    publics: dict[str, str] = field(default_factory=dict)
+    private: dict[str, str] = field(default_factory=dict)
+    answers: list[str] = field(default_factory=list)
+
+
+class IptablesFirewall:
+    """The firewall of this host. What was applied is noted in `directory`, which is lost when the host restarts, as rules are."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    @failures.of_system()
+    def in_force(self, spec: FirewallSpec) -> bool:
+        """Whether exactly this is enforced now."""
+        state = self._read()
+        if state is None:
+            return not spec.lans and not _parse("iptables-save").chains
+        if state.wanted != _wanted_digest(spec):
+            return False
+        return state.seen == _seen_digest(spec) and firewall_routes.in_force(spec)
+
+    @failures.of_system()
+    def apply(self, spec: FirewallSpec) -> None:
+        """Enforce this and nothing else."""
+        before = self._read() or Applied()
+        rules, frames = firewall_rules.render(spec), firewall_frames.chains(spec)
+        _prepare(spec)
+        if rules.sets_text:
+            run(["ipset", "restore", "-exist"], input=rules.sets_text.encode())
+        _restore_rules(rules)
+        _restore_frames(frames)
+        _destroy_sets(keep=rules.sets)
+        firewall_routes.apply(spec, before.answers)
+        after = _applied(spec)
+        _forget_connections(before, after)
+        self._write(after if spec.lans else None)
+
+    def _read(self) -> Applied | None:
+        try:
+            return Applied(**json.loads((self._directory / _STATE).read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def _write(self, state: Applied | None) -> None:
+        path = self._directory / _STATE
+        if state is None:
+            path.unlink(missing_ok=True)
+            return
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        new = path.with_suffix(".new")
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(state.__dict__, file)
+        new.rename(path)
+
+
+def _prepare(spec: FirewallSpec) -> None:
+    if not spec.lans:
+        return
+    if not _BRIDGE_SYSCTL.exists():
+        run(["modprobe", "br_netfilter"])
+    lines = [f"link set dev {bridge_name(lan.network_id)} type bridge nf_call_iptables 1" for lan in spec.lans]
+    run(["ip", "-batch", "-"], input="\n".join(lines).encode())
+
+
+def _parse(command: str) -> firewall_seen.Seen:
+    return firewall_seen.parse(run([command]).text)
+
+
+def _restore_rules(rules: Rules) -> None:
+    text = firewall_seen.restore(rules.chains, _parse("iptables-save"), firewall_rules.HOOKS, "- [0:0]", "COMMIT")
+    if text:
+        run(["iptables-restore", "--noflush", "--wait", "10"], input=text.encode())
+
+
+def _restore_frames(chains: dict[str, list[str]]) -> None:
+    seen = _parse("ebtables-nft-save")
+    text = firewall_seen.restore({"nat": chains}, seen, firewall_frames.HOOKS, "RETURN", "")
+    if text:
+        run(["ebtables-nft-restore", "--noflush"], input=text.encode())
+
+
+def _set_names() -> list[str]:
+    return [name for name in run(["ipset", "list", "-name"]).text.split() if name.startswith(PREFIX)]
+
+
+def _destroy_sets(keep: Iterable[str]) -> None:
+    """Rules that were replaced let go of their sets a moment after the restore has returned."""
+    end = time.monotonic() + _RELEASE_SECONDS
+    stale = set(_set_names()) - set(keep)
+    while stale := {name for name in stale if run(["ipset", "destroy", name], check=False).status != 0} & set(_set_names()):
+        if time.monotonic() > end:
+            raise Retry(f"the kernel does not let go of the set {min(stale)}")
+        time.sleep(0.02)
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _wanted_digest(spec: FirewallSpec) -> str:
+    rules = firewall_rules.render(spec)
+    return _digest([json.dumps([rules.chains, firewall_frames.chains(spec)]), rules.sets_text, *firewall_routes.answers(spec)])
+
+
+def _seen_digest(spec: FirewallSpec) -> str:
+    lines = _parse("iptables-save").lines() + _parse("ebtables-nft-save").lines()
+    lines += sorted(line for line in run(["ipset", "save"]).text.splitlines() if line.split()[1].startswith(PREFIX))
+    return _digest([*lines, *_filtered({bridge_name(lan.network_id) for lan in spec.lans})])
+
+
+def _filtered(bridges: set[str]) -> list[str]:
+    """Those of our bridges whose frames pass through iptables."""
+    links: list[dict[str, Any]] = json.loads(run(["ip", "-json", "-details", "link", "show", "type", "bridge"]).text or "[]")
+    there = {link["ifname"]: link.get("linkinfo", {}).get("info_data", {}) for link in links if "ifname" in link}
+    return sorted(name for name in bridges if there.get(name, {}).get("nf_call_iptables"))
+
+
+def _applied(spec: FirewallSpec) -> Applied:
+    return Applied(
+        wanted=_wanted_digest(spec),
+        seen=_seen_digest(spec),
+        publics={str(pair.public): str(pair.private) for pair in spec.publics},
+        private={str(address): port.mac for port in spec.ports for address in port.addresses},
+        answers=firewall_routes.answers(spec),
+    )
+
+
+def _forget_connections(before: Applied, after: Applied) -> None:
+    """What the kernel remembers of addresses that have gone from their holders."""
+    for public in (address for address, private in before.publics.items() if after.publics.get(address) != private):
+        for side in ("--orig-dst", "--reply-dst"):
+            run(["conntrack", "-D", side, public], check=False)
+    for private in (address for address, mac in before.private.items() if after.private.get(address) != mac):
+        for side in ("--orig-src", "--orig-dst", "--reply-src", "--reply-dst"):
+            run(["conntrack", "-D", side, private], check=False)

@@ -1,0 +1,102 @@
+"""The firewall: what the rows say is enforced on the host, before a guest sends its first packet and after its last."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from ..cloud import Cloud
+from ..config import Settings
+from ..host.firewall_spec import FirewallSpec, Group, Lan, Permission, Port, Public
+from ..state.rows import Interface, Subnet, Vpc
+from ..state.rows_network import PublicAddress, SecurityGroupRule
+from ..state.store import State
+from . import guest_spec, locks
+
+_WAIT = 30.0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All that the firewall follows from."""
+
+    vpcs: Sequence[Vpc]
+    subnets: Sequence[Subnet]
+    interfaces: Sequence[Interface]
+    rules: Sequence[SecurityGroupRule]
+    publics: Sequence[PublicAddress]
+
+
+def read(state: State) -> Rows:
+    """Read it, as one consistent view."""
+    with state.transaction(write=False):
+        interfaces = state.interfaces.query("instance_id != ''", order="id")
+        used = {group_id for interface in interfaces for group_id in interface.group_ids}
+        return Rows(
+            vpcs=state.vpcs.query(),
+            subnets=state.subnets.among("id", sorted({interface.subnet_id for interface in interfaces})),
+            interfaces=interfaces,
+            rules=state.security_group_rules.among("group_id", sorted(used)),
+            publics=state.public_addresses.query("interface_id != ''", order="address"),
+        )
+
+
+def wanted(rows: Rows, settings: Settings) -> FirewallSpec:
+    """The firewall that follows from rows and settings."""
+    ranges = {vpc.id: IPv4Network(vpc.cidr) for vpc in rows.vpcs}
+    groups: dict[str, list[SecurityGroupRule]] = {
+        group_id: [] for interface in rows.interfaces for group_id in interface.group_ids
+    }
+    for rule in rows.rules:
+        groups[rule.group_id].append(rule)
+    attached = {interface.id for interface in rows.interfaces}
+    return FirewallSpec(
+        lans=tuple(Lan(subnet.id, gateway(subnet), ranges[subnet.vpc_id]) for subnet in rows.subnets),
+        ports=tuple(_port(interface) for interface in rows.interfaces),
+        groups=tuple(_group(group_id, groups[group_id]) for group_id in sorted(groups)),
+        publics=tuple(
+            Public(IPv4Address(row.address), IPv4Address(row.private_address))
+            for row in rows.publics
+            if row.interface_id in attached
+        ),
+        uplink=settings.public_interface,
+        metadata_port=settings.metadata_port,
+    )
+
+
+def gateway(subnet: Subnet) -> IPv4Interface:
+    """The host's address in a subnet: the first, as EC2's router has it."""
+    network = IPv4Network(subnet.cidr)
+    return IPv4Interface(f"{network.network_address + 1}/{network.prefixlen}")
+
+
+def _port(interface: Interface) -> Port:
+    return Port(
+        tap=guest_spec.tap(interface),
+        mac=interface.mac,
+        network_id=interface.subnet_id,
+        addresses=tuple(IPv4Address(address) for address in (interface.address, *interface.secondary)),
+        group_ids=tuple(interface.group_ids),
+        strict=interface.source_dest_check,
+    )
+
+
+def _group(group_id: str, rules: Sequence[SecurityGroupRule]) -> Group:
+    """Rules for IPv6 let nothing through: guests have no IPv6."""
+    permissions: dict[bool, list[Permission]] = {True: [], False: []}
+    for rule in rules:
+        if not rule.cidr6:
+            peer = rule.peer_group_id or IPv4Network(rule.cidr)
+            permissions[rule.egress].append(Permission(rule.protocol, rule.from_port, rule.to_port, peer))
+    return Group(group_id, tuple(permissions[False]), tuple(permissions[True]))
+
+
+def reconcile(cloud: Cloud) -> bool:
+    """Bring the firewall to what the rows say; whether anything had to be done. Raises HostError."""
+    if cloud.host.firewall.in_force(wanted(read(cloud.state), cloud.settings)):
+        return False
+    with locks.held(cloud.settings.run, "firewall", _WAIT):
+        spec = wanted(read(cloud.state), cloud.settings)
+        if cloud.host.firewall.in_force(spec):
+            return False
+        cloud.host.firewall.apply(spec)
+    return True

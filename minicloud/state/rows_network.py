@@ -1,0 +1,35 @@
+"""What a row of each table of the network is."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class SecurityGroupRule:
+    """A rule: of `cidr`, `cidr6` and `peer_group_id` exactly one is not empty. Ports that do not matter are -1."""
+
+    id: str
+    group_id: str
+    egress: bool
+    protocol: str
+    from_port: int
+    to_port: int
+    cidr: str
+    cidr6: str
+    peer_group_id: str
+    description: str
+    created: str
+
+
+@dataclass
+class PublicAddress:
+    """A public address that is taken: an Elastic IP (it has an `allocation_id`), or one that an interface has for a while.
+
+    `private_address` is the one that it stands for, empty while it stands for none.
+    """
+
+    address: str
+    allocation_id: str
+    interface_id: str
+    private_address: str
+    association_id: str
+    created: str
