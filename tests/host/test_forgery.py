@@ -1,0 +1,169 @@
+"""Guests with root inside forge frames and packets; the others must never see one. Groups are wide open all the while."""
+
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+
+from minicloud.host.firewall_spec import ANY, Group, Permission
+from minicloud.host.run import run
+
+from . import wires
+from .test_firewall import ALL, GUESTS, OUT, A, B, Scene, _port
+from .wires import arp, raw_mac, udp_packet
+
+pytestmark = pytest.mark.lab
+
+MAC_A, MAC_B = GUESTS["mc0a"][0], GUESTS["mc0b"][0]
+EVERYBODY = "ff:ff:ff:ff:ff:ff"
+MARK = b"minicloud-forged"
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    made = Scene(tmp_path_factory.mktemp("forgery"))
+    everything = (Permission(ANY, -1, -1, ALL),)
+    ports = tuple(_port(tap, ("sg-open",)) for tap in GUESTS)
+    made.apply(ports=ports, groups=(Group("sg-open", everything, OUT),))
+    yield made
+    made.close()
+
+
+def seen(sock: socket.socket, what: bytes) -> bool:
+    """Whether a frame with `what` in it arrives."""
+    end = time.monotonic() + wires.PATIENCE
+    with sock:
+        while time.monotonic() < end:
+            try:
+                if what in sock.recv(4096):
+                    return True
+            except TimeoutError:
+                return False
+    return False
+
+
+def attempt(scene: Scene, frame: bytes, what: bytes = MARK) -> bool:
+    """mc0a sends; whether mc0b receives."""
+    watcher = scene.guests["mc0b"].listen_frames()
+    scene.guests["mc0a"].send_frame(frame)
+    return seen(watcher, what)
+
+
+def frame(scene: Scene, kind: int, body: bytes, target: str = MAC_B, source: str = "") -> bytes:
+    return scene.guests["mc0a"].frame(target, kind, body, source)
+
+
+def test_an_honest_packet_arrives(scene: Scene) -> None:
+    assert attempt(scene, frame(scene, 0x0800, udp_packet(A, B, 5000, 80, MARK)))
+    scene.guests["mc0a"].send_frame(frame(scene, 0x0806, arp(1, MAC_A, A, "00:00:00:00:00:00", B), EVERYBODY))
+
+
+def test_another_hardware_address(scene: Scene) -> None:
+    body = udp_packet(A, B, 5000, 80, MARK)
+    assert not attempt(scene, frame(scene, 0x0800, body, source="0a:00:00:00:00:99"))
+    assert not attempt(scene, frame(scene, 0x0800, body, source=GUESTS["mc0c"][0]))
+
+
+def test_another_address(scene: Scene) -> None:
+    for source in ("172.31.0.99", "172.31.0.1", "8.8.8.8", "127.0.0.1"):
+        assert not attempt(scene, frame(scene, 0x0800, udp_packet(source, B, 5000, 80, MARK)))
+
+
+def test_an_answer_for_another(scene: Scene) -> None:
+    claim = arp(2, MAC_A, "172.31.0.1", MAC_B, B)
+    assert not attempt(scene, frame(scene, 0x0806, claim), claim)
+    other = arp(2, MAC_A, "172.31.0.99", MAC_B, B)
+    assert not attempt(scene, frame(scene, 0x0806, other), other)
+    hardware = arp(2, GUESTS["mc0c"][0], A, MAC_B, B)
+    assert not attempt(scene, frame(scene, 0x0806, hardware), hardware)
+
+
+def test_a_gratuitous_claim(scene: Scene) -> None:
+    for address in (B, "172.31.0.1"):
+        claim = arp(1, MAC_A, address, "00:00:00:00:00:00", address)
+        assert not attempt(scene, frame(scene, 0x0806, claim, EVERYBODY), claim)
+    there = run(["ip", "-netns", "mc0b", "neigh"]).text
+    assert not [line for line in there.splitlines() if line.startswith("172.31.0.1 ") and MAC_A in line]
+
+
+def test_the_host_learns_nothing_wrong(scene: Scene) -> None:
+    assert scene.guests["mc0b"].tcp(A, 80) == B
+    claim = arp(2, MAC_A, B, "00:00:00:00:00:00", "172.31.0.1")
+    scene.guests["mc0a"].send_frame(frame(scene, 0x0806, claim, EVERYBODY))
+    assert wires.ask_tcp(socket.socket(), B, 80) == "172.31.0.1"
+    assert f"{B} " not in " ".join(line for line in run(["ip", "neigh"]).text.splitlines() if MAC_A in line)
+
+
+def test_a_dhcp_server(scene: Scene) -> None:
+    assert not attempt(scene, frame(scene, 0x0800, udp_packet(A, B, 67, 68, MARK)))
+    assert not attempt(scene, frame(scene, 0x0800, udp_packet(A, "255.255.255.255", 67, 68, MARK), EVERYBODY))
+
+
+def test_a_dhcp_question_is_for_the_host_only(scene: Scene) -> None:
+    assert not attempt(scene, frame(scene, 0x0800, udp_packet("0.0.0.0", "255.255.255.255", 68, 67, MARK), EVERYBODY))
+
+
+def test_broadcast_and_multicast(scene: Scene) -> None:
+    for address in ("255.255.255.255", "172.31.15.255", "224.0.0.251"):
+        assert not attempt(scene, frame(scene, 0x0800, udp_packet(A, address, 5000, 5353, MARK), EVERYBODY))
+
+
+def test_router_advertisements_and_any_ipv6(scene: Scene) -> None:
+    source, target = IPv6Address("fe80::800:ff:fe00:a"), IPv6Address("ff02::1")
+    body = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + MARK
+    packet = struct.pack("!IHBB", 6 << 28, len(body), 58, 255) + source.packed + target.packed + body
+    assert not attempt(scene, frame(scene, 0x86DD, packet, "33:33:00:00:00:01"))
+    assert not attempt(scene, frame(scene, 0x86DD, packet))
+
+
+@pytest.mark.parametrize("kind", [0x8100, 0x88A8, 0x8863, 0x88CC, 0x9000])
+def test_any_other_kind_of_frame(scene: Scene, kind: int) -> None:
+    inner = struct.pack("!HH", 7, 0x0800) + udp_packet(A, B, 5000, 80, MARK)
+    assert not attempt(scene, frame(scene, kind, inner))
+
+
+def test_a_packet_for_one_guest_at_anothers_door(scene: Scene) -> None:
+    for target in ("8.8.8.8", GUESTS["mc0c"][1], "172.31.0.77"):
+        assert not attempt(scene, frame(scene, 0x0800, udp_packet(A, target, 5000, 80, MARK)))
+
+
+def test_anothers_metadata(scene: Scene) -> None:
+    scene.apply(metadata_port=9000)
+    sock = scene.guests["mc0a"].open(socket.AF_INET, socket.SOCK_STREAM)
+    run(["ip", "-netns", "mc0a", "address", "add", "172.31.0.99/20", "dev", "eth0"])
+    try:
+        sock.bind(("172.31.0.99", 0))
+        assert wires.ask_tcp(sock, "169.254.169.254", 80) is None
+        assert scene.guests["mc0a"].tcp("169.254.169.254", 80) == A
+    finally:
+        run(["ip", "-netns", "mc0a", "address", "delete", "172.31.0.99/20", "dev", "eth0"])
+        scene.apply(metadata_port=0)
+
+
+def test_the_hosts_ports(scene: Scene) -> None:
+    for target in ("172.31.0.1", "172.31.16.1", "10.9.0.1"):
+        assert scene.guests["mc0a"].tcp(target, 9000) is None
+
+
+def test_without_the_check_a_guest_may_speak_for_others_by_ip_only(scene: Scene) -> None:
+    before = scene.spec.ports
+    loose = tuple(_port(tap, ("sg-open",), strict=tap != "mc0a") for tap in GUESTS)
+    scene.apply(ports=loose)
+    packet = udp_packet("10.200.0.1", B, 5000, 80, MARK)
+    assert attempt(scene, frame(scene, 0x0800, packet))
+    assert not attempt(scene, frame(scene, 0x0800, packet, source="0a:00:00:00:00:99"))
+    claim = arp(2, MAC_A, "172.31.0.1", MAC_B, B)
+    assert not attempt(scene, frame(scene, 0x0806, claim), claim)
+    scene.apply(ports=before)
+    assert not attempt(scene, frame(scene, 0x0800, packet))
+
+
+def test_helpers_make_true_packets() -> None:
+    packet = udp_packet("10.0.0.1", "10.0.0.2", 1, 2, b"x")
+    assert wires.checksum(packet[:20]) == 0
+    assert packet[12:16] == IPv4Address("10.0.0.1").packed
+    assert len(arp(1, MAC_A, A, MAC_B, B)) == 28
+    assert raw_mac(MAC_A) == bytes.fromhex("0a000000000a")
