@@ -8,7 +8,7 @@ from typing import Any
 from ..cloud import Cloud
 from ..errors import HostError, Permanent, Retry
 from ..state.rows import Instance
-from . import actions, guest_spec, instance_plan, locks, networks
+from . import actions, addresses, firewall, guest_spec, instance_plan, locks, networks
 from .instance_plan import Seen
 
 log = logging.getLogger(__name__)
@@ -107,6 +107,7 @@ def _start(cloud: Cloud, row: Instance, _: actions.StartGuest) -> None:
     # The row may be younger than this pass's look at the networks, and another process may just be taking away an empty one.
     given = guest_spec.parts(cloud.state, row)
     networks.assure(cloud, {interface.subnet_id for interface in given.interfaces})
+    firewall.reconcile(cloud)
     base = cloud.host.images.list().get(given.image.base)
     cloud.host.guests.start(guest_spec.guest(given, cloud.host, cloud.settings, base))
 
@@ -129,9 +130,7 @@ def _release(cloud: Cloud, row: Instance, _: actions.Release) -> None:
         ended = [volume.id for volume in state.volumes.find(instance_id=row.id, delete_on_termination=True)]
         for volume_id in ended:
             state.volumes.remove(volume_id)
-        gone = [interface.id for interface in state.interfaces.find(instance_id=row.id)]
-        for interface_id in gone:
-            state.interfaces.remove(interface_id)
+        gone = addresses.release_interfaces(state, row.id)
         for tag in state.tags.among("resource_id", ended + gone):
             state.tags.remove(tag.resource_id, tag.key)
 
@@ -150,6 +149,8 @@ def _record(cloud: Cloud, row: Instance, action: actions.Record) -> None:
         current = cloud.state.instances.get(row.id)
         if current is not None and current.wish == row.wish:
             cloud.state.instances.change(row.id, **action.fields)
+            if action.fields.get("state") == "stopped":
+                addresses.give_back(cloud.state, row.id)
 
 
 _EXECUTORS: dict[type, Callable[[Cloud, Instance, Any], None]] = {

@@ -85,6 +85,15 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     made.close()
 
 
+def alive(sock: socket.socket) -> bool:
+    """Whether the other side still gives back what it gets; it may be silent, or reset, as its system likes."""
+    try:
+        sock.sendall(b"still there")
+        return sock.recv(64) == b"still there"
+    except OSError:
+        return False
+
+
 def tcp(port: int, peer: IPv4Network | str) -> Permission:
     return Permission("tcp", port, port, peer)
 
@@ -164,8 +173,7 @@ class TestGroups:
             sock.connect((A, 80))
             assert sock.recv(64) == f"{B}\n".encode()
             scene.put({}, {})
-            sock.sendall(b"still there")
-            assert sock.recv(64) == b"still there"
+            assert alive(sock)
         assert scene.guests["mc0b"].tcp(A, 80) is None
 
 
@@ -225,9 +233,7 @@ class TestPublic:
             sock.connect(("203.0.113.10", 80))
             assert sock.recv(64)
             scene.apply(publics=(Public(IPv4Address("203.0.113.10"), IPv4Address(B)),))
-            with pytest.raises(OSError):  # noqa: PT011  reset or silence, as the new holder's system likes
-                sock.sendall(b"old")
-                assert sock.recv(64), "the connection is closed"
+            assert not alive(sock)
         tracked = run(["conntrack", "-L", "--orig-dst", "203.0.113.10"], check=False).text
         assert f"src={A}" not in tracked
         assert wires.ask_tcp(socket.socket(), "203.0.113.10", 80) == "172.31.0.1"

@@ -34,7 +34,8 @@ def inside(namespace: str, function: Callable[[], _T]) -> _T:
         try:
             with open(f"/run/netns/{namespace}") as handle:
                 if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), _CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), "setns")
+                    failed.append(OSError(ctypes.get_errno(), "setns"))
+                    return
             found.append(function())
         except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
             failed.append(error)

@@ -128,7 +128,8 @@ def _change_interface(call: Call, row: Instance, wanted: list[str] | bool) -> No
     if len(found) != 1:
         raise ApiError(
             "InvalidInstanceID",
-            f"There are multiple interfaces attached to instance '{row.id}'. Please specify an interface ID for the operation instead.",
+            f"There are multiple interfaces attached to instance '{row.id}'. "
+            "Please specify an interface ID for the operation instead.",
         )
     if isinstance(wanted, list):
         groups = wanted_groups(call.cloud.state, found[0].vpc_id, wanted)

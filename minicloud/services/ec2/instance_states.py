@@ -7,7 +7,7 @@ from ...api import Answer, Call, operation
 from ...aws import instance_types
 from ...errors import ApiError
 from ...state.rows import Instance
-from . import capacity
+from . import capacity, public_addresses
 from .instance_rows import named, state_view
 
 
@@ -50,6 +50,8 @@ def start_instances(call: Call, *, instance_ids: list[str]) -> Answer:
                 row.id, wish="running", state="pending", launched=call.now, transition_reason="", reason_code="",
                 reason_message="", failures=0, retry_at="", reachable="", stop_asked="", stop_began="", stop_forced=False,
             )  # fmt: skip
+            for interface in call.cloud.state.interfaces.find(instance_id=row.id):
+                public_addresses.give(call, interface)
     _touch(call, rows)
     return {"StartingInstances": _changes(call, rows)}
 

@@ -9,8 +9,10 @@ from ...api import Call
 from ...aws import instance_types
 from ...aws.names import private_dns_name
 from ...state.rows import Image, Instance, Interface, SecurityGroup, Volume
+from ...state.rows_network import PublicAddress
+from . import metadata_options
 from .instance_rows import state_view
-from .interfaces import attachment_view, groups_of
+from .interfaces import addresses_view, association_view, attachment_view, groups_of
 from .subnets import zone_id
 
 
@@ -23,6 +25,8 @@ class Around:
     volumes: dict[str, list[Volume]]
     tags: dict[str, list[dict[str, str]]]
     groups: dict[str, SecurityGroup] = field(default_factory=dict)
+    publics: dict[str, dict[str, PublicAddress]] = field(default_factory=dict)
+    """The public addresses of each interface, by the private ones that they stand for."""
 
 
 def around(call: Call, rows: Sequence[Instance]) -> Around:
@@ -37,6 +41,9 @@ def around(call: Call, rows: Sequence[Instance]) -> Around:
     )
     for interface in state.interfaces.among("instance_id", instance_ids):
         found.interfaces[interface.instance_id].append(interface)
+        found.publics[interface.id] = {}
+    for public in state.public_addresses.among("interface_id", found.publics):
+        found.publics[public.interface_id][public.private_address] = public
     for volume in state.volumes.among("instance_id", instance_ids):
         found.volumes[volume.instance_id].append(volume)
     return found
@@ -105,6 +112,7 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
             "AvailabilityZoneId": zone_id(call.cloud.settings.region, row.zone),
         },
         "Monitoring": {"State": row.monitoring},
+        "MetadataOptions": metadata_options.view(row.metadata_options),
         **_network(call, found.interfaces[row.id], found),
     }
     if row.key_name:
@@ -128,7 +136,9 @@ def _network(call: Call, interfaces: Sequence[Interface], found: Around) -> dict
     if not interfaces:
         return {"NetworkInterfaces": [], "SecurityGroups": []}
     primary = min(interfaces, key=lambda interface: interface.device_index)
+    public = found.publics[primary.id].get(primary.address)
     return {
+        **({"PublicIpAddress": public.address} if public else {}),
         "NetworkInterfaces": [_interface(call, interface, found) for interface in interfaces],
         "SecurityGroups": groups_of(call.cloud.state, primary, found.groups),
         "SourceDestCheck": primary.source_dest_check,
@@ -157,7 +167,8 @@ def _interface(call: Call, row: Interface, found: Around) -> dict[str, Any]:
         "OwnerId": call.cloud.settings.account_id,
         "PrivateDnsName": dns_name,
         "PrivateIpAddress": row.address,
-        "PrivateIpAddresses": [{"Primary": True, "PrivateDnsName": dns_name, "PrivateIpAddress": row.address}],
+        "PrivateIpAddresses": addresses_view(call.cloud.settings, row, found.publics[row.id]),
+        **association_view(call.cloud.settings, found.publics[row.id].get(row.address)),
         "SourceDestCheck": row.source_dest_check,
         "Status": "in-use",
         "SubnetId": row.subnet_id,

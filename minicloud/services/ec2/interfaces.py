@@ -5,20 +5,28 @@ address impossible.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from ...api import Answer, Call, operation, require
 from ...aws import ids
 from ...aws.names import private_dns_name
+from ...config import Settings
 from ...errors import ApiError
 from ...state.rows import Interface, SecurityGroup, Subnet
+from ...state.rows_network import PublicAddress
 from ...state.store import State
-from .subnets import zone_id
+from . import public_addresses
+from .subnets import addresses_in, zone_id
 
 MOST_GROUPS = 5
 FILTERS = {
+    "addresses.association.public-ip": "PrivateIpAddresses[].Association.PublicIp",
+    "association.allocation-id": "Association.AllocationId",
+    "association.association-id": "Association.AssociationId",
+    "association.ip-owner-id": "Association.IpOwnerId",
+    "association.public-ip": "Association.PublicIp",
     "addresses.private-ip-address": "PrivateIpAddresses[].PrivateIpAddress",
     "addresses.primary": "PrivateIpAddresses[].Primary",
     "attachment.attach-time": "Attachment.AttachTime",
@@ -49,7 +57,7 @@ FILTERS = {
 
 def free_address(state: State, subnet: Subnet) -> str:
     """The lowest address of a subnet that nobody has. Raises ApiError (InsufficientFreeAddressesInSubnet)."""
-    taken = {int(IPv4Address(interface.address)) for interface in state.interfaces.find(subnet_id=subnet.id)}
+    taken = {int(IPv4Address(address)) for address in addresses_in(state, subnet.id)}
     network = IPv4Network(subnet.cidr)
     first, last = int(network.network_address) + 4, int(network.broadcast_address) - 1
     for number in range(first, last + 1):
@@ -72,7 +80,7 @@ def check_address(state: State, subnet: Subnet, address: str) -> None:
     offset = int(wanted) - int(network.network_address)
     if offset < 4 or wanted == network.broadcast_address:
         raise ApiError("InvalidParameterValue", f"Address {address} is in subnet's reserved address range")
-    if state.interfaces.find(subnet_id=subnet.id, address=address):
+    if address in addresses_in(state, subnet.id):
         raise ApiError("InvalidIPAddress.InUse", f"Address {address} is in use.")
 
 
@@ -142,7 +150,7 @@ def describe_network_interfaces(call: Call, *, network_interface_ids: list[str] 
 
 def _view(call: Call, row: Interface, zone: str, tags: list[dict[str, str]]) -> dict[str, Any]:
     settings = call.cloud.settings
-    dns_name = private_dns_name(row.address, settings)
+    dns_name, publics = private_dns_name(row.address, settings), public_addresses.of(call.cloud.state, row.id)
     view = {
         "AvailabilityZone": zone,
         "AvailabilityZoneId": zone_id(settings.region, zone),
@@ -155,7 +163,8 @@ def _view(call: Call, row: Interface, zone: str, tags: list[dict[str, str]]) -> 
         "OwnerId": settings.account_id,
         "PrivateDnsName": dns_name,
         "PrivateIpAddress": row.address,
-        "PrivateIpAddresses": [{"Primary": True, "PrivateDnsName": dns_name, "PrivateIpAddress": row.address}],
+        "PrivateIpAddresses": addresses_view(settings, row, publics),
+        **association_view(settings, publics.get(row.address)),
         "RequesterManaged": False,
         "SourceDestCheck": row.source_dest_check,
         "Status": "in-use" if row.instance_id else "available",
@@ -166,6 +175,29 @@ def _view(call: Call, row: Interface, zone: str, tags: list[dict[str, str]]) -> 
     if row.instance_id:
         view["Attachment"] = {**attachment_view(row), "InstanceId": row.instance_id, "InstanceOwnerId": settings.account_id}
     return view
+
+
+def association_view(settings: Settings, row: PublicAddress | None) -> dict[str, Any]:
+    """The public address that stands for a private one, as a member of a view; nothing where there is none."""
+    if row is None:
+        return {}
+    view = {"IpOwnerId": settings.account_id if row.allocation_id else "amazon", "PublicDnsName": "", "PublicIp": row.address}
+    if row.allocation_id:
+        view |= {"AllocationId": row.allocation_id, "AssociationId": row.association_id}
+    return {"Association": view}
+
+
+def addresses_view(settings: Settings, row: Interface, publics: Mapping[str, PublicAddress]) -> list[dict[str, Any]]:
+    """All private addresses of an interface, the primary one first."""
+    return [
+        {
+            "Primary": address == row.address,
+            "PrivateDnsName": private_dns_name(address, settings),
+            "PrivateIpAddress": address,
+            **association_view(settings, publics.get(address)),
+        }
+        for address in (row.address, *row.secondary)
+    ]
 
 
 def attachment_view(row: Interface) -> dict[str, Any]:

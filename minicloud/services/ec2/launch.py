@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -10,8 +11,10 @@ from ...aws import ids, instance_types
 from ...aws.instance_types import InstanceType
 from ...errors import ApiError
 from ...state.rows import Image, Instance, KeyPair, Subnet, Volume
-from . import capacity, images, interfaces
+from . import capacity, images, interface_request, interfaces, public_addresses
 from .instance_view import reservation
+from .interface_request import InterfaceInput, Nic
+from .metadata_options import MetadataOptions, metadata_options_of
 
 MOST_USER_DATA = 16384
 MOST_SIZE = {"gp3": 16384, "gp2": 16384, "standard": 1024}
@@ -102,21 +105,24 @@ def run_instances(
     monitoring: Monitoring | None = None,
     credit_specification: Credits | None = None,
     ebs_optimized: bool = False,
+    metadata_options: MetadataOptions | None = None,
+    network_interfaces: list[InterfaceInput] | None = None,
 ) -> Answer:
     """RunInstances. Answers before the guests are up."""
     if image_id is None:
         raise ApiError("MissingParameter", "The request must contain the parameter ImageId")
     image, kind = images.available(call.cloud.state, image_id), instance_types.get(instance_type)
-    subnet = _subnet(call, subnet_id, placement or {})
+    nic = interface_request.only(network_interfaces or [], subnet_id, security_group_ids, security_groups, private_ip_address)
+    subnet = _subnet(call, nic.subnet_id, placement or {})
     key = _key(call, key_name)
-    groups = interfaces.wanted_groups(call.cloud.state, subnet.vpc_id, security_group_ids or [], security_groups or [])
+    groups = interfaces.wanted_groups(call.cloud.state, subnet.vpc_id, nic.group_ids, nic.group_names)
     data = _user_data(user_data)
     root_size, root_kind = _root(image, block_device_mappings or [])
     count = _count(call, kind, subnet, min_count, max_count)
-    if private_ip_address is not None:
+    if nic.address is not None:
         if max_count > 1:
             raise ApiError("InvalidParameterCombination", "A private IP address can be given to one instance only")
-        interfaces.check_address(call.cloud.state, subnet, private_ip_address)
+        interfaces.check_address(call.cloud.state, subnet, nic.address)
     plan = Plan(image, kind, key, subnet, groups, data, root_size, root_kind, count)
     settings = {
         "protect_termination": disable_api_termination,
@@ -125,8 +131,9 @@ def run_instances(
         "monitoring": "enabled" if (monitoring or {}).get("Enabled") else "disabled",
         "ebs_optimized": ebs_optimized,
         "credits": _credits(kind, credit_specification),
+        "metadata_options": metadata_options_of({}, metadata_options or MetadataOptions()),
     }
-    return _record(call, plan, settings, private_ip_address)
+    return _record(call, plan, settings, nic)
 
 
 def _subnet(call: Call, subnet_id: str | None, placement: Placement) -> Subnet:
@@ -223,11 +230,11 @@ def _credits(kind: InstanceType, wanted: Credits | None) -> str:
     return chosen
 
 
-def _record(call: Call, plan: Plan, settings: dict[str, Any], address: str | None) -> Answer:
+def _record(call: Call, plan: Plan, settings: dict[str, Any], nic: Nic) -> Answer:
     reservation_id = ids.new_id("reservation")
     rows = [_instance(call, plan, settings, reservation_id, index) for index in range(plan.count)]
     for row in rows:
-        _attach(call, plan, row, address)
+        _attach(call, plan, row, nic)
         call.tag("instance", row.id)
     call.touch(plan.subnet.id, *(row.id for row in rows))
     return reservation(call, rows)
@@ -254,12 +261,21 @@ def _instance(call: Call, plan: Plan, settings: dict[str, Any], reservation_id: 
     )
 
 
-def _attach(call: Call, plan: Plan, row: Instance, address: str | None) -> None:
+def _attach(call: Call, plan: Plan, row: Instance, nic: Nic) -> None:
     """The network interface and the root volume that every instance has."""
     state = call.cloud.state
-    interface = interfaces.create(call, plan.subnet, plan.groups, address)
+    interface = interfaces.create(call, plan.subnet, plan.groups, nic.address, nic.description)
     attachment = ids.new_id("network-interface-attachment")
-    state.interfaces.change(interface.id, instance_id=row.id, attachment_id=attachment, attached=call.now)
+    public = plan.subnet.public_ip_on_launch if nic.public is None else nic.public
+    state.interfaces.change(
+        interface.id,
+        instance_id=row.id,
+        attachment_id=attachment,
+        attached=call.now,
+        auto_public=public,
+        delete_on_termination=nic.delete_on_termination,
+    )
+    public_addresses.give(call, dataclasses.replace(interface, auto_public=public))
     volume = Volume(
         id=ids.new_id("volume"),
         size=plan.root_size,

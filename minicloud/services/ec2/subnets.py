@@ -6,6 +6,7 @@ from typing import Any
 from ...api import Answer, Call, operation, require
 from ...aws import ids
 from ...state.rows import Subnet
+from ...state.store import State
 
 RESERVED = 5
 FILTERS = {
@@ -51,7 +52,7 @@ def describe_subnets(call: Call, *, subnet_ids: list[str] | None = None) -> Answ
 
 
 def _view(call: Call, subnet: Subnet, tags: list[dict[str, str]]) -> dict[str, Any]:
-    settings, used = call.cloud.settings, len(call.cloud.state.interfaces.find(subnet_id=subnet.id))
+    settings, used = call.cloud.settings, len(addresses_in(call.cloud.state, subnet.id))
     return {
         "AvailabilityZoneId": zone_id(settings.region, subnet.zone),
         "MapCustomerOwnedIpOnLaunch": False,
@@ -76,6 +77,12 @@ def _view(call: Call, subnet: Subnet, tags: list[dict[str, str]]) -> dict[str, A
         "DefaultForAz": subnet.is_default,
         "MapPublicIpOnLaunch": subnet.public_ip_on_launch,
     }
+
+
+def addresses_in(state: State, subnet_id: str) -> set[str]:
+    """All addresses of a subnet that interfaces have."""
+    rows = state.interfaces.find(subnet_id=subnet_id)
+    return {address for row in rows for address in (row.address, *row.secondary)}
 
 
 def zone_id(region: str, zone: str) -> str:

@@ -38,12 +38,14 @@ def _existing(state: State, resource_ids: list[str]) -> dict[str, str]:
         "security-group-rule": state.security_group_rules,
         "network-interface": state.interfaces,
     }
+    elastic = {row.allocation_id for row in state.public_addresses.query("allocation_id != ''")}
     kinds = {}
     for resource_id in resource_ids:
         kind = ids.kind_of(resource_id)
         if kind is None:
             raise ApiError("InvalidID", f"The ID '{resource_id}' is not valid")
-        if kind not in tables or tables[kind].get(resource_id) is None:
+        there = kind in tables and tables[kind].get(resource_id) is not None
+        if not there and resource_id not in elastic:
             raise ids.not_found(kind, [resource_id])
         kinds[resource_id] = kind
     return kinds
