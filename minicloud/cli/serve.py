@@ -1,4 +1,4 @@
-"""`minicloud serve`: the daemon in the foreground, for a terminal or for systemd (Type=notify).
+"""`minicloud serve`: loops and metadata service in the foreground, for a terminal or for systemd (Type=notify).
 
 It keeps nothing in memory that is not in the state, so it may be stopped or killed at any moment. SIGTERM and SIGINT let the
 pass that is under way come to its end.
@@ -39,7 +39,10 @@ class Life:
     """From readiness to the end. The loop asks `stopped` before each pass, the first time when it is ready for wake-ups."""
 
     def __init__(self, cloud: "Cloud") -> None:
+        from ..http import metadata
+
         self._cloud = cloud
+        self._metadata = metadata.Service(cloud)
         self._ready = False
         self._ending = False
 
@@ -47,6 +50,7 @@ class Life:
         """Whether to end."""
         if not self._ready:
             self._ready = True
+            self._metadata.start()
             log.info("ready; state in %s", self._cloud.settings.home)
             notify("READY=1")
         return self._ending
@@ -64,7 +68,7 @@ class Life:
 @click.command("serve", short_help="Run the daemon in the foreground.")
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Run the loops in the foreground until SIGTERM or Ctrl-C. Commands then leave the work to this process."""
+    """Run the loops and the instance metadata service until SIGTERM or Ctrl-C. Commands then leave the work to this process."""
     from ..reconcile import daemon
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

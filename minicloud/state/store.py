@@ -32,9 +32,7 @@ class State:
         self.subnets = Table(self._connection, "subnets", rows.Subnet)
         self.security_groups = Table(self._connection, "security_groups", rows.SecurityGroup)
         self.security_group_rules = Table(self._connection, "security_group_rules", rows_network.SecurityGroupRule)
-        self.public_addresses = Table(
-            self._connection, "public_addresses", rows_network.PublicAddress, ("address",)
-        )
+        self.public_addresses = Table(self._connection, "public_addresses", rows_network.PublicAddress, ("address",))
         self.images = Table(self._connection, "images", rows.Image)
         self.key_pairs = Table(self._connection, "key_pairs", rows.KeyPair)
         self.volumes = Table(self._connection, "volumes", rows.Volume)

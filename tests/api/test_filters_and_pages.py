@@ -55,7 +55,7 @@ def three(ec2: Ec2) -> Ec2:
         ("instance-state-name", ["stopped", "stopping"], set()),
         ("launch-index", ["0"], {"web-1", "web-2", "db"}),
         ("key-name", ["*"], set()),
-        ("ip-address", ["*"], set()),
+        ("ip-address", ["203.0.113.*"], {"web-1", "web-2", "db"}),
     ],
 )
 def test_values(three: Ec2, name: str, values: list[str], found: set[str]) -> None:

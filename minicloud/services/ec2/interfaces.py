@@ -177,24 +177,26 @@ def _view(call: Call, row: Interface, zone: str, tags: list[dict[str, str]]) -> 
     return view
 
 
-def association_view(settings: Settings, row: PublicAddress | None) -> dict[str, Any]:
+def association_view(settings: Settings, row: PublicAddress | None, *, with_ids: bool = True) -> dict[str, Any]:
     """The public address that stands for a private one, as a member of a view; nothing where there is none."""
     if row is None:
         return {}
     view = {"IpOwnerId": settings.account_id if row.allocation_id else "amazon", "PublicDnsName": "", "PublicIp": row.address}
-    if row.allocation_id:
+    if row.allocation_id and with_ids:
         view |= {"AllocationId": row.allocation_id, "AssociationId": row.association_id}
     return {"Association": view}
 
 
-def addresses_view(settings: Settings, row: Interface, publics: Mapping[str, PublicAddress]) -> list[dict[str, Any]]:
+def addresses_view(
+    settings: Settings, row: Interface, publics: Mapping[str, PublicAddress], *, with_ids: bool = True
+) -> list[dict[str, Any]]:
     """All private addresses of an interface, the primary one first."""
     return [
         {
             "Primary": address == row.address,
             "PrivateDnsName": private_dns_name(address, settings),
             "PrivateIpAddress": address,
-            **association_view(settings, publics.get(address)),
+            **association_view(settings, publics.get(address), with_ids=with_ids),
         }
         for address in (row.address, *row.secondary)
     ]
