@@ -137,7 +137,7 @@ def _interface(about: About, interface: Interface, settings: Settings) -> Tree:
     return tree
 
 
-def find(tree: Tree, path: str) -> str | bytes | None:
+def find(tree: Tree, path: str) -> str | None:
     """What stands at a path below a version: a leaf, or the list of a directory. None if nothing does.
 
     A slash at the end says nothing: botocore asks for leaves with one.
@@ -151,4 +151,4 @@ def find(tree: Tree, path: str) -> str | bytes | None:
             return None
     if isinstance(node, dict):
         return "\n".join(f"{name}/" if isinstance(value, dict) and "=" not in name else name for name, value in node.items())
-    return node
+    return str(node)
