@@ -103,6 +103,9 @@ def _guest(spec: FirewallSpec, sets: Sets) -> Iterator[str]:
     for vpc in vpcs if len(vpcs) > 1 else ():
         others = sets.match((other for other in vpcs if other != vpc), "dst")
         yield f"-s {vpc}{others} -j DROP"
+    for vpc in sorted({lan.vpc for lan in spec.lans if not lan.outside}):
+        yield f"-s {vpc} ! -d {vpc} -j DROP"
+        yield f"! -s {vpc} -d {vpc} -j DROP"
     yield "-g MC-EGRESS"
 
 

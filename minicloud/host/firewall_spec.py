@@ -53,6 +53,8 @@ class Lan:
     network_id: str
     gateway: IPv4Interface
     vpc: IPv4Network
+    outside: bool = True
+    """Whether its VPC reaches anything but itself."""
 
 
 @dataclass(frozen=True)

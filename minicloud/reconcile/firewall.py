@@ -48,9 +48,10 @@ def wanted(rows: Rows, settings: Settings) -> FirewallSpec:
     }
     for rule in rows.rules:
         groups[rule.group_id].append(rule)
+    open_ = {vpc.id for vpc in rows.vpcs if vpc.internet_gateway_id}
     attached = {interface.id for interface in rows.interfaces}
     return FirewallSpec(
-        lans=tuple(Lan(subnet.id, gateway(subnet), ranges[subnet.vpc_id]) for subnet in rows.subnets),
+        lans=tuple(Lan(subnet.id, gateway(subnet), ranges[subnet.vpc_id], subnet.vpc_id in open_) for subnet in rows.subnets),
         ports=tuple(_port(interface) for interface in rows.interfaces),
         groups=tuple(_group(group_id, groups[group_id]) for group_id in sorted(groups)),
         publics=tuple(

@@ -21,6 +21,14 @@ class SecurityGroupRule:
 
 
 @dataclass
+class InternetGateway:
+    """A gateway; the VPC that it is attached to names it."""
+
+    id: str
+    created: str
+
+
+@dataclass
 class PublicAddress:
     """A public address that is taken: an Elastic IP (it has an `allocation_id`), or one that an interface has for a while.
 

@@ -143,6 +143,13 @@ def m202_public_addresses(db: Database) -> None:
     db.table("interfaces").add_column("secondary", str, not_null_default="[]")
 
 
+@migrations()
+def m203_internet_gateways(db: Database) -> None:
+    """Internet gateways, which come and go without a VPC; those that VPCs have already."""
+    db.table("internet_gateways").create({"id": str, "created": str}, pk="id")
+    db.conn.execute("insert into internet_gateways select internet_gateway_id, created from vpcs where internet_gateway_id != ''")
+
+
 def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring a database to this version. Raises UsageError, and changes nothing, if a newer minicloud wrote it."""
     db = Database(connection)

@@ -18,7 +18,7 @@ from pathlib import Path
 from . import rows, rows_network
 from .table import Table
 
-VERSION = 6
+VERSION = 7
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 
@@ -32,6 +32,7 @@ class State:
         self.subnets = Table(self._connection, "subnets", rows.Subnet)
         self.security_groups = Table(self._connection, "security_groups", rows.SecurityGroup)
         self.security_group_rules = Table(self._connection, "security_group_rules", rows_network.SecurityGroupRule)
+        self.internet_gateways = Table(self._connection, "internet_gateways", rows_network.InternetGateway)
         self.public_addresses = Table(self._connection, "public_addresses", rows_network.PublicAddress, ("address",))
         self.images = Table(self._connection, "images", rows.Image)
         self.key_pairs = Table(self._connection, "key_pairs", rows.KeyPair)

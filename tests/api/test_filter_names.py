@@ -75,6 +75,18 @@ NEVER_TRUE = {
         "requester-id": "nobody but the account makes interfaces",
     },
     "DescribeSecurityGroups": {"*prefix-list-id": "there are no prefix lists"},
+    "DescribeNetworkAcls": {
+        "entry.icmp.*": "a VPC's ACL lets everything through, without a word of ICMP",
+        "entry.port-range.*": "a VPC's ACL lets everything through, without a word of ports",
+        "entry.ipv6-cidr": "addresses are IPv4",
+    },
+    "DescribeRouteTables": {
+        "association.gateway-id": "main route tables belong to VPCs",
+        "association.subnet-id": "main route tables belong to VPCs",
+        "route.destination-ipv6-cidr-block": "addresses are IPv4",
+        "route.destination-prefix-list-id": "there are no prefix lists",
+        "route.[eintv]*-id": "routes lead to the VPC itself and to its internet gateway",
+    },
     "DescribeSubnets": {
         "customer-owned-ipv4-pool": "there are no Outposts",
         "outpost-arn": "there are no Outposts",

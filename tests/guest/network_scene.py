@@ -83,8 +83,12 @@ class Guests:
         return run(["ssh", "-F", "none", *words, "-i", self.key, target, command], check=False, timeout=timeout)
 
     def up(self, name: str) -> None:
-        """Wait until a guest runs what it was told."""
-        until(lambda: b"81" in self.ssh(name, "netstat -ltn").stdout)
+        """Wait until a guest answers over SSH."""
+        until(lambda: self.ssh(name, "true").status == 0)
+
+    def listening(self, name: str) -> None:
+        """Wait until a guest runs what its user data told it, which it does at its first start only."""
+        until(lambda: b":81" in self.ssh(name, "netstat -ltn").stdout)
 
     def tcp(self, source: str, address: str, port: int) -> bool:
         """Whether a guest's connection to an address is answered."""
@@ -92,7 +96,8 @@ class Guests:
 
     def udp(self, source: str, address: str) -> bool:
         """Whether a UDP packet to a port where nobody listens comes as far as the other guest, who says so."""
-        return b" ms" in self.ssh(source, f"traceroute -n -q 1 -w 1 -m 1 {address} 38").stdout
+        hops = self.ssh(source, f"traceroute -n -q 2 -w 1 -m 2 {address}").text.splitlines()
+        return any(hop.split()[1:2] == [address] for hop in hops if hop[:2].strip().isdigit())
 
     def ping(self, source: str, address: str) -> bool:
         """Whether an echo comes back."""

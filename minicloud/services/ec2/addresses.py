@@ -110,6 +110,7 @@ def associate_address(
         raise ApiError("InvalidParameterValue", f"Address {private} does not belong to {interface.id}")
     if row.association_id and (row.interface_id, row.private_address) == (interface.id, private):
         return {"AssociationId": row.association_id}
+    public_addresses.check_gateway(state, interface.vpc_id)
     there = public_addresses.of(state, interface.id).get(private)
     for other in (row, there):
         if other is not None and other.association_id and not allow_reassociation:

@@ -11,6 +11,7 @@ from ...aws.ids import new_id
 from ...config import Settings
 from ...errors import UsageError
 from ...state.rows import Subnet, Vpc
+from ...state.rows_network import InternetGateway
 from ...state.store import State
 from . import security_groups
 
@@ -40,6 +41,7 @@ def _make(state: State, settings: Settings) -> None:
             created=now,
         )
     )
+    state.internet_gateways.add(InternetGateway(vpc.internet_gateway_id, now))
     for zone, cidr in zip(settings.zone_names, _cut(settings.vpc_cidr), strict=False):
         state.subnets.add(
             Subnet(new_id("subnet"), vpc.id, str(cidr), zone, is_default=True, public_ip_on_launch=True, created=now)

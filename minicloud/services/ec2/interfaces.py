@@ -145,10 +145,11 @@ def describe_network_interfaces(call: Call, *, network_interface_ids: list[str] 
     wanted = [rows[wanted_id] for wanted_id in network_interface_ids or rows]
     tags = state.tags_of(row.id for row in wanted)
     zones = {subnet.id: subnet.zone for subnet in state.subnets.query()}
-    return {"NetworkInterfaces": [_view(call, row, zones[row.subnet_id], tags[row.id]) for row in wanted]}
+    return {"NetworkInterfaces": [view(call, row, zones[row.subnet_id], tags[row.id]) for row in wanted]}
 
 
-def _view(call: Call, row: Interface, zone: str, tags: list[dict[str, str]]) -> dict[str, Any]:
+def view(call: Call, row: Interface, zone: str, tags: list[dict[str, str]]) -> dict[str, Any]:
+    """An interface as AWS answers it."""
     settings = call.cloud.settings
     dns_name, publics = private_dns_name(row.address, settings), public_addresses.of(call.cloud.state, row.id)
     view = {

@@ -32,12 +32,22 @@ def free(state: State, settings: Settings, unlike: str = "") -> str:
     raise ApiError("InsufficientAddressCapacity", "Insufficient addresses available to satisfy your request", 500)
 
 
+def check_gateway(state: State, vpc_id: str) -> None:
+    """Refuse a public address in a VPC that has no way out. Raises ApiError (Gateway.NotAttached)."""
+    vpc = state.vpcs.get(vpc_id)
+    if vpc is not None and not vpc.internet_gateway_id:
+        raise ApiError("Gateway.NotAttached", f"Network {vpc_id} is not attached to any internet gateway")
+
+
 def give(call: Call, interface: Interface) -> None:
     """A public address for an interface that is to have one while its instance runs, unless it has one already."""
     state = call.cloud.state
     if not interface.auto_public or any(
         row.private_address == interface.address for row in state.public_addresses.find(interface_id=interface.id)
     ):
+        return
+    vpc = state.vpcs.get(interface.vpc_id)
+    if vpc is None or not vpc.internet_gateway_id:
         return
     address = free(state, call.cloud.settings, interface.last_public)
     state.public_addresses.add(PublicAddress(address, "", interface.id, interface.address, "", call.now))

@@ -48,10 +48,11 @@ def describe_subnets(call: Call, *, subnet_ids: list[str] | None = None) -> Answ
     require("subnet", subnet_ids or (), rows)
     wanted = [rows[subnet_id] for subnet_id in subnet_ids or rows]
     tags = state.tags_of(subnet.id for subnet in wanted)
-    return {"Subnets": [_view(call, subnet, tags[subnet.id]) for subnet in wanted]}
+    return {"Subnets": [view(call, subnet, tags[subnet.id]) for subnet in wanted]}
 
 
-def _view(call: Call, subnet: Subnet, tags: list[dict[str, str]]) -> dict[str, Any]:
+def view(call: Call, subnet: Subnet, tags: list[dict[str, str]]) -> dict[str, Any]:
+    """A subnet as AWS answers it."""
     settings, used = call.cloud.settings, len(addresses_in(call.cloud.state, subnet.id))
     return {
         "AvailabilityZoneId": zone_id(settings.region, subnet.zone),

@@ -37,6 +37,7 @@ def _existing(state: State, resource_ids: list[str]) -> dict[str, str]:
         "security-group": state.security_groups,
         "security-group-rule": state.security_group_rules,
         "network-interface": state.interfaces,
+        "internet-gateway": state.internet_gateways,
     }
     elastic = {row.allocation_id for row in state.public_addresses.query("allocation_id != ''")}
     kinds = {}

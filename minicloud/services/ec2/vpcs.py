@@ -28,10 +28,11 @@ def describe_vpcs(call: Call, *, vpc_ids: list[str] | None = None) -> Answer:
     require("vpc", vpc_ids or (), rows)
     wanted = [rows[vpc_id] for vpc_id in vpc_ids or rows]
     tags = state.tags_of(vpc.id for vpc in wanted)
-    return {"Vpcs": [_view(vpc, tags[vpc.id], call.cloud.settings.account_id) for vpc in wanted]}
+    return {"Vpcs": [view(vpc, tags[vpc.id], call.cloud.settings.account_id) for vpc in wanted]}
 
 
-def _view(vpc: Any, tags: list[dict[str, str]], owner: str) -> dict[str, Any]:
+def view(vpc: Any, tags: list[dict[str, str]], owner: str) -> dict[str, Any]:
+    """A VPC as AWS answers it."""
     association = {
         "AssociationId": f"vpc-cidr-assoc-{vpc.id.removeprefix('vpc-')}",
         "CidrBlock": vpc.cidr,

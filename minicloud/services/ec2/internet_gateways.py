@@ -1,0 +1,107 @@
+"""Internet gateways. A VPC with one attached reaches the outside and is reached by public addresses; one without is alone."""
+
+from typing import Any
+
+from ...api import Answer, Call, operation, require
+from ...aws import ids
+from ...errors import ApiError
+from ...state.rows import Vpc
+from ...state.rows_network import InternetGateway
+from ...state.store import State
+
+FILTERS = {
+    "attachment.state": "Attachments[].State",
+    "attachment.vpc-id": "Attachments[].VpcId",
+    "internet-gateway-id": "InternetGatewayId",
+    "owner-id": "OwnerId",
+}
+
+
+def _named(state: State, gateway_id: str) -> InternetGateway:
+    ids.check("internet-gateway", [gateway_id])
+    found = state.internet_gateways.get(gateway_id)
+    if found is None:
+        raise ids.not_found("internet-gateway", [gateway_id])
+    return found
+
+
+def _vpc(state: State, vpc_id: str) -> Vpc:
+    ids.check("vpc", [vpc_id])
+    found = state.vpcs.get(vpc_id)
+    if found is None:
+        raise ids.not_found("vpc", [vpc_id])
+    return found
+
+
+@operation(items="InternetGateways", key="InternetGatewayId", filters=FILTERS)
+def describe_internet_gateways(call: Call, *, internet_gateway_ids: list[str] | None = None) -> Answer:
+    """DescribeInternetGateways."""
+    state = call.cloud.state
+    ids.check("internet-gateway", internet_gateway_ids or ())
+    rows = {row.id: row for row in state.internet_gateways.query()}
+    require("internet-gateway", internet_gateway_ids or (), rows)
+    attached = {vpc.internet_gateway_id: vpc.id for vpc in state.vpcs.query()}
+    tags = state.tags_of(rows)
+    return {"InternetGateways": [_view(call, name, attached.get(name), tags[name]) for name in internet_gateway_ids or rows]}
+
+
+def _view(call: Call, gateway_id: str, vpc_id: str | None, tags: list[dict[str, str]]) -> dict[str, Any]:
+    return {
+        "Attachments": [{"State": "attached", "VpcId": vpc_id}] if vpc_id else [],
+        "InternetGatewayId": gateway_id,
+        "OwnerId": call.cloud.settings.account_id,
+        "Tags": tags,
+    }
+
+
+@operation(tags=("internet-gateway",))
+def create_internet_gateway(call: Call) -> Answer:
+    """CreateInternetGateway."""
+    row = call.cloud.state.internet_gateways.add(InternetGateway(ids.new_id("internet-gateway"), call.now))
+    return {"InternetGateway": _view(call, row.id, None, call.tag("internet-gateway", row.id))}
+
+
+@operation()
+def attach_internet_gateway(call: Call, *, internet_gateway_id: str, vpc_id: str) -> Answer:
+    """AttachInternetGateway: the VPC's subnets reach the outside from now on."""
+    state = call.cloud.state
+    gateway, vpc = _named(state, internet_gateway_id), _vpc(state, vpc_id)
+    if state.vpcs.find(internet_gateway_id=gateway.id):
+        raise ApiError("Resource.AlreadyAssociated", f"resource {gateway.id} is already attached to network {vpc.id}")
+    if vpc.internet_gateway_id:
+        raise ApiError("InvalidParameterValue", f"Network {vpc.id} already has an internet gateway attached")
+    state.vpcs.change(vpc.id, internet_gateway_id=gateway.id)
+    call.touch(gateway.id)
+    return {}
+
+
+@operation()
+def detach_internet_gateway(call: Call, *, internet_gateway_id: str, vpc_id: str) -> Answer:
+    """DetachInternetGateway: not while public addresses lead through it."""
+    state = call.cloud.state
+    gateway, vpc = _named(state, internet_gateway_id), _vpc(state, vpc_id)
+    if vpc.internet_gateway_id != gateway.id:
+        raise ApiError("Gateway.NotAttached", f"resource {gateway.id} is not attached to network {vpc.id}")
+    inside = {interface.id for interface in state.interfaces.find(vpc_id=vpc.id)}
+    if any(row.interface_id in inside for row in state.public_addresses.query("interface_id != ''")):
+        raise ApiError(
+            "DependencyViolation",
+            f"Network {vpc.id} has some mapped public address(es). "
+            "Please unmap those public address(es) before detaching the gateway.",
+        )
+    state.vpcs.change(vpc.id, internet_gateway_id="")
+    call.touch(gateway.id)
+    return {}
+
+
+@operation()
+def delete_internet_gateway(call: Call, *, internet_gateway_id: str) -> Answer:
+    """DeleteInternetGateway."""
+    state = call.cloud.state
+    gateway = _named(state, internet_gateway_id)
+    if state.vpcs.find(internet_gateway_id=gateway.id):
+        raise ApiError("DependencyViolation", f"The internetGateway '{gateway.id}' has dependencies and cannot be deleted.")
+    for tag in state.tags.find(resource_id=gateway.id):
+        state.tags.remove(tag.resource_id, tag.key)
+    state.internet_gateways.remove(gateway.id)
+    return {}
