@@ -7,6 +7,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "console": ("console", "Join the serial console of an instance."),
     "images": ("images", "Base images: list, build, pull, import, remove."),
     "status": ("status", "Show what runs, what is left of the host, and what went wrong."),
+    "network": ("network", "Show subnets, interfaces, addresses, and what may come in."),
     "doctor": ("doctor", "Check all that minicloud needs of this host."),
     "serve": ("serve", "Run the daemon in the foreground."),
     "wait": ("wait", "Wait for a state, such as instance-running."),

@@ -11,7 +11,7 @@ import click
 
 from .. import config
 from ..errors import HostError, UsageError
-from . import doctor_leftovers, own
+from . import doctor_leftovers, doctor_network, own
 from .doctor_checks import FAIL, OK, SKIP, WARN, Check, judge
 from .errors import ConfigurationError
 
@@ -45,7 +45,8 @@ def _state(session: "Session", settings: config.Settings) -> list[Check]:
     except sqlite3.Error as error:
         remedy = f"restore {settings.database} from a backup; what can be read: sqlite3 {settings.database} .recover"
         return [Check("state", FAIL, f"{settings.database} cannot be read: {error}", remedy)]
-    return [Check("state", OK, f"{settings.database} has {rows} instances"), *_leftovers(cloud)]
+    seen = Check("state", OK, f"{settings.database} has {rows} instances")
+    return [seen, *_leftovers(cloud), *doctor_network.checks(cloud)]
 
 
 def _leftovers(cloud: "Cloud") -> list[Check]:

@@ -1,0 +1,53 @@
+"""What `minicloud network` and `minicloud doctor` say of the network."""
+
+import pytest
+
+from minicloud.cli import doctor_network, network
+from minicloud.cli.doctor_checks import FAIL, OK, SKIP, WARN
+
+from ..cloud_fixtures import Ec2
+from .test_firewall_rules import APP, WEB
+
+NAMES = {WEB.group_id: "web", APP.group_id: "app"}
+
+
+def test_rules_in_few_words() -> None:
+    lines = network.said(WEB.ingress, NAMES)
+    assert lines[0] == "tcp 80 from 0.0.0.0/0"
+    assert "tcp 8000-8999 from app" in lines
+    assert "icmp type 8 from 0.0.0.0/0" in lines
+    assert "icmp type 3 code 4 from 0.0.0.0/0" in lines
+    assert "47 from 192.0.2.1/32" in lines
+    assert network.said(APP.ingress, NAMES) == ["all from app"]
+
+
+def test_an_instance_with_its_addresses(ec2: Ec2) -> None:
+    instance_id = ec2.run()
+    answer = network.gather(ec2.cloud)
+    assert answer["InForce"] is True
+    shown = answer["Interfaces"][0]
+    assert (shown["InstanceId"], shown["Groups"], shown["Ingress"]) == (instance_id, ["default"], ["all from default"])
+    assert shown["PublicIpAddress"] == ec2.instance(instance_id)["PublicIpAddress"]
+    assert answer["Subnets"][0]["Interfaces"] == 1
+    assert network.table_of(answer)["Firewall"] == "in force"
+
+
+def test_nobody_is_there(ec2: Ec2) -> None:
+    shown = network.table_of(network.gather(ec2.cloud))
+    assert (shown["Subnets"], shown["Interfaces"], shown["Elastic IPs"]) == ("none on the host", "none", "none")
+
+
+@pytest.mark.parametrize(
+    ("facts", "statuses"),
+    [
+        (doctor_network.Facts((), True, 2, False, "", True), [OK]),
+        (doctor_network.Facts(("ipset",), False, 2, False, "", True), [FAIL]),
+        (doctor_network.Facts((), False, 2, False, "", True), [WARN]),
+        (doctor_network.Facts((), "no right", 2, True, "", True), [SKIP, WARN]),
+        (doctor_network.Facts((), True, 0, False, "eth9", False), [OK, FAIL]),
+    ],
+)
+def test_doctor(facts: doctor_network.Facts, statuses: list[str]) -> None:
+    checks = doctor_network.judge(facts)
+    assert [check.status for check in checks] == statuses
+    assert all(check.remedy for check in checks if check.status != OK)
