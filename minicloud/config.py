@@ -43,6 +43,8 @@ class Settings:
     """Memory that stays the host's own, never given to guests."""
     max_image_gib: int = 100
     """The largest virtual size, and the largest decompressed size, of an image that is imported."""
+    seed_disk: bool = True
+    """Give guests a disk with what cloud-init asks (NoCloud). Without it they ask the metadata service, which `serve` runs."""
     direct_boot: bool = False
     """Start images that carry a kernel beside them without their boot loader: quicker, but kernel upgrades have no effect."""
 

@@ -82,7 +82,7 @@ def guest(given: Parts, host: Host, settings: Settings, base: BaseImage | None) 
         cpu_weight=kind.cpu_weight,
         disks=tuple(disks),
         nics=tuple(NicSpec(interface.mac, interface.subnet_id, tap(interface)) for interface in given.interfaces),
-        seed=host.seeds.path(row.id),
+        seed=host.seeds.path(row.id) if settings.seed_disk else None,
         boot=boot(given.image, settings, base),
         accelerators=tuple(row.accelerators),
     )

@@ -151,6 +151,15 @@ class TestRules:
             "InvalidSecurityGroupRuleId.NotFound"
         )
 
+    def test_what_is_described_can_be_given_back(self, ec2: Ec2, group: str) -> None:
+        allow(ec2, group, "tcp", 80, 80)
+        for direction in ("IpPermissionsEgress", "IpPermissions"):
+            said = ec2("DescribeSecurityGroups", GroupIds=[group])["SecurityGroups"][0][direction]
+            way = "Egress" if direction.endswith("Egress") else "Ingress"
+            ec2(f"RevokeSecurityGroup{way}", GroupId=group, IpPermissions=said)
+            ec2(f"AuthorizeSecurityGroup{way}", GroupId=group, IpPermissions=said)
+            assert ec2("DescribeSecurityGroups", GroupIds=[group])["SecurityGroups"][0][direction] == said
+
     def test_the_61st_is_refused_and_none_of_its_request_is_kept(self, ec2: Ec2, group: str) -> None:
         ranges = [{"CidrIp": f"10.0.{number}.0/24"} for number in range(60)]
         allow(ec2, group, "tcp", 80, 80, IpRanges=ranges[:59])

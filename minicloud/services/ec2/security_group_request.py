@@ -46,6 +46,8 @@ class PermissionInput(TypedDict, total=False):
     UserIdGroupPairs: list[PairInput]
     IpRanges: list[RangeInput]
     Ipv6Ranges: list[Range6Input]
+    PrefixListIds: list[dict[str, str]]
+    """Always empty; it is here because an answer has it, and answers are given back as requests."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,8 @@ def wanted(call: Call, group: SecurityGroup, permissions: list[PermissionInput] 
 def _rules(call: Call, group: SecurityGroup, permission: PermissionInput) -> Iterator[Wanted]:
     if not permission.get("IpProtocol"):
         raise ApiError("MissingParameter", "The request must contain the parameter ipProtocol")
+    if permission.get("PrefixListIds"):
+        raise ApiError("UnsupportedOperation", "minicloud does not support the parameter IpPermissions.PrefixListIds")
     traffic = ip_permissions.traffic(permission["IpProtocol"], permission.get("FromPort"), permission.get("ToPort"))
     peers = [permission.get(name) for name in ("IpRanges", "Ipv6Ranges", "UserIdGroupPairs")]
     if not any(peers):
