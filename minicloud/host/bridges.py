@@ -59,7 +59,7 @@ def ensure(network_id: str, gateway: IPv4Interface) -> None:
     _refuse_overlap(name, gateway.network)
     if link is None:
         words = ["name", name, "address", hardware_address(network_id), "type", "bridge", "stp_state", "0"]
-        run(["ip", "link", "add", *words, "mcast_snooping", "0"])
+        run(["ip", "link", "add", *words, "mcast_snooping", "0", "nf_call_iptables", "1"])
     seen = _bridge(link, network_id) if link else Bridge(name, network_id, False, frozenset())
     _set_kernel(name)
     changes = [f"address delete {address} dev {name}" for address in seen.addresses - {gateway}]

@@ -96,8 +96,12 @@ def _prepare(spec: FirewallSpec) -> None:
         return
     if not _BRIDGE_SYSCTL.exists():
         run(["modprobe", "br_netfilter"])
-    lines = [f"link set dev {bridge_name(lan.network_id)} type bridge nf_call_iptables 1" for lan in spec.lans]
-    run(["ip", "-batch", "-"], input="\n".join(lines).encode())
+    there = _bridges()
+    wanted = {bridge_name(lan.network_id) for lan in spec.lans}
+    # A subnet's bridge may not be there: it could not be made. It filters from the moment when it is.
+    lines = [f"link set dev {name} type bridge nf_call_iptables 1" for name in sorted(wanted) if there.get(name) is False]
+    if lines:
+        run(["ip", "-batch", "-"], input="\n".join(lines).encode())
 
 
 def _parse(command: str) -> firewall_seen.Seen:
@@ -143,14 +147,16 @@ def _wanted_digest(spec: FirewallSpec) -> str:
 def _seen_digest(spec: FirewallSpec) -> str:
     lines = _parse("iptables-save").lines() + _parse("ebtables-nft-save").lines()
     lines += sorted(line for line in run(["ipset", "save"]).text.splitlines() if line.split()[1].startswith(PREFIX))
-    return _digest([*lines, *_filtered({bridge_name(lan.network_id) for lan in spec.lans})])
+    there = _bridges()
+    names = sorted(bridge_name(lan.network_id) for lan in spec.lans)
+    return _digest([*lines, *(f"{name} {there[name]}" for name in names if name in there)])
 
 
-def _filtered(bridges: set[str]) -> list[str]:
-    """Those of our bridges whose frames pass through iptables."""
+def _bridges() -> dict[str, bool]:
+    """All bridges of the host, and whether their frames pass through iptables."""
     links: list[dict[str, Any]] = json.loads(run(["ip", "-json", "-details", "link", "show", "type", "bridge"]).text or "[]")
-    there = {link["ifname"]: link.get("linkinfo", {}).get("info_data", {}) for link in links if "ifname" in link}
-    return sorted(name for name in bridges if there.get(name, {}).get("nf_call_iptables"))
+    found = {link["ifname"]: link.get("linkinfo", {}).get("info_data", {}) for link in links if "ifname" in link}
+    return {name: bool(data.get("nf_call_iptables")) for name, data in found.items()}
 
 
 def _applied(spec: FirewallSpec) -> Applied:

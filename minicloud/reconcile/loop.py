@@ -27,6 +27,15 @@ def _networks(cloud: Cloud) -> bool:
         return False
 
 
+def _firewall(cloud: Cloud) -> bool:
+    """No guest starts without it, and those that would take its failure as the reason; what ends may end all the same."""
+    try:
+        return firewall.reconcile(cloud)
+    except HostError as error:
+        log.warning("%s", error)
+        return False
+
+
 def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False) -> float | None:
     """Make the host as it is wished to be. `look` also asks the running instances whether they answer.
 
@@ -37,7 +46,7 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
         for _ in range(_MOST_ROUNDS):
             acted = images.reconcile(cloud)
             acted |= _networks(cloud)
-            acted |= firewall.reconcile(cloud)
+            acted |= _firewall(cloud)
             acted |= instances.reconcile(cloud, touched)
             if not acted:
                 break

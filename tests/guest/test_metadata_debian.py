@@ -23,8 +23,8 @@ def test_cloud_init_finds_ec2() -> None:
         until(lambda: guests.ssh("debian", "test -e /run/told", user="debian").status == 0, 500)
         told = json.loads(guests.ssh("debian", "sudo cloud-init query --all", user="debian").stdout)
         assert told["cloud_id"] == "aws"
-        assert told["ds"]["meta_data"]["instance_id"] == guests.ids["debian"]
-        assert told["platform"] == "ec2"
+        assert told["v1"]["instance_id"] == guests.ids["debian"]
+        assert told["v1"]["platform"] == "ec2"
         assert guests.ssh("debian", "hostname", user="debian").text.strip() == "ip-" + guests.private["debian"].replace(".", "-")
         token = (
             "curl -sf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token"
