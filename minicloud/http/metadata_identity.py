@@ -8,12 +8,15 @@ import base64
 import datetime
 import functools
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+_MAKING = threading.Lock()
 
 
 @functools.cache
@@ -23,8 +26,9 @@ def _pair(directory: Path) -> "tuple[RSAPrivateKey, x509.Certificate]":
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     path, certificate = directory / "identity.key", directory / "identity.pem"
-    if not certificate.exists():
-        _make(path, certificate)
+    with _MAKING:  # two guests may be the first ones together
+        if not certificate.exists():
+            _make(path, certificate)
     secret = serialization.load_pem_private_key(path.read_bytes(), None)
     if not isinstance(secret, RSAPrivateKey):
         raise TypeError(f"{path} is not an RSA key")

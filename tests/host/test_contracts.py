@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from minicloud.host.contracts import (
     Reservation,
     Seed,
 )
+from minicloud.host.firewall_spec import FirewallSpec, Group, Lan, Port
 
 MAC = "02:00:00:00:00:0a"
 RESERVED = Reservation(MAC, IPv4Address("172.31.0.10"), "ip-172-31-0-10")
@@ -196,6 +197,30 @@ class TestNetworks:
         host.networks.ensure(NETWORK)
         assert host.networks.answers("subnet-0a", []) == set()
         assert host.networks.answers("subnet-0a", [RESERVED.address]) == set()
+
+
+class TestFirewall:
+    PORT = Port("mct0a", MAC, "subnet-0a", (RESERVED.address,), ("sg-0a",))
+    LAN = Lan("subnet-0a", NETWORK.gateway, IPv4Network("172.31.0.0/16"))
+    SPEC = FirewallSpec((LAN,), (PORT,), (Group("sg-0a"),))
+
+    def test_a_host_starts_with_nothing_in_force(self, host: Host) -> None:
+        assert host.firewall.in_force(FirewallSpec())
+        assert not host.firewall.in_force(self.SPEC)
+
+    def test_apply_twice_change_and_take_away_twice(self, host: Host) -> None:
+        host.networks.ensure(NETWORK)
+        other = dataclasses.replace(self.SPEC, ports=())
+        for spec in (self.SPEC, self.SPEC, other, FirewallSpec(), FirewallSpec()):
+            host.firewall.apply(spec)
+            assert [host.firewall.in_force(each) for each in (self.SPEC, other, FirewallSpec())] == [
+                each == spec for each in (self.SPEC, other, FirewallSpec())
+            ]
+
+    def test_rules_for_a_network_that_is_not_there(self, host: Host) -> None:
+        host.firewall.apply(self.SPEC)
+        assert host.firewall.in_force(self.SPEC)
+        host.firewall.apply(FirewallSpec())
 
 
 class TestMachine:
