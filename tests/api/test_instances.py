@@ -117,8 +117,10 @@ class TestLife:
         assert verb(ec2, "Start", instance_id) == [("stopped", "pending")]
         after = ec2.instance(instance_id)
         assert after["State"]["Name"] == "running"
-        for same in ("PrivateIpAddress", "BlockDeviceMappings", "NetworkInterfaces"):
+        for same in ("PrivateIpAddress", "BlockDeviceMappings"):
             assert after[same] == before[same]
+        for same in ("NetworkInterfaceId", "MacAddress", "PrivateIpAddress", "Attachment"):
+            assert after["NetworkInterfaces"][0][same] == before["NetworkInterfaces"][0][same]
 
     def test_a_deaf_guest_is_stopped_by_force(self, ec2: Ec2, host: FakeHost) -> None:
         instance_id = ec2.run()

@@ -37,6 +37,13 @@ class Range6Input(TypedDict, total=False):
     Description: str
 
 
+class PrefixListInput(TypedDict, total=False):
+    """A list of ranges as a peer; there are none here."""
+
+    PrefixListId: str
+    Description: str
+
+
 class PermissionInput(TypedDict, total=False):
     """A protocol, its ports, and all peers for which it is let through."""
 
@@ -46,7 +53,7 @@ class PermissionInput(TypedDict, total=False):
     UserIdGroupPairs: list[PairInput]
     IpRanges: list[RangeInput]
     Ipv6Ranges: list[Range6Input]
-    PrefixListIds: list[dict[str, str]]
+    PrefixListIds: list[PrefixListInput]
     """Always empty; it is here because an answer has it, and answers are given back as requests."""
 
 
