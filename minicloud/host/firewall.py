@@ -39,6 +39,7 @@ class Applied:
     publics: dict[str, str] = field(default_factory=dict)
     private: dict[str, str] = field(default_factory=dict)
     answers: list[str] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
 
 
 class IptablesFirewall:
@@ -68,8 +69,8 @@ class IptablesFirewall:
         _restore_rules(rules)
         _restore_frames(frames)
         _destroy_sets(keep=rules.sets)
-        firewall_routes.apply(spec, before.answers)
-        after = _applied(spec)
+        opened = firewall_routes.apply(spec, before.answers, before.opened)
+        after = _applied(spec, opened)
         _forget_connections(before, after)
         self._write(after if spec.lans else None)
 
@@ -159,13 +160,14 @@ def _bridges() -> dict[str, bool]:
     return {name: bool(data.get("nf_call_iptables")) for name, data in found.items()}
 
 
-def _applied(spec: FirewallSpec) -> Applied:
+def _applied(spec: FirewallSpec, opened: list[str]) -> Applied:
     return Applied(
         wanted=_wanted_digest(spec),
         seen=_seen_digest(spec),
         publics={str(pair.public): str(pair.private) for pair in spec.publics},
         private={str(address): port.mac for port in spec.ports for address in port.addresses},
         answers=firewall_routes.answers(spec),
+        opened=opened,
     )
 
 

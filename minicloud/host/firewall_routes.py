@@ -51,8 +51,10 @@ def in_force(spec: FirewallSpec) -> bool:
     return _routes() == wanted_routes(spec) and not _closed(_uplinks(spec))
 
 
-def apply(spec: FirewallSpec, answered_before: Iterable[str]) -> None:
-    """Make it so. `answered_before` are the public addresses whose ARP questions we answered until now, as `device address`."""
+def apply(spec: FirewallSpec, answered_before: Iterable[str], opened_before: Iterable[str]) -> list[str]:
+    """Make it so. `answered_before` are the public addresses whose ARP questions we answered until now, as `device address`;
+    `opened_before` are the devices on which we switched forwarding on. Returns those on which we have now.
+    """
     want, have = wanted_routes(spec), _routes()
     lines = [f"route del {public}/32 proto {PROTOCOL}" for public in have if public not in want]
     lines += [
@@ -67,8 +69,20 @@ def apply(spec: FirewallSpec, answered_before: Iterable[str]) -> None:
     lines += [f"neigh replace proxy {public} dev {device}" for device, public in map(str.split, sorted(answered))]
     if lines:
         run(["ip", "-force", "-batch", "-"], input="\n".join(lines).encode(), check=False)
-    for path in _closed(_uplinks(spec)):
+    return _forward(_uplinks(spec), set(opened_before))
+
+
+def _forward(uplinks: set[str], opened_before: set[str]) -> list[str]:
+    """Forwarding on where it must be, and off again where it was we who switched it on and nobody needs it any more."""
+    opened = opened_before & uplinks
+    for path in _closed(uplinks):
         path.write_text("1")
+        opened.add(path.parent.name)
+    for device in opened_before - uplinks:
+        path = _FORWARDING / device / "forwarding"
+        if path.exists():
+            path.write_text("0")
+    return sorted(opened)
 
 
 def answers(spec: FirewallSpec) -> list[str]:

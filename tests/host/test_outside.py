@@ -3,10 +3,11 @@
 import dataclasses
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
 
 import pytest
 
-from minicloud.host.firewall_spec import Group, Permission, Public
+from minicloud.host.firewall_spec import FirewallSpec, Group, Permission, Public
 from minicloud.host.run import run
 
 from .test_firewall import ALL, GUESTS, OUT, A, D, Scene, _port
@@ -55,6 +56,16 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 def test_guests_go_out_as_the_host(scene: Scene) -> None:
     assert scene.guests["mc0a"].tcp(NEIGHBOUR, 80) == HOST
     assert scene.guests["mc0d"].tcp(NEIGHBOUR, 80) == HOST
+
+
+def test_forwarding_is_given_back(scene: Scene) -> None:
+    flag = Path("/proc/sys/net/ipv4/conf/lan/forwarding")
+    before = scene.spec
+    assert flag.read_text() == "1\n"
+    scene.firewall.apply(FirewallSpec())
+    assert flag.read_text() == "0\n"
+    scene.firewall.apply(before)
+    assert flag.read_text() == "1\n"
 
 
 def test_a_vpc_without_gateway_does_not(scene: Scene) -> None:

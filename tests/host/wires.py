@@ -21,7 +21,7 @@ from minicloud.host.run import run
 _T = TypeVar("_T")
 _CLONE_NEWNET = 0x40000000
 _NUMBERS = itertools.count(1)
-PATIENCE = 0.4
+PATIENCE = 0.9
 """Seconds after which a probe counts as dropped: a wire answers within milliseconds."""
 
 
