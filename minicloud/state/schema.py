@@ -4,6 +4,7 @@ Columns hold text, numbers, or JSON (lists and maps). Times are ISO 8601 text. F
 """
 
 import sqlite3
+import time
 
 from sqlite_utils import Database, Migrations
 
@@ -105,6 +106,20 @@ def m004_tags_and_tokens(db: Database) -> None:
     )
 
 
+def _write_ahead(db: Database) -> None:
+    """Turn write-ahead logging on. Somebody may just be reading the version: then it fails at once, and is tried again."""
+    deadline = time.monotonic() + 30.0
+    while True:
+        try:
+            db.enable_wal()
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
 def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring a database to this version. Raises UsageError, and changes nothing, if a newer minicloud wrote it."""
     db = Database(connection)
@@ -114,7 +129,7 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
             f"{path} was written by a newer minicloud (it has {strange[0]}); "
             "upgrade minicloud, or set MINICLOUD_HOME to another directory"
         )
-    db.enable_wal()
+    _write_ahead(db)
     # Two commands may find the same old database: the second waits here, and then finds nothing left to do.
     connection.execute("BEGIN IMMEDIATE")
     try:

@@ -8,6 +8,7 @@ it writes. Readers never wait.
 """
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 import threading
@@ -20,6 +21,17 @@ from .table import Table
 
 VERSION = 4
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold a directory's own lock (flock): nothing is left of it, however its holder ends."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class State:
@@ -54,7 +66,9 @@ class State:
         if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
             from .schema import migrate
 
-            migrate(connection, str(self._path))
+            # One at a time: a change to write-ahead logging does not wait for others that look at the file, it fails.
+            with _alone(self._path.parent):
+                migrate(connection, str(self._path))
         return connection
 
     def close(self) -> None:
