@@ -15,17 +15,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-<<<<<<< HEAD
-from . import rows
-=======
-from sqlite_utils import Database
-
 from . import rows, rows_access
-from .schema import connect, migrate
->>>>>>> 365063b (AWS's protocols from the models; signatures, derived access keys and session tokens)
 from .table import Table
 
-VERSION = 4
+VERSION = 6
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 
@@ -35,7 +28,6 @@ class State:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._threads = threading.local()
-<<<<<<< HEAD
         self.vpcs = Table(self._connection, "vpcs", rows.Vpc)
         self.subnets = Table(self._connection, "subnets", rows.Subnet)
         self.security_groups = Table(self._connection, "security_groups", rows.SecurityGroup)
@@ -46,26 +38,16 @@ class State:
         self.interfaces = Table(self._connection, "interfaces", rows.Interface)
         self.tags = Table(self._connection, "tags", rows.Tag, ("resource_id", "key"))
         self.client_tokens = Table(self._connection, "client_tokens", rows.ClientToken, ("scope", "token"))
-=======
-        self.vpcs = Table(self._db, "vpcs", rows.Vpc)
-        self.subnets = Table(self._db, "subnets", rows.Subnet)
-        self.security_groups = Table(self._db, "security_groups", rows.SecurityGroup)
-        self.images = Table(self._db, "images", rows.Image)
-        self.key_pairs = Table(self._db, "key_pairs", rows.KeyPair)
-        self.volumes = Table(self._db, "volumes", rows.Volume)
-        self.instances = Table(self._db, "instances", rows.Instance)
-        self.interfaces = Table(self._db, "interfaces", rows.Interface)
-        self.tags = Table(self._db, "tags", rows.Tag, ("resource_id", "key"))
-        self.client_tokens = Table(self._db, "client_tokens", rows.ClientToken, ("scope", "token"))
-        self.access_keys = Table(self._db, "access_keys", rows_access.AccessKey)
-        self.roles = Table(self._db, "roles", rows_access.Role, ("name",))
-        self.instance_profiles = Table(self._db, "instance_profiles", rows_access.InstanceProfile, ("name",))
-        self.profile_associations = Table(self._db, "profile_associations", rows_access.ProfileAssociation)
-        self.launch_templates = Table(self._db, "launch_templates", rows_access.LaunchTemplate)
+        self.access_keys = Table(self._connection, "access_keys", rows_access.AccessKey)
+        self.roles = Table(self._connection, "roles", rows_access.Role, ("name",))
+        self.instance_profiles = Table(self._connection, "instance_profiles", rows_access.InstanceProfile, ("name",))
+        self.profile_associations = Table(self._connection, "profile_associations", rows_access.ProfileAssociation)
+        self.launch_templates = Table(self._connection, "launch_templates", rows_access.LaunchTemplate)
         versions = ("template_id", "version")
-        self.launch_template_versions = Table(self._db, "launch_template_versions", rows_access.LaunchTemplateVersion, versions)
-        self.placement_groups = Table(self._db, "placement_groups", rows_access.PlacementGroup)
->>>>>>> 365063b (AWS's protocols from the models; signatures, derived access keys and session tokens)
+        self.launch_template_versions = Table(
+            self._connection, "launch_template_versions", rows_access.LaunchTemplateVersion, versions
+        )
+        self.placement_groups = Table(self._connection, "placement_groups", rows_access.PlacementGroup)
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
