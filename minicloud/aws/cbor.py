@@ -5,6 +5,7 @@ bytes that are there, before anything is made of them.
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,17 +42,17 @@ class _Reader:
             return self._simple(low)
         if low == 31:
             return self._indefinite(major, depth)
-        size = low if low < 24 else self._size(low)
+        return self._sized(major, low if low < 24 else self._size(low), depth)
+
+    def _sized(self, major: int, size: int, depth: int) -> Any:
         if major < 2:
             return size if major == 0 else -1 - size
-        if major == 2:
-            return self.take(size)
-        if major == 3:
-            return self.take(size).decode()
         if major == 6:
             return self._tagged(size, depth)
         if size > len(self.data) - self.at:
             raise ValueError("the document ends too early")
+        if major < 4:
+            return self.take(size) if major == 2 else self.take(size).decode()
         return self._list(size, depth) if major == 4 else self._map(size, depth)
 
     def _size(self, low: int) -> int:
@@ -126,23 +127,28 @@ def _head(major: int, size: int) -> bytes:
     raise ValueError("a number of more than 64 bits")
 
 
+def _text(value: str) -> bytes:
+    data = value.encode("utf-8", "replace")
+    return _head(3, len(data)) + data
+
+
+def _dict(value: dict[str, Any]) -> bytes:
+    return _head(5, len(value)) + b"".join(dumps(key) + dumps(inner) for key, inner in value.items())
+
+
+_WRITERS: dict[type, Callable[[Any], bytes]] = {
+    type(None): lambda _: b"\xf6",
+    bool: lambda value: b"\xf5" if value else b"\xf4",
+    int: lambda value: _head(0, value) if value >= 0 else _head(1, -1 - value),
+    float: lambda value: b"\xfb" + struct.pack(">d", value),
+    str: _text,
+    bytes: lambda value: _head(2, len(value)) + value,
+    Time: lambda value: b"\xc1" + dumps(float(value.seconds)),
+    dict: _dict,
+    list: lambda value: _head(4, len(value)) + b"".join(map(dumps, value)),
+}
+
+
 def dumps(value: Any) -> bytes:
-    """A document of dicts, lists, texts, bytes, numbers, truth values, None and `Time`."""
-    if value is None or value is True or value is False:
-        return {None: b"\xf6", True: b"\xf5", False: b"\xf4"}[value]
-    if isinstance(value, int):
-        return _head(0, value) if value >= 0 else _head(1, -1 - value)
-    if isinstance(value, float):
-        return b"\xfb" + struct.pack(">d", value)
-    if isinstance(value, str):
-        data = value.encode("utf-8", "replace")
-        return _head(3, len(data)) + data
-    if isinstance(value, bytes):
-        return _head(2, len(value)) + value
-    if isinstance(value, Time):
-        return b"\xc1" + dumps(float(value.seconds))
-    if isinstance(value, dict):
-        return _head(5, len(value)) + b"".join(dumps(key) + dumps(inner) for key, inner in value.items())
-    if isinstance(value, list):
-        return _head(4, len(value)) + b"".join(dumps(inner) for inner in value)
-    raise TypeError(f"{value!r} has no form in CBOR")
+    """A document of dicts, lists, texts, bytes, numbers, truth values, None and `Time`. Raises KeyError for other types."""
+    return _WRITERS[type(value)](value)

@@ -41,21 +41,21 @@ CBOR = Forms(time_of, _bytes, times.seconds, lambda blob: blob)
 
 def read(shape: Shape, value: Any, forms: Forms) -> Any:
     """A value off the wire. What has the wrong type stays as it is: validation says so in AWS's words. Raises ApiError."""
-    if value is None:
-        return None
-    if shape.kind == "structure" and isinstance(value, dict):
-        return _read_structure(shape, value, forms)
-    if shape.kind == "list" and isinstance(value, list):
-        return [read(shape.element, inner, forms) for inner in value if inner is not None]
-    if shape.kind == "map" and isinstance(value, dict):
-        return {key: read(shape.value, inner, forms) for key, inner in value.items()}
-    if shape.kind == "timestamp":
+    if isinstance(value, dict):
+        if shape.kind == "structure":
+            return _read_structure(shape, value, forms)
+        return {key: read(shape.value, inner, forms) for key, inner in value.items()} if shape.kind == "map" else value
+    if isinstance(value, list):
+        return [read(shape.element, inner, forms) for inner in value if inner is not None] if shape.kind == "list" else value
+    return value if value is None else _read_scalar(shape.kind, value, forms)
+
+
+def _read_scalar(kind: str, value: Any, forms: Forms) -> Any:
+    if kind == "timestamp":
         return forms.read_time(value)
-    if shape.kind == "blob":
+    if kind == "blob":
         return forms.read_blob(value)
-    if shape.kind in ("float", "double") and value in ("NaN", "Infinity", "-Infinity"):
-        return float(value)
-    return value
+    return float(value) if kind in ("float", "double") and value in ("NaN", "Infinity", "-Infinity") else value
 
 
 def _read_structure(shape: Shape, value: dict[str, Any], forms: Forms) -> dict[str, Any]:

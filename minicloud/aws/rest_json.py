@@ -31,9 +31,9 @@ def find(service: Service, request: WireRequest) -> str | None:
     fits = []
     for name, raw in service.raw["operations"].items():
         uri, _, fixed = raw.get("http", {}).get("requestUri", "").partition("?")
-        if raw.get("http", {}).get("method") == request.method and _pattern(uri).fullmatch(request.path):
-            if all(part in request.query.split("&") for part in fixed.split("&") if part):
-                fits.append((len(_LABEL.findall(uri)), -len(fixed), name))
+        here = raw.get("http", {}).get("method") == request.method and _pattern(uri).fullmatch(request.path)
+        if here and all(part in request.query.split("&") for part in fixed.split("&") if part):
+            fits.append((len(_LABEL.findall(uri)), -len(fixed), name))
     return min(fits)[2] if fits else None
 
 

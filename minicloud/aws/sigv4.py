@@ -51,7 +51,8 @@ def claim_of(request: WireRequest) -> Claim | None:
     if header:
         if not header.startswith(ALGORITHM + " "):
             raise _incomplete(f"The Authorization header must begin with {ALGORITHM}")
-        fields = dict(found.groups() for part in header[len(ALGORITHM) :].split(",") if (found := _FIELD.fullmatch(part)))
+        parts = (_FIELD.fullmatch(part) for part in header[len(ALGORITHM) :].split(","))
+        fields = {part[1]: part[2] for part in parts if part}
         stamp, token = request.headers.get("x-amz-date", ""), request.headers.get("x-amz-security-token", "")
         return _claim(fields, stamp, token, 0)
     if "X-Amz-Signature=" not in request.query:

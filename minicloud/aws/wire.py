@@ -67,12 +67,13 @@ def time_of(value: Any) -> str:
     """ISO text of a time that came as text or as seconds since 1970. Raises ApiError."""
     if isinstance(value, str):
         return value
+    error = ApiError("SerializationException", "A time is a number of seconds since 1970, or ISO 8601 text")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise error
     try:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise ValueError(value)
         return times.text(value)
-    except (ValueError, OverflowError, OSError) as error:
-        raise ApiError("SerializationException", "A time is a number of seconds since 1970, or ISO 8601 text") from error
+    except (ValueError, OverflowError, OSError) as cause:
+        raise error from cause
 
 
 def wire_name(raw: Mapping[str, Any], name: str) -> str:

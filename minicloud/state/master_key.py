@@ -3,6 +3,7 @@
 It is not in the database, so that a copy of the state (a backup, a bug report) betrays no secret.
 """
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -36,9 +37,7 @@ def _make(path: Path) -> None:
             file.write(secrets.token_bytes(_SIZE))
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(draft, path)
-        except FileExistsError:
-            pass
     finally:
         draft.unlink()
