@@ -73,7 +73,7 @@ class Reader:
 
     def __init__(self, ec2: bool) -> None:
         self._ec2 = ec2
-        self._names = functools.cache(self._names_of)
+        self.names = functools.cache(self._names_of)
 
     def read(self, shape: Shape, node: Node, path: str = "") -> Any:
         """What stands at a node, as a value of `shape`. Raises ApiError."""
@@ -101,9 +101,11 @@ class Reader:
         return found
 
     def _structure(self, shape: Shape, node: Node, path: str) -> Params:
-        names, found = self._names(shape), {}
+        names, found = self.names(shape), {}
         for wire, inner in node.items():
-            if wire == "" and not inner:
+            if wire == "":
+                if inner:
+                    raise _bad(path, inner, "a structure")
                 continue
             here = f"{path}.{wire}" if path else wire
             if wire not in names:

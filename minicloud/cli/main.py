@@ -8,6 +8,7 @@ import functools
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -112,9 +113,10 @@ def _write_operations(service: str, formatter: click.HelpFormatter) -> None:
             formatter.write_text(", ".join(sorted(commands)))
 
 
-def _start(ctx: click.Context, output: str | None, query: str | None, debug: bool, paginate: bool) -> None:
+def _start(ctx: click.Context, /, **flags: Any) -> None:
     session = ctx.ensure_object(Session)
-    session.output, session.query, session.debug, session.paginate = output, query, debug, paginate
+    for name, value in flags.items():
+        setattr(session, name, value)
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -137,6 +139,10 @@ def root() -> Root:
         params=[
             click.Option(["--output"], type=click.Choice(FORMATS), help="How to print answers."),
             click.Option(["--query"], help="A JMESPath expression; what it finds is printed."),
+            click.Option(
+                ["--endpoint-url"], envvar="MINICLOUD_ENDPOINT_URL", help="Speak to this AWS endpoint, not to this host."
+            ),
+            click.Option(["--profile"], help="Speak to the endpoint, and with the keys, of this profile in ~/.aws."),
             click.Option(["--debug"], is_flag=True, help="On a fault, show where in the program it happened."),
             click.Option(["--paginate/--no-paginate"], default=True, help="Ask for all pages, or for the first only."),
             click.Option(
