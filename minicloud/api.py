@@ -261,7 +261,8 @@ def _paged(found: OperationDef, answer: Answer, given: dict[str, Any]) -> Answer
     outer = found.items.partition("[].")[0].removesuffix("[]")
 
     def key(item: Any) -> str:
-        return " ".join(str(item[part]) for part in found.key.split())
+        # Numbers in ten digits, so that texts stand in their order.
+        return " ".join(format(item[part], "010" if isinstance(item[part], int) else "") for part in found.key.split())
 
     shown, token = pages.page(answer[outer], key, given.get("MaxResults"), given.get("NextToken"))
     return {**answer, outer: shown, **({"NextToken": token} if token else {})}
