@@ -6,7 +6,6 @@ from typing import Any
 from minicloud.aws import times
 from minicloud.aws.model import Shape
 
-
 OUTSIDE_ENUMS = {"AttachmentStatus": ["available"]}
 """What AWS documents as an answer beside the enumeration: internet gateways are attached as `available`."""
 

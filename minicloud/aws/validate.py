@@ -99,7 +99,7 @@ def _boolean(_: Shape, value: Any, path: str) -> None:
 def _timestamp(_: Shape, value: Any, path: str) -> None:
     try:
         times.seconds(value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise _wrong(path, value, "a time such as 2026-01-31T12:00:00Z") from error
 
 

@@ -97,7 +97,7 @@ def test_an_instance_is_what_its_template_says_unless_the_request_says_otherwise
     ("operation", "params", "code"),
     [
         ("CreateLaunchTemplate", {**WEB, "LaunchTemplateData": {}}, NAME + ".AlreadyExistsException"),
-        ("CreateLaunchTemplate", {"LaunchTemplateName": "new", "LaunchTemplateData": {"KernelId": "aki-1"}}, "UnsupportedOperation"),
+        ("CreateLaunchTemplate", {"LaunchTemplateName": "new", "LaunchTemplateData": {"KernelId": "a"}}, "UnsupportedOperation"),
         ("DescribeLaunchTemplates", {"LaunchTemplateNames": ["none"]}, NAME + ".NotFoundException"),
         ("DescribeLaunchTemplates", {"LaunchTemplateIds": ["lt-0123456789abcdef0"]}, ID + ".NotFound"),
         ("DescribeLaunchTemplates", {"LaunchTemplateIds": ["x"]}, ID + ".Malformed"),
