@@ -32,25 +32,8 @@ READS = [
     for name in api.operations(service)
     if not name.startswith(("Create", "Run", "Register", "Import", "Assume"))
 ]
-PARTS = [
-    "Filter",
-    "1",
-    "0",
-    "Name",
-    "Value",
-    "member",
-    "item",
-    "InstanceId",
-    "MaxResults",
-    "NextToken",
-    "DryRun",
-    "999999999",
-    "",
-    "-1",
-]
+PARTS = "Filter 1 0 Name Value member item InstanceId MaxResults NextToken DryRun 999999999 -1".split()
 WORDS = [
-    "i-0123456789abcdef0", "true", "\0", "*", "[", "\\", "tag:x", "vpc-id", "x" * 300, "9" * 30, "1e999", "\ud7ff", "é", "<!DOCTYPE x>",
-]  # fmt: skip
     "i-0123456789abcdef0",
     "true",
     "\0",
@@ -64,7 +47,7 @@ WORDS = [
     "1e999",
     "\ud7ff",
     "é",
-    "<!DOCTYPE x>",
+    "<!D x>",
 ]
 
 fields = st.lists(
