@@ -32,7 +32,22 @@ READS = [
     for name in api.operations(service)
     if not name.startswith(("Create", "Run", "Register", "Import", "Assume"))
 ]
-PARTS = "Filter 1 0 Name Value member item InstanceId MaxResults NextToken DryRun 999999999 -1".split()
+    "Filter",
+    "1",
+    "0",
+    "Name",
+    "Value",
+    "member",
+    "item",
+    "InstanceId",
+    "MaxResults",
+    "NextToken",
+    "DryRun",
+    "999999999",
+    "-1",
+]
+NAMES = ["Filter", "Name", "Value", "member", "item", "InstanceId", "MaxResults", "NextToken", "DryRun"]
+PARTS = [*NAMES, "1", "0", "999999999", "-1"]
 WORDS = [
     "i-0123456789abcdef0",
     "true",
@@ -136,7 +151,7 @@ def test_no_request_is_a_fault_of_ours(app: App, sent: list[tuple[str, dict[str,
 
 def test_memory_does_not_grow_and_the_endpoint_lives(app: App) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for number in range(300):
+    for number in range(60):
         body = b"Action=DescribeInstances&" + b"&".join(b"Filter.%d.Name=%d" % (n, number) for n in range(9000))
         status, _ = app.send("ec2", {"content-type": "application/x-www-form-urlencoded"}, body)
         assert status == 400
