@@ -13,7 +13,6 @@ import urllib.parse
 from typing import Any, cast
 
 from ..errors import ApiError
-from . import query_errors, xml_writer
 from .model import Operation, Service, Shape
 from .wire import Params, WireAnswer, WireRequest, is_flat, wire_name
 
@@ -181,10 +180,14 @@ class QueryProtocol:
 
     def answer(self, operation: Operation, answer: Params, request_id: str) -> WireAnswer:
         """An answer as XML."""
+        from . import xml_writer
+
         return _xml(200, xml_writer.document(operation, answer, request_id, ec2=self.name == "ec2"), request_id)
 
     def error(self, service: Service | None, error: ApiError, request_id: str) -> WireAnswer:
         """A refusal as XML."""
+        from . import query_errors
+
         make = query_errors.of_ec2 if self.name == "ec2" else query_errors.of_query
         return _xml(error.status, make(service, error, request_id), request_id)
 
