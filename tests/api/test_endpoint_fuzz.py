@@ -32,20 +32,6 @@ READS = [
     for name in api.operations(service)
     if not name.startswith(("Create", "Run", "Register", "Import", "Assume"))
 ]
-    "Filter",
-    "1",
-    "0",
-    "Name",
-    "Value",
-    "member",
-    "item",
-    "InstanceId",
-    "MaxResults",
-    "NextToken",
-    "DryRun",
-    "999999999",
-    "-1",
-]
 NAMES = ["Filter", "Name", "Value", "member", "item", "InstanceId", "MaxResults", "NextToken", "DryRun"]
 PARTS = [*NAMES, "1", "0", "999999999", "-1"]
 WORDS = [
