@@ -48,7 +48,12 @@ def _body(environ: Mapping[str, Any]) -> bytes:
     stream: BinaryIO = environ["wsgi.input"]
     chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
     length = MOST_DISCARDED if chunked else int(environ.get("CONTENT_LENGTH") or 0)
-    body = stream.read(min(length, MOST_BODY + 1))
+    if length <= 0:
+        return b""
+    try:
+        body = stream.read(min(length, MOST_BODY + 1))
+    except ValueError as error:  # chunks that are none
+        raise ApiError("SerializationException", "The body of the request cannot be read") from error
     if len(body) > MOST_BODY:
         _discard(stream, length - len(body))
         raise too_large()

@@ -4,6 +4,7 @@ import gzip
 import http.client
 import json
 import logging
+import socket
 import ssl
 import threading
 import time
@@ -166,6 +167,30 @@ def test_it_ends_by_finishing_what_it_began(cloud: Cloud, monkeypatch: pytest.Mo
     asking.join(60)
     stopping.join(60)
     assert [row.id for row in cloud.state.instances.query()] == answers
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n", {400, 403}),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", {400}),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n", {413}),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", {400, 403}),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", {403}),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", {400, 413, 414}),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * 20_000 + b"\r\n", {400, 413, 431}),
+        (b"GET http://elsewhere/?Action=%ff HTTP/1.1\r\nHost: a\r\n\r\n", {400, 403}),
+        (b"GET /..%2f..%2fetc/passwd HTTP/1.1\r\nHost: \xff\r\n\r\n", {400, 403}),
+        (b"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", {403}),
+    ],
+)
+def test_bytes_that_are_hardly_http(served: Served, sent: bytes, statuses: set[int]) -> None:
+    parts = urllib.parse.urlsplit(served.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
+        connection.sendall(sent)
+        first = connection.recv(100).split()
+    assert int(first[1]) in statuses, first
+    assert post(served, b"Action=DescribeVpcs&Version=2016-11-15")[0] == 200
 
 
 def test_an_address_that_is_taken_is_said_so(served: Served) -> None:
