@@ -5,13 +5,14 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from minicloud.cloud import Cloud
+from minicloud.cloud import Cloud, Idle
 from minicloud.host.fake import FakeHost
 from minicloud.http.app import Endpoint
 from minicloud.http.server import Server, listen
@@ -192,3 +193,21 @@ def test_the_calls_of_terraform(served: Served) -> None:
     ec2.delete_launch_template(LaunchTemplateId=template)
     ec2.delete_key_pair(KeyPairId=key["KeyPairId"])
     assert iam.list_instance_profiles()["InstanceProfiles"] == []
+
+
+def test_many_at_once_disturb_each_other_in_nothing(served: Served) -> None:
+    served.boto().create_key_pair(KeyName="web")
+    served.cloud.worker = Idle()
+
+    def launch(number: int) -> str:
+        ec2 = served.boto()
+        made = ec2.run_instances(**RUN, ClientToken=f"t{number % 12}")["Instances"][0]["InstanceId"]
+        assert ec2.describe_instances(InstanceIds=[made])["Reservations"][0]["Instances"][0]["InstanceId"] == made
+        return str(made)
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(launch, range(24)))
+    assert made[:12] == made[12:]
+    assert len(set(made)) == 12
+    addresses = [interface.address for interface in served.cloud.state.interfaces.query()]
+    assert len(addresses) == len(set(addresses)) == 12
