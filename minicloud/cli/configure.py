@@ -22,6 +22,10 @@ def command(ctx: click.Context, profile: str, url: str | None) -> None:
         raise click.UsageError(f"{profile!r} is no name for a profile: letters, digits, - and _", ctx)
     made = ctx.obj.call("iam", "CreateAccessKey", {})["AccessKey"]
     endpoint = url or f"http://{settings.listen}"
-    files = write(profile, Profile(made["AccessKeyId"], made["SecretAccessKey"], "", settings.region, endpoint))
+    try:
+        files = write(profile, Profile(made["AccessKeyId"], made["SecretAccessKey"], "", settings.region, endpoint))
+    except OSError as error:
+        ctx.obj.call("iam", "DeleteAccessKey", {"AccessKeyId": made["AccessKeyId"]})
+        raise ConfigurationError(f"the profile cannot be written: {error}") from error
     click.echo(f"access key {made['AccessKeyId']}: profile {profile} is in {' and '.join(map(str, files))}")
     click.echo(f"next: minicloud serve; then aws --profile {profile} ec2 describe-instances")

@@ -3,7 +3,10 @@
 import contextlib
 import io
 import os
+import shutil
+import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -143,6 +146,30 @@ def test_configure_writes_a_profile_and_keeps_the_rest(served: Served, tmp_path:
     assert profile.access_key in out
     assert printed(["--profile", "minicloud", "describe-vpcs"], Session(connect=no_cloud))[0] == 0  # type: ignore[arg-type]
     assert printed(["configure", "--profile", "a]b"], session)[0] == 252
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act for another user")
+def test_under_sudo_the_files_are_the_users(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody, home = 65534, Path(tempfile.mkdtemp())
+    try:
+        os.chown(home, nobody, nobody)
+        account = SimpleNamespace(pw_uid=nobody, pw_gid=nobody, pw_dir=str(home))
+        monkeypatch.setattr("pwd.getpwuid", {nobody: account}.__getitem__)
+        monkeypatch.setenv("SUDO_UID", str(nobody))
+        session = Session(connect=lambda: served.cloud)
+        assert printed(["configure"], session)[0] == 0
+        for name in ("credentials", "config"):
+            found = (home / ".aws" / name).stat()
+            assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (nobody, nobody, 0o600)
+        assert (os.geteuid(), os.getegid()) == (0, 0)
+        shutil.rmtree(home / ".aws")
+        (home / ".aws").symlink_to("/root")
+        keys = len(served.cloud.state.access_keys.query())
+        status, _, err = printed(["configure"], session)
+        assert (status, "cannot be written" in err) == (253, True)
+        assert len(served.cloud.state.access_keys.query()) == keys
+    finally:
+        shutil.rmtree(home)
 
 
 def test_credentials_are_shown_once_and_end(both: Both) -> None:

@@ -3,11 +3,10 @@
 from typing import Any, TypedDict
 
 from ...api import Answer, Call, operation, require
-from ...aws import ids
+from ...aws import arns, ids
 from ...errors import ApiError
 from ...state.rows import Instance
 from ...state.rows_access import InstanceProfile, ProfileAssociation
-from ..iam.instance_profiles import arn
 from .instance_rows import named
 
 FILTERS = {"instance-id": "InstanceId", "state": "State"}
@@ -20,12 +19,16 @@ class IamInstanceProfileInput(TypedDict, total=False):
     Name: str
 
 
+def _arn(account_id: str, profile: InstanceProfile) -> str:
+    return arns.instance_profile(account_id, profile.path, profile.name)
+
+
 def wanted(call: Call, given: IamInstanceProfileInput) -> InstanceProfile:
     """The profile that a request names. Raises ApiError (InvalidParameterValue)."""
     name = given.get("Name") or given.get("Arn", "").rpartition("/")[2]
     row = call.cloud.state.instance_profiles.get(name)
     account = call.cloud.settings.account_id
-    if row is None or given.get("Arn", arn(account, row)) != arn(account, row):
+    if row is None or given.get("Arn", _arn(account, row)) != _arn(account, row):
         shown = given.get("Arn") or given.get("Name", "")
         kind = "Arn" if given.get("Arn") else "Name"
         raise ApiError(
@@ -58,7 +61,7 @@ def of_instances(call: Call, instance_ids: list[str]) -> dict[str, dict[str, str
     if not profiles:
         return {}
     return {
-        row.instance_id: {"Arn": arn(account, profiles[row.profile]), "Id": profiles[row.profile].id}
+        row.instance_id: {"Arn": _arn(account, profiles[row.profile]), "Id": profiles[row.profile].id}
         for row in call.cloud.state.profile_associations.among("instance_id", instance_ids)
         if row.profile in profiles
     }
@@ -67,7 +70,7 @@ def of_instances(call: Call, instance_ids: list[str]) -> dict[str, dict[str, str
 def view(call: Call, association: ProfileAssociation) -> dict[str, str]:
     """The profile of an association, as instances show it."""
     profile = call.cloud.state.instance_profiles.get(association.profile)
-    return {"Arn": arn(call.cloud.settings.account_id, profile), "Id": profile.id} if profile else {}
+    return {"Arn": _arn(call.cloud.settings.account_id, profile), "Id": profile.id} if profile else {}
 
 
 def _view(call: Call, association: ProfileAssociation, state: str = "associated") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...api import Answer, Call, operation
-from ...aws import access_keys
+from ...aws import access_keys, arns
 from ...errors import ApiError
 from ...state.rows_access import InstanceProfile
 from . import roles
@@ -17,18 +17,13 @@ def existing(call: Call, name: str) -> InstanceProfile:
     return row
 
 
-def arn(account_id: str, profile: InstanceProfile) -> str:
-    """The ARN of an instance profile."""
-    return f"arn:aws:iam::{account_id}:instance-profile{profile.path}{profile.name}"
-
-
 def _view(call: Call, profile: InstanceProfile) -> dict[str, Any]:
     role = call.cloud.state.roles.get(profile.role) if profile.role else None
     return {
         "Path": profile.path,
         "InstanceProfileName": profile.name,
         "InstanceProfileId": profile.id,
-        "Arn": arn(call.cloud.settings.account_id, profile),
+        "Arn": arns.instance_profile(call.cloud.settings.account_id, profile.path, profile.name),
         "CreateDate": profile.created,
         "Roles": [roles.view(call, role)] if role else [],
     }
