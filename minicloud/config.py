@@ -35,6 +35,10 @@ class Settings:
     """Memory that stays the host's own, never given to guests."""
     max_image_gib: int = 100
     """The largest virtual size, and the largest decompressed size, of an image that is imported."""
+    listen: str = "127.0.0.1:8800"
+    """Where `minicloud serve` answers the AWS API: ADDRESS:PORT, or `none`."""
+    api_rate: int = 1000
+    """Requests a second that one access key may make; twice as many at once."""
     direct_boot: bool = False
     """Start images that carry a kernel beside them without their boot loader: quicker, but kernel upgrades have no effect."""
 

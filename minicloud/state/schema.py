@@ -106,6 +106,36 @@ def m004_tags_and_tokens(db: Database) -> None:
     )
 
 
+@migrations()
+def m301_access(db: Database) -> None:
+    """Access keys, roles, instance profiles."""
+    db.table("access_keys").create({"id": str, "status": str, "created": str}, pk="id")
+    db.table("roles").create(
+        {
+            "name": str, "id": str, "path": str, "description": str, "trust": str, "max_session": int, "created": str,
+            "policies": str,
+        },
+        pk="name",
+    )  # fmt: skip
+    db.table("instance_profiles").create({"name": str, "id": str, "path": str, "created": str, "role": str}, pk="name")
+    db.table("profile_associations").create({"id": str, "instance_id": str, "profile": str, "created": str}, pk="id")
+    db.table("profile_associations").create_index(["instance_id"], unique=True)
+
+
+@migrations()
+def m302_launch_templates(db: Database) -> None:
+    """Launch templates with all their versions; placement groups."""
+    db.table("launch_templates").create(
+        {"id": str, "name": str, "default_version": int, "latest_version": int, "created": str}, pk="id"
+    )
+    db.table("launch_templates").create_index(["name"], unique=True)
+    db.table("launch_template_versions").create(
+        {"template_id": str, "version": int, "description": str, "data": str, "created": str}, pk=("template_id", "version")
+    )
+    db.table("placement_groups").create({"id": str, "name": str, "strategy": str, "created": str}, pk="id")
+    db.table("placement_groups").create_index(["name"], unique=True)
+
+
 def _write_ahead(db: Database) -> None:
     """Turn write-ahead logging on. Somebody may just be reading the version: then it fails at once, and is tried again."""
     deadline = time.monotonic() + 30.0

@@ -16,10 +16,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import rows
+from . import rows, rows_access
 from .table import Table
 
-VERSION = 4
+VERSION = 6
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 
@@ -50,6 +50,16 @@ class State:
         self.interfaces = Table(self._connection, "interfaces", rows.Interface)
         self.tags = Table(self._connection, "tags", rows.Tag, ("resource_id", "key"))
         self.client_tokens = Table(self._connection, "client_tokens", rows.ClientToken, ("scope", "token"))
+        self.access_keys = Table(self._connection, "access_keys", rows_access.AccessKey)
+        self.roles = Table(self._connection, "roles", rows_access.Role, ("name",))
+        self.instance_profiles = Table(self._connection, "instance_profiles", rows_access.InstanceProfile, ("name",))
+        self.profile_associations = Table(self._connection, "profile_associations", rows_access.ProfileAssociation)
+        self.launch_templates = Table(self._connection, "launch_templates", rows_access.LaunchTemplate)
+        versions = ("template_id", "version")
+        self.launch_template_versions = Table(
+            self._connection, "launch_template_versions", rows_access.LaunchTemplateVersion, versions
+        )
+        self.placement_groups = Table(self._connection, "placement_groups", rows_access.PlacementGroup)
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)

@@ -15,7 +15,6 @@ NEVER_TRUE = {
         "*capacity-reservation*": "there are no capacity reservations",
         "host-id": "there are no dedicated hosts",
         "placement-partition-number": "there are no placement groups",
-        "iam-instance-profile.*": "there is no IAM",
         "*ipv6*": "addresses are IPv4",
         "kernel-id": "an image carries its kernel",
         "ramdisk-id": "an image carries its initrd",
@@ -73,6 +72,30 @@ NEVER_TRUE = {
         "ipv6-cidr-block-association.*": "addresses are IPv4",
     },
     "DescribeVpcs": {"ipv6-cidr-block-association.*": "addresses are IPv4"},
+    "DescribeLaunchTemplateVersions": {
+        "host-resource-group-arn": "there are no dedicated hosts",
+        "http-*": "belongs to the issue of the metadata service",
+        "kernel-id": "an image carries its kernel",
+        "ram-disk-id": "an image carries its initrd",
+        "license-configuration-arn": "there are no licence configurations",
+        "network-card-index": "belongs to the issue of network interfaces",
+    },
+    "DescribeNetworkAcls": {
+        "entry.icmp.*": "the default list lets everything through",
+        "entry.ipv6-cidr": "addresses are IPv4",
+        "entry.port-range.*": "the default list lets everything through",
+    },
+    "DescribePlacementGroups": {"spread-level": "one host cannot spread instances"},
+    "DescribeRouteTables": {
+        "association.gateway-id": "a main table belongs to no gateway",
+        "route.destination-ipv6-cidr-block": "addresses are IPv4",
+        "route.destination-prefix-list-id": "there are no prefix lists",
+        "route.egress-only-internet-gateway-id": "addresses are IPv4",
+        "route.instance-id": "routes are those of the VPC itself and of its internet gateway",
+        "route.nat-gateway-id": "there are no NAT gateways",
+        "route.transit-gateway-id": "there are no transit gateways",
+        "route.vpc-peering-connection-id": "there are no peerings",
+    },
     "DescribeAvailabilityZones": {"group-long-name": "the answer has no long names of groups"},
 }
 OLDER_NAMES = {

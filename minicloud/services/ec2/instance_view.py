@@ -9,6 +9,7 @@ from ...api import Call
 from ...aws import instance_types
 from ...aws.names import private_dns_name
 from ...state.rows import Image, Instance, Interface, SecurityGroup, Volume
+from .instance_profiles import of_instances
 from .instance_rows import state_view
 from .interfaces import attachment_view, groups_of
 from .subnets import zone_id
@@ -23,6 +24,7 @@ class Around:
     volumes: dict[str, list[Volume]]
     tags: dict[str, list[dict[str, str]]]
     groups: dict[str, SecurityGroup] = field(default_factory=dict)
+    profiles: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def around(call: Call, rows: Sequence[Instance]) -> Around:
@@ -34,6 +36,7 @@ def around(call: Call, rows: Sequence[Instance]) -> Around:
         volumes=defaultdict(list),
         tags=state.tags_of(instance_ids),
         groups={group.id: group for group in state.security_groups.query()},
+        profiles=of_instances(call, instance_ids),
     )
     for interface in state.interfaces.among("instance_id", instance_ids):
         found.interfaces[interface.instance_id].append(interface)
@@ -107,6 +110,8 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "Monitoring": {"State": row.monitoring},
         **_network(call, found.interfaces[row.id], found),
     }
+    if row.id in found.profiles:
+        view["IamInstanceProfile"] = found.profiles[row.id]
     if row.key_name:
         view["KeyName"] = row.key_name
     if row.reason_code:

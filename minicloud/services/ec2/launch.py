@@ -10,8 +10,10 @@ from ...aws import ids, instance_types
 from ...aws.instance_types import InstanceType
 from ...errors import ApiError
 from ...state.rows import Image, Instance, KeyPair, Subnet, Volume
-from . import capacity, images, interfaces
+from . import capacity, images, instance_profiles, interfaces, launch_template_rows
+from .instance_profiles import IamInstanceProfileInput
 from .instance_view import reservation
+from .launch_template_rows import LaunchTemplateSpecification
 
 MOST_USER_DATA = 16384
 MOST_GROUPS = 5
@@ -81,7 +83,7 @@ def _not_again(call: Call, answer: Answer) -> None:
         call.touch(row.id)
 
 
-@operation(tags=("instance", "volume", "network-interface"), replay=_not_again)
+@operation(tags=("instance", "volume", "network-interface"), replay=_not_again, complete=launch_template_rows.complete)
 def run_instances(
     call: Call,
     *,
@@ -103,8 +105,12 @@ def run_instances(
     monitoring: Monitoring | None = None,
     credit_specification: Credits | None = None,
     ebs_optimized: bool = False,
+    iam_instance_profile: IamInstanceProfileInput | None = None,
+    launch_template: LaunchTemplateSpecification | None = None,
 ) -> Answer:
-    """RunInstances. Answers before the guests are up."""
+    """RunInstances. Answers before the guests are up. A launch template is in the parameters already (`complete`)."""
+    del launch_template
+    profile = instance_profiles.wanted(call, iam_instance_profile) if iam_instance_profile else None
     if image_id is None:
         raise ApiError("MissingParameter", "The request must contain the parameter ImageId")
     image, kind = images.available(call.cloud.state, image_id), instance_types.get(instance_type)
@@ -127,7 +133,7 @@ def run_instances(
         "ebs_optimized": ebs_optimized,
         "credits": _credits(kind, credit_specification),
     }
-    return _record(call, plan, settings, private_ip_address)
+    return instance_profiles.attached(call, _record(call, plan, settings, private_ip_address), profile)
 
 
 def _subnet(call: Call, subnet_id: str | None, placement: Placement) -> Subnet:
