@@ -37,14 +37,25 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 Answer = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Who asks. `policies` is None for the account itself, which may do everything; else the policies of its role."""
+
+    arn: str
+    user_id: str
+    access_key: str = ""
+    policies: tuple[str, ...] | None = None
+
+
 @dataclass
 class Call:
-    """One request on its way."""
+    """One request on its way. Without a `caller` it is the host's own root, who is the account."""
 
     cloud: Cloud
     operation: "OperationDef"
     request_id: str
     client_token: str = ""
+    caller: Caller | None = None
     wanted_tags: dict[str, dict[str, str]] = field(default_factory=dict)
     touched: list[str] = field(default_factory=list)
     now: str = field(default_factory=times.now)
@@ -74,6 +85,7 @@ class OperationDef:
     outer_filters: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     replay: Callable[[Call, Answer], None] | None = None
+    complete: Callable[[Call, dict[str, Any]], dict[str, Any]] | None = None
 
     @property
     def reads(self) -> bool:
@@ -107,18 +119,20 @@ def operation(
     outer_filters: Mapping[str, str] = _NONE,
     tags: tuple[str, ...] = (),
     replay: Callable[[Call, Answer], None] | None = None,
+    complete: Callable[[Call, dict[str, Any]], dict[str, Any]] | None = None,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
     """Declare a function to be the operation of its name, in the service of its folder.
 
     `items` names the list of the answer that `filters` and pages work on, `Reservations[].Instances[]` for one inside
-    another; then `key` and `outer_filters` are of the outer one.
+    another; then `key` and `outer_filters` are of the outer one. `replay` looks at an answer before it is given again to its
+    client token. `complete` gives the parameters with those that they refer to (a launch template's), by AWS's names.
     """
 
     def declare(function: Callable[..., Answer]) -> Callable[..., Answer]:
         service = function.__module__.split(".")[2]
         name = model.service(service).named(function.__name__)
         _declared.setdefault(service, {})[name] = OperationDef(
-            service, name, function, items, key, filters, outer_filters, tags, replay
+            service, name, function, items, key, filters, outer_filters, tags, replay, complete
         )
         return function
 
@@ -156,14 +170,16 @@ def find(service: str, name: str) -> OperationDef:
     raise ApiError("InvalidAction", f"The action {name} is not valid for this web service.")
 
 
-def call(cloud: Cloud, service: str, name: str, params: Mapping[str, Any]) -> Answer:
+def call(
+    cloud: Cloud, service: str, name: str, params: Mapping[str, Any], *, caller: Caller | None = None, request_id: str = ""
+) -> Answer:
     """Carry a request out and return its answer, both in AWS's names and without transport. Raises ApiError."""
     found = find(service, name)
     given = {key: value for key, value in params.items() if value is not None}
     validate.validate(found.model, given)
     if refused := next(validate.unsupported(found.model.input, found.parameters, given), None):
         raise ApiError("UnsupportedOperation", f"minicloud does not support the parameter {refused} of {name}")
-    request = Call(cloud, found, request_id=secrets.token_hex(16), client_token=given.get("ClientToken", ""))
+    request = Call(cloud, found, request_id or secrets.token_hex(16), given.get("ClientToken", ""), caller)
     if len(request.client_token) > MOST_TOKEN:
         raise ApiError("InvalidParameterValue", f"Client token must be less than or equal to {MOST_TOKEN} characters.")
     request.wanted_tags = tags.by_type(given.get("TagSpecifications", ()), found.tags)
@@ -189,16 +205,15 @@ def _prepare(cloud: Cloud, service: str) -> None:
 
 def _replayed(request: Call, given: dict[str, Any]) -> Answer:
     """Run the function, or give the answer again that this client token got before."""
-    arguments = {model.xform_name(key): value for key, value in given.items() if key not in CENTRAL}
     token = request.client_token
     if not token:
-        return request.operation.function(request, **arguments)
+        return _run(request, given)
     rest = {key: value for key, value in given.items() if key not in ("ClientToken", "DryRun")}
     digest = hashlib.sha256(json.dumps(rest, sort_keys=True, default=repr).encode()).hexdigest()
     scope, tokens = f"{request.operation.service}:{request.operation.name}", request.cloud.state.client_tokens
     before = tokens.get(scope, token)
     if before is None:
-        answer = request.operation.function(request, **arguments)
+        answer = _run(request, given)
         tokens.remove_where("created < ?", times.text(times.seconds(request.now) - TOKEN_KEPT))
         tokens.add(ClientToken(scope, token, digest, answer, request.now))
         return answer
@@ -210,6 +225,13 @@ def _replayed(request: Call, given: dict[str, Any]) -> Answer:
     if request.operation.replay is not None:
         request.operation.replay(request, before.answer)
     return before.answer
+
+
+def _run(request: Call, given: dict[str, Any]) -> Answer:
+    """The function itself, with the parameters by our names."""
+    complete = request.operation.complete
+    whole = complete(request, given) if complete else given
+    return request.operation.function(request, **{model.xform_name(key): whole[key] for key in whole if key not in CENTRAL})
 
 
 def _selector(found: OperationDef, filters: Sequence[Mapping[str, Any]]) -> Callable[[Answer], Answer]:
@@ -239,7 +261,8 @@ def _paged(found: OperationDef, answer: Answer, given: dict[str, Any]) -> Answer
     outer = found.items.partition("[].")[0].removesuffix("[]")
 
     def key(item: Any) -> str:
-        return " ".join(str(item[part]) for part in found.key.split())
+        # Numbers in ten digits, so that texts stand in their order.
+        return " ".join(format(item[part], "010" if isinstance(item[part], int) else "") for part in found.key.split())
 
     shown, token = pages.page(answer[outer], key, given.get("MaxResults"), given.get("NextToken"))
     return {**answer, outer: shown, **({"NextToken": token} if token else {})}

@@ -45,6 +45,10 @@ class Settings:
     """The largest virtual size, and the largest decompressed size, of an image that is imported."""
     seed_disk: bool = True
     """Give guests a disk with what cloud-init asks (NoCloud). Without it they ask the metadata service, which `serve` runs."""
+    listen: str = "127.0.0.1:8800"
+    """Where `minicloud serve` answers the AWS API: ADDRESS:PORT, or `none`."""
+    api_rate: int = 1000
+    """Requests a second that one access key may make; twice as many at once."""
     direct_boot: bool = False
     """Start images that carry a kernel beside them without their boot loader: quicker, but kernel upgrades have no effect."""
 

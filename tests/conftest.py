@@ -5,8 +5,9 @@ import os
 import pytest
 
 from .cloud_fixtures import cloud, ec2, host, idle
+from .endpoint_fixtures import served
 
-__all__ = ["cloud", "ec2", "host", "idle"]
+__all__ = ["cloud", "ec2", "host", "idle", "served"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -75,6 +75,16 @@ KINDS = {
     "internet-gateway": _kind("igw", "InvalidInternetGatewayID", "internetGateway ID"),
     "route-table": _kind("rtb", "InvalidRouteTableID", "routeTable ID"),
     "network-acl": _kind("acl", "InvalidNetworkAclID", "networkAcl ID"),
+    "launch-template": _kind(
+        "lt",
+        "InvalidLaunchTemplateId",
+        "launch template",
+        not_found_text="The specified launch template, with template ID {id}, does not exist.",
+        several_text="The specified launch templates, with template IDs {ids}, do not exist.",
+    ),
+    "prefix-list": _kind("pl", "InvalidPrefixListId", "prefix list ID"),
+    "placement-group": _kind("pg", "InvalidPlacementGroupId", "placement group"),
+    "iam-instance-profile-association": _kind("iip-assoc", "InvalidAssociationID", "association ID"),
     "dhcp-options": _kind("dopt", "InvalidDhcpOptionsID", "dhcpOption ID"),
 }
 

@@ -80,8 +80,9 @@ def _string(shape: Shape, value: Any, path: str) -> None:
 def _integer(shape: Shape, value: Any, path: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise _wrong(path, value, "a whole number")
-    if not -(2**63) <= value < 2**63:
-        raise _wrong(path, value, "a number of 64 bits")
+    bits = 32 if shape.kind == "integer" else 64
+    if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
+        raise _wrong(path, value, f"a number of {bits} bits")
     _bounds(shape, value, path, "")
 
 
@@ -98,7 +99,7 @@ def _boolean(_: Shape, value: Any, path: str) -> None:
 def _timestamp(_: Shape, value: Any, path: str) -> None:
     try:
         times.seconds(value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise _wrong(path, value, "a time such as 2026-01-31T12:00:00Z") from error
 
 

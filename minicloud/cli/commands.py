@@ -10,6 +10,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "network": ("network", "Show subnets, interfaces, addresses, and what may come in."),
     "doctor": ("doctor", "Check all that minicloud needs of this host."),
     "serve": ("serve", "Run the daemon in the foreground."),
+    "configure": ("configure", "Make an access key and a profile for AWS clients."),
+    "credentials": ("credentials", "Access keys for the AWS endpoint: create, list, delete."),
     "wait": ("wait", "Wait for a state, such as instance-running."),
     "completion": ("completion", "Print the script that completes commands and flags in bash, zsh or fish."),
 }

@@ -1,29 +1,28 @@
 """What to do next, for the errors that a newcomer meets first: a line each, by AWS's error code."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ApiError
 
-if TYPE_CHECKING:
-    from ..cloud import Cloud
-
 Params = Mapping[str, Any]
+Caller = Callable[[str, str, Params], dict[str, Any]]
+"""How to call an operation, in process or over the wire: service, name, parameters."""
 
 
-def hint(cloud: "Cloud", error: ApiError, params: Params) -> str:
+def hint(call: Caller, error: ApiError, params: Params) -> str:
     """One line on what to do about `error`; empty if nothing is known."""
     make = _HINTS.get(error.code)
-    return make(cloud, error, params) if make else ""
+    return make(call, error, params) if make else ""
 
 
-def _image(cloud: "Cloud", *_: Any) -> str:
-    if not cloud.state.images.find(state="available"):
+def _image(call: Caller, *_: Any) -> str:
+    if not call("ec2", "DescribeImages", {})["Images"]:
         return "there is no image yet: minicloud images build debian-12"
     return "minicloud describe-images lists the images"
 
 
-def _key_pair(_: "Cloud", __: ApiError, params: Params) -> str:
+def _key_pair(_: Caller, __: ApiError, params: Params) -> str:
     name = params.get("KeyName") or next(iter(params.get("KeyNames") or []), "NAME")
     return f"minicloud create-key-pair --key-name {name} --save {name}.pem makes it"
 
@@ -32,11 +31,11 @@ def _instance(*_: Any) -> str:
     return "minicloud describe-instances lists the instances"
 
 
-def _missing(cloud: "Cloud", error: ApiError, params: Params) -> str:
-    return _image(cloud, error, params) if error.message.endswith(" ImageId") else ""
+def _missing(call: Caller, error: ApiError, params: Params) -> str:
+    return _image(call, error, params) if error.message.endswith(" ImageId") else ""
 
 
-def _value(_: "Cloud", error: ApiError, __: Params) -> str:
+def _value(_: Caller, error: ApiError, __: Params) -> str:
     return "minicloud describe-instance-types lists the types" if "InstanceType" in error.message else ""
 
 
@@ -44,7 +43,7 @@ def _capacity(*_: Any) -> str:
     return "choose a smaller --instance-type, or stop or terminate instances (minicloud describe-instances)"
 
 
-_HINTS: dict[str, Callable[["Cloud", ApiError, Params], str]] = {
+_HINTS: dict[str, Callable[[Caller, ApiError, Params], str]] = {
     "InvalidAMIID.NotFound": _image,
     "InvalidAMIID.Malformed": _image,
     "InvalidKeyPair.NotFound": _key_pair,

@@ -8,10 +8,10 @@ import functools
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
-from .. import api
 from ..aws import model
 from ..errors import ApiError, UsageError
 from .commands import COMMANDS
@@ -33,7 +33,7 @@ class ServiceGroup(click.Group):
         """The operations that minicloud has."""
         return list(names(self.service))
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a name; None if AWS has no such operation. Raises CallFailed if only AWS has it."""
         described = model.service(self.service)
         try:
@@ -42,6 +42,11 @@ class ServiceGroup(click.Group):
             return None
         if "_" in cmd_name:  # described.named takes both spellings, a command line only one
             return None
+        flags = ctx.find_root().params  # the session does not have them yet
+        if flags.get("endpoint_url") or flags.get("profile"):  # what is not there, the endpoint says in the same words
+            return OperationCommand(self.service, described.operation(name))
+        from .. import api
+
         try:
             api.find(self.service, name)
         except ApiError as error:
@@ -72,6 +77,8 @@ class Root(ServiceGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Commands of our own, operations of EC2, other services."""
+        from .. import api
+
         return [*COMMANDS, *super().list_commands(ctx), *(name for name in api.services() if name != self.service)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -79,7 +86,7 @@ class Root(ServiceGroup):
         if cmd_name in COMMANDS:
             command: click.Command = importlib.import_module(f"minicloud.cli.{COMMANDS[cmd_name][0]}").command
             return command
-        if "-" not in cmd_name and cmd_name in api.services():
+        if "-" not in cmd_name and _is_service(cmd_name):
             text = f"The operations of {model.service(cmd_name).metadata['serviceFullName']}."
             return ServiceGroup(cmd_name, help=text, context_settings={"help_option_names": ["-h", "--help"]})
         return super().get_command(ctx, cmd_name)
@@ -89,6 +96,8 @@ class Root(ServiceGroup):
         with formatter.section("For people"):
             formatter.write_dl([(name, text) for name, (_, text) in sorted(COMMANDS.items())])
         _write_operations(self.service, formatter)
+        from .. import api
+
         if others := [name for name in api.services() if name != self.service]:
             with formatter.section("Other services"):
                 formatter.write_text(", ".join(others))
@@ -102,7 +111,15 @@ class Root(ServiceGroup):
         return [CompletionItem(name) for name in self.list_commands(ctx) if name.startswith(incomplete)]
 
 
+def _is_service(name: str) -> bool:
+    from .. import api
+
+    return name in api.services()
+
+
 def _write_operations(service: str, formatter: click.HelpFormatter) -> None:
+    from .. import api
+
     groups: dict[str, list[str]] = {}
     for name, found in api.operations(service).items():
         file = found.function.__module__.rpartition(".")[2]
@@ -112,9 +129,10 @@ def _write_operations(service: str, formatter: click.HelpFormatter) -> None:
             formatter.write_text(", ".join(sorted(commands)))
 
 
-def _start(ctx: click.Context, output: str | None, query: str | None, debug: bool, paginate: bool) -> None:
+def _start(ctx: click.Context, /, **flags: Any) -> None:
     session = ctx.ensure_object(Session)
-    session.output, session.query, session.debug, session.paginate = output, query, debug, paginate
+    for name, value in flags.items():
+        setattr(session, name, value)
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -137,6 +155,10 @@ def root() -> Root:
         params=[
             click.Option(["--output"], type=click.Choice(FORMATS), help="How to print answers."),
             click.Option(["--query"], help="A JMESPath expression; what it finds is printed."),
+            click.Option(
+                ["--endpoint-url"], envvar="MINICLOUD_ENDPOINT_URL", help="Speak to this AWS endpoint, not to this host."
+            ),
+            click.Option(["--profile"], help="Speak to the endpoint, and with the keys, of this profile in ~/.aws."),
             click.Option(["--debug"], is_flag=True, help="On a fault, show where in the program it happened."),
             click.Option(["--paginate/--no-paginate"], default=True, help="Ask for all pages, or for the first only."),
             click.Option(

@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from .. import api
 from ..aws.model import Operation, xform_name
 from ..errors import UsageError
 from . import ec2_flags, values
@@ -61,6 +60,8 @@ class OperationCommand(FlagCommand):
         if kind == "output":
             validate(self.operation, self.parameters(words))
             return skeleton.output_skeleton(self.operation)
+        from .. import api
+
         return skeleton.input_skeleton(self.operation, api.find(self.service, self.operation.name).parameters)
 
     def parameters(self, words: dict[str, Words]) -> Params:
@@ -83,6 +84,7 @@ class OperationCommand(FlagCommand):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The usage line, AWS's first sentence, the flags that are supported."""
+        from .. import api
         from . import helptext
 
         supported = api.find(self.service, self.operation.name).parameters
@@ -168,4 +170,6 @@ def _yaml(content: str | bytes) -> Any:
 
 def names(service: str) -> Sequence[str]:
     """The commands of a service: the operations that minicloud has, sorted."""
+    from .. import api
+
     return sorted(xform_name(name, "-") for name in api.operations(service))

@@ -1,4 +1,5 @@
-"""`minicloud serve`: loops and metadata service in the foreground, for a terminal or for systemd (Type=notify).
+"""`minicloud serve`: the daemon in the foreground, for a terminal or for systemd (Type=notify): the loops, the instance
+metadata service, and the AWS endpoint.
 
 It keeps nothing in memory that is not in the state, so it may be stopped or killed at any moment. SIGTERM and SIGINT let the
 pass that is under way come to its end.
@@ -8,8 +9,10 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -38,11 +41,12 @@ def notify(message: str) -> bool:
 class Life:
     """From readiness to the end. The loop asks `stopped` before each pass, the first time when it is ready for wake-ups."""
 
-    def __init__(self, cloud: "Cloud") -> None:
+    def __init__(self, cloud: "Cloud", on_ready: Callable[[], object] = lambda: None) -> None:
         from ..http import metadata
 
         self._cloud = cloud
         self._metadata = metadata.Service(cloud)
+        self._on_ready = on_ready
         self._ready = False
         self._ending = False
 
@@ -51,6 +55,7 @@ class Life:
         if not self._ready:
             self._ready = True
             self._metadata.start()
+            self._on_ready()
             log.info("ready; state in %s", self._cloud.settings.home)
             notify("READY=1")
         return self._ending
@@ -66,15 +71,28 @@ class Life:
 
 
 @click.command("serve", short_help="Run the daemon in the foreground.")
+@click.option("--listen", help="Where the AWS endpoint listens: ADDRESS:PORT, or none. 127.0.0.1:8800 if not set otherwise.")
+@click.option("--tls", is_flag=True, help="HTTPS with a certificate of its own, made on first use.")
+@click.option("--certificate", type=click.Path(path_type=Path), help="HTTPS with this certificate (PEM).")
+@click.option("--key", type=click.Path(path_type=Path), help="The certificate's private key (PEM).")
+@click.option("--insecure", is_flag=True, help="Plain HTTP even at an address that others can reach.")
 @click.pass_context
-def command(ctx: click.Context) -> None:
-    """Run the loops and the instance metadata service until SIGTERM or Ctrl-C. Commands then leave the work to this process."""
+def command(ctx: click.Context, /, **options: Any) -> None:
+    """Run the loops, the instance metadata service and the AWS endpoint in the foreground until SIGTERM or Ctrl-C.
+
+    Commands then leave the work to this process. Clients use it with AWS_ENDPOINT_URL and keys of `minicloud configure`.
+    """
     from ..reconcile import daemon
+    from .serve_http import Front, Options
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     cloud: Cloud = ctx.obj.cloud
-    life = Life(cloud)
+    front = Front(cloud, Options(**options))
+    life = Life(cloud, front.start)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, life.end)
-    daemon.run(cloud, life.stopped)
+    try:
+        daemon.run(cloud, life.stopped)
+    finally:
+        front.stop()
     log.info("ended")

@@ -16,6 +16,7 @@ from ..errors import ApiError, UsageError
 from .errors import CallFailed, ConfigurationError
 
 if TYPE_CHECKING:
+    from ..aws.client import Client
     from ..cloud import Cloud
     from ..config import Settings
     from ..host.contracts import Host
@@ -65,22 +66,53 @@ class Session:
     query: str | None = None
     debug: bool = False
     paginate: bool = True
+    endpoint_url: str | None = None
+    profile: str | None = None
 
     @functools.cached_property
     def cloud(self) -> "Cloud":
-        """The cloud, opened now if it was not yet. Raises ConfigurationError."""
+        """The cloud of this host, opened now if it was not yet. Raises ConfigurationError."""
+        if self.remote:
+            raise ConfigurationError("this command works on the host itself only: leave --endpoint-url and --profile away")
         return self.connect()
+
+    def connected(self) -> None:
+        """Open the cloud of this host, so that what is wrong with it is not taken for an operation's refusal."""
+        _ = self.cloud
+
+    @property
+    def remote(self) -> bool:
+        """Whether operations go to an endpoint."""
+        return bool(self.endpoint_url or self.profile)
+
+    @functools.cached_property
+    def client(self) -> "Client":
+        """The endpoint that the flags name. Raises ConfigurationError."""
+        from .remote import client
+
+        return client(self.endpoint_url, self.profile)
 
     def call(self, service: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out an operation by AWS's names. Raises CallFailed for what the operation refuses."""
-        from .. import api
-
-        cloud = self.cloud
+        if not self.remote:
+            self.connected()
         try:
-            return api.call(cloud, service, name, params)
+            return self._call(service, name, params)
         except ApiError as error:
             from .hints import hint
 
-            raise CallFailed(service, name, error, hint(cloud, error, params)) from error
+            raise CallFailed(service, name, error, hint(self._call, error, params)) from error
         except UsageError as error:  # the state refuses a database of a newer minicloud
+            raise ConfigurationError(str(error)) from error
+
+    def _call(self, service: str, name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        if not self.remote:
+            from .. import api
+
+            return api.call(self.cloud, service, name, params)
+        from ..aws.client import Unreachable
+
+        try:
+            return self.client.call(service, name, dict(params))
+        except Unreachable as error:
             raise ConfigurationError(str(error)) from error

@@ -4,6 +4,7 @@ Columns hold text, numbers, or JSON (lists and maps). Times are ISO 8601 text. F
 """
 
 import sqlite3
+import time
 
 from sqlite_utils import Database, Migrations
 
@@ -150,6 +151,50 @@ def m203_internet_gateways(db: Database) -> None:
     db.conn.execute("insert into internet_gateways select internet_gateway_id, created from vpcs where internet_gateway_id != ''")
 
 
+@migrations()
+def m301_access(db: Database) -> None:
+    """Access keys, roles, instance profiles."""
+    db.table("access_keys").create({"id": str, "status": str, "created": str}, pk="id")
+    db.table("roles").create(
+        {
+            "name": str, "id": str, "path": str, "description": str, "trust": str, "max_session": int, "created": str,
+            "policies": str,
+        },
+        pk="name",
+    )  # fmt: skip
+    db.table("instance_profiles").create({"name": str, "id": str, "path": str, "created": str, "role": str}, pk="name")
+    db.table("profile_associations").create({"id": str, "instance_id": str, "profile": str, "created": str}, pk="id")
+    db.table("profile_associations").create_index(["instance_id"], unique=True)
+
+
+@migrations()
+def m302_launch_templates(db: Database) -> None:
+    """Launch templates with all their versions; placement groups."""
+    db.table("launch_templates").create(
+        {"id": str, "name": str, "default_version": int, "latest_version": int, "created": str}, pk="id"
+    )
+    db.table("launch_templates").create_index(["name"], unique=True)
+    db.table("launch_template_versions").create(
+        {"template_id": str, "version": int, "description": str, "data": str, "created": str}, pk=("template_id", "version")
+    )
+    db.table("placement_groups").create({"id": str, "name": str, "strategy": str, "created": str}, pk="id")
+    db.table("placement_groups").create_index(["name"], unique=True)
+
+
+def _write_ahead(db: Database) -> None:
+    """Turn write-ahead logging on. Somebody may just be reading the version: then it fails at once, and is tried again."""
+    deadline = time.monotonic() + 30.0
+    while True:
+        try:
+            db.enable_wal()
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
 def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring a database to this version. Raises UsageError, and changes nothing, if a newer minicloud wrote it."""
     db = Database(connection)
@@ -159,7 +204,7 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
             f"{path} was written by a newer minicloud (it has {strange[0]}); "
             "upgrade minicloud, or set MINICLOUD_HOME to another directory"
         )
-    db.enable_wal()
+    _write_ahead(db)
     # Two commands may find the same old database: the second waits here, and then finds nothing left to do.
     connection.execute("BEGIN IMMEDIATE")
     try:

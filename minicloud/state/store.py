@@ -8,6 +8,7 @@ it writes. Readers never wait.
 """
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 import threading
@@ -15,11 +16,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import rows, rows_network
+from . import rows, rows_access, rows_network
 from .table import Table
 
-VERSION = 7
+VERSION = 9
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold a directory's own lock (flock): nothing is left of it, however its holder ends."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class State:
@@ -41,6 +53,16 @@ class State:
         self.interfaces = Table(self._connection, "interfaces", rows.Interface)
         self.tags = Table(self._connection, "tags", rows.Tag, ("resource_id", "key"))
         self.client_tokens = Table(self._connection, "client_tokens", rows.ClientToken, ("scope", "token"))
+        self.access_keys = Table(self._connection, "access_keys", rows_access.AccessKey)
+        self.roles = Table(self._connection, "roles", rows_access.Role, ("name",))
+        self.instance_profiles = Table(self._connection, "instance_profiles", rows_access.InstanceProfile, ("name",))
+        self.profile_associations = Table(self._connection, "profile_associations", rows_access.ProfileAssociation)
+        self.launch_templates = Table(self._connection, "launch_templates", rows_access.LaunchTemplate)
+        versions = ("template_id", "version")
+        self.launch_template_versions = Table(
+            self._connection, "launch_template_versions", rows_access.LaunchTemplateVersion, versions
+        )
+        self.placement_groups = Table(self._connection, "placement_groups", rows_access.PlacementGroup)
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
@@ -57,7 +79,9 @@ class State:
         if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
             from .schema import migrate
 
-            migrate(connection, str(self._path))
+            # One at a time: a change to write-ahead logging does not wait for others that look at the file, it fails.
+            with _alone(self._path.parent):
+                migrate(connection, str(self._path))
         return connection
 
     def close(self) -> None:

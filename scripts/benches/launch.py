@@ -66,8 +66,8 @@ def by_virt_install(disk: Path) -> list[tuple[str, float]]:
         command(
             "virt-install", "--connect", "qemu:///system", "--name", "by-virt-install", "--memory", str(MEMORY), "--vcpus",
             str(VCPUS), "--import", "--disk", f"path={clone},format=qcow2,bus=virtio", "--disk",
-            f"path={seed},format=raw,bus=virtio,readonly=on", "--osinfo", "debian11", "--network", "network=default", "--graphics", "none", "--noautoconsole",
-            "--serial", f"file,path={console}",
+            f"path={seed},format=raw,bus=virtio,readonly=on", "--osinfo", "debian11", "--network", "network=default",
+            "--graphics", "none", "--noautoconsole", "--serial", f"file,path={console}",
         )  # fmt: skip
         accepted = time.perf_counter() - began
         wait_for("the kernel's first line", lambda: console.exists() and b"Linux version" in console.read_bytes(), LONGEST)

@@ -38,7 +38,7 @@ def test_what_is_none_is_not_there(ec2: Ec2) -> None:
         ({"MaxCount": None, "MinCount": "x"}, "MissingParameter", "The request must contain the parameter MaxCount"),
         ({"MinCount": "1"}, "InvalidParameterValue", "parameter MinCount is invalid"),
         ({"MinCount": True}, "InvalidParameterValue", "parameter MinCount is invalid"),
-        ({"MinCount": 2**70}, "InvalidParameterValue", "64 bits"),
+        ({"MinCount": 2**70}, "InvalidParameterValue", "32 bits"),
         ({"ImageId": 5}, "InvalidParameterValue", "parameter ImageId is invalid. It must be text"),
         ({"SecurityGroupIds": "sg-1"}, "InvalidParameterValue", "parameter SecurityGroupIds is invalid. It must be a list"),
         ({"SecurityGroupIds": ["sg-1", 2]}, "InvalidParameterValue", "parameter SecurityGroupIds.2 is invalid"),

@@ -20,7 +20,6 @@ NEVER_TRUE = {
         "*capacity-reservation*": "there are no capacity reservations",
         "host-id": "there are no dedicated hosts",
         "placement-partition-number": "there are no placement groups",
-        "iam-instance-profile.*": "there is no IAM",
         "*ipv6*": "addresses are IPv4",
         "kernel-id": "an image carries its kernel",
         "ramdisk-id": "an image carries its initrd",
@@ -75,18 +74,6 @@ NEVER_TRUE = {
         "requester-id": "nobody but the account makes interfaces",
     },
     "DescribeSecurityGroups": {"*prefix-list-id": "there are no prefix lists"},
-    "DescribeNetworkAcls": {
-        "entry.icmp.*": "a VPC's ACL lets everything through, without a word of ICMP",
-        "entry.port-range.*": "a VPC's ACL lets everything through, without a word of ports",
-        "entry.ipv6-cidr": "addresses are IPv4",
-    },
-    "DescribeRouteTables": {
-        "association.gateway-id": "main route tables belong to VPCs",
-        "association.subnet-id": "main route tables belong to VPCs",
-        "route.destination-ipv6-cidr-block": "addresses are IPv4",
-        "route.destination-prefix-list-id": "there are no prefix lists",
-        "route.[eintv]*-id": "routes lead to the VPC itself and to its internet gateway",
-    },
     "DescribeSubnets": {
         "customer-owned-ipv4-pool": "there are no Outposts",
         "outpost-arn": "there are no Outposts",
@@ -94,6 +81,30 @@ NEVER_TRUE = {
         "ipv6-cidr-block-association.*": "addresses are IPv4",
     },
     "DescribeVpcs": {"ipv6-cidr-block-association.*": "addresses are IPv4"},
+    "DescribeLaunchTemplateVersions": {
+        "host-resource-group-arn": "there are no dedicated hosts",
+        "http-*": "belongs to the issue of the metadata service",
+        "kernel-id": "an image carries its kernel",
+        "ram-disk-id": "an image carries its initrd",
+        "license-configuration-arn": "there are no licence configurations",
+        "network-card-index": "belongs to the issue of network interfaces",
+    },
+    "DescribeNetworkAcls": {
+        "entry.icmp.*": "the default list lets everything through",
+        "entry.ipv6-cidr": "addresses are IPv4",
+        "entry.port-range.*": "the default list lets everything through",
+    },
+    "DescribePlacementGroups": {"spread-level": "one host cannot spread instances"},
+    "DescribeRouteTables": {
+        "association.gateway-id": "a main table belongs to no gateway",
+        "route.destination-ipv6-cidr-block": "addresses are IPv4",
+        "route.destination-prefix-list-id": "there are no prefix lists",
+        "route.egress-only-internet-gateway-id": "addresses are IPv4",
+        "route.instance-id": "routes are those of the VPC itself and of its internet gateway",
+        "route.nat-gateway-id": "there are no NAT gateways",
+        "route.transit-gateway-id": "there are no transit gateways",
+        "route.vpc-peering-connection-id": "there are no peerings",
+    },
     "DescribeAvailabilityZones": {"group-long-name": "the answer has no long names of groups"},
 }
 OLDER_NAMES = {

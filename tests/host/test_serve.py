@@ -67,7 +67,8 @@ def test_it_tells_systemd_serves_and_ends_by_sigterm(cloud: Cloud, tmp_path: Pat
     assert daemon.told() == "STOPPING=1"
     assert not worker.wake(cloud)
     lines = daemon.log.read_text().splitlines()
-    assert lines[0].endswith(f"INFO ready; state in {cloud.settings.home}")
+    assert lines[0].endswith("INFO the AWS endpoint is http://127.0.0.1:8800")
+    assert lines[1].endswith(f"INFO ready; state in {cloud.settings.home}")
     assert lines[-1].endswith("INFO ended")
 
 

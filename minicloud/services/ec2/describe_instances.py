@@ -23,6 +23,8 @@ FILTERS = {
     "enclave-options.enabled": "EnclaveOptions.Enabled",
     "hibernation-options.configured": "HibernationOptions.Configured",
     "hypervisor": "Hypervisor",
+    "iam-instance-profile.arn": "IamInstanceProfile.Arn",
+    "iam-instance-profile.id": "IamInstanceProfile.Id",
     "image-id": "ImageId",
     "instance-id": "InstanceId",
     "instance-lifecycle": "InstanceLifecycle",

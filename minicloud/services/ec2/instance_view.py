@@ -11,6 +11,7 @@ from ...aws.names import private_dns_name
 from ...state.rows import Image, Instance, Interface, SecurityGroup, Volume
 from ...state.rows_network import PublicAddress
 from . import metadata_options
+from .instance_profiles import of_instances
 from .instance_rows import state_view
 from .interfaces import addresses_view, association_view, attachment_view, groups_of
 from .subnets import zone_id
@@ -27,6 +28,7 @@ class Around:
     groups: dict[str, SecurityGroup] = field(default_factory=dict)
     publics: dict[str, dict[str, PublicAddress]] = field(default_factory=dict)
     """The public addresses of each interface, by the private ones that they stand for."""
+    profiles: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def around(call: Call, rows: Sequence[Instance]) -> Around:
@@ -38,6 +40,7 @@ def around(call: Call, rows: Sequence[Instance]) -> Around:
         volumes=defaultdict(list),
         tags=state.tags_of(instance_ids),
         groups={group.id: group for group in state.security_groups.query()},
+        profiles=of_instances(call, instance_ids),
     )
     for interface in state.interfaces.among("instance_id", instance_ids):
         found.interfaces[interface.instance_id].append(interface)
@@ -115,6 +118,8 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "MetadataOptions": metadata_options.view(row.metadata_options),
         **_network(call, found.interfaces[row.id], found),
     }
+    if row.id in found.profiles:
+        view["IamInstanceProfile"] = found.profiles[row.id]
     if row.key_name:
         view["KeyName"] = row.key_name
     if row.reason_code:

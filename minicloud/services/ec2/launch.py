@@ -11,9 +11,19 @@ from ...aws import ids, instance_types
 from ...aws.instance_types import InstanceType
 from ...errors import ApiError
 from ...state.rows import Image, Instance, KeyPair, Subnet, Volume
-from . import capacity, images, interface_request, interfaces, public_addresses
+from . import (
+    capacity,
+    images,
+    instance_profiles,
+    interface_request,
+    interfaces,
+    launch_template_rows,
+    public_addresses,
+)
+from .instance_profiles import IamInstanceProfileInput
 from .instance_view import reservation
 from .interface_request import InterfaceInput, Nic
+from .launch_template_rows import LaunchTemplateSpecification
 from .metadata_options import MetadataOptions, metadata_options_of
 
 MOST_USER_DATA = 16384
@@ -83,7 +93,7 @@ def _not_again(call: Call, answer: Answer) -> None:
         call.touch(row.id)
 
 
-@operation(tags=("instance", "volume", "network-interface"), replay=_not_again)
+@operation(tags=("instance", "volume", "network-interface"), replay=_not_again, complete=launch_template_rows.complete)
 def run_instances(
     call: Call,
     *,
@@ -107,8 +117,12 @@ def run_instances(
     ebs_optimized: bool = False,
     metadata_options: MetadataOptions | None = None,
     network_interfaces: list[InterfaceInput] | None = None,
+    iam_instance_profile: IamInstanceProfileInput | None = None,
+    launch_template: LaunchTemplateSpecification | None = None,
 ) -> Answer:
-    """RunInstances. Answers before the guests are up."""
+    """RunInstances. Answers before the guests are up. A launch template is in the parameters already (`complete`)."""
+    del launch_template
+    profile = instance_profiles.wanted(call, iam_instance_profile) if iam_instance_profile else None
     if image_id is None:
         raise ApiError("MissingParameter", "The request must contain the parameter ImageId")
     image, kind = images.available(call.cloud.state, image_id), instance_types.get(instance_type)
@@ -133,7 +147,7 @@ def run_instances(
         "credits": _credits(kind, credit_specification),
         "metadata_options": metadata_options_of({}, metadata_options or MetadataOptions()),
     }
-    return _record(call, plan, settings, nic)
+    return instance_profiles.attached(call, _record(call, plan, settings, nic), profile)
 
 
 def _subnet(call: Call, subnet_id: str | None, placement: Placement) -> Subnet:

@@ -31,6 +31,8 @@ def _existing(state: State, resource_ids: list[str]) -> dict[str, str]:
         "instance": state.instances,
         "image": state.images,
         "key-pair": state.key_pairs,
+        "launch-template": state.launch_templates,
+        "placement-group": state.placement_groups,
         "volume": state.volumes,
         "subnet": state.subnets,
         "vpc": state.vpcs,

@@ -1,18 +1,22 @@
-"""What every VPC has one of, shown as AWS shows it: main route table, network ACL and DHCP options. They are as they come with a
-VPC and cannot be changed: subnets of a VPC reach one another, and the outside where an internet gateway is attached.
+"""What every VPC has one of: a main route table, a default network ACL, DHCP options.
+
+They are facts about how the network here works, so they can be read and not changed: all of a VPC reaches each other and,
+where its subnets have public addresses, the outside; network ACLs let everything through; names and servers come by DHCP.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any
 
 from ...api import Answer, Call, operation, require
 from ...aws import ids
-from ...state.rows import Subnet, Vpc
+from ...errors import ApiError
+from ...state.rows import Vpc
 
-ROUTE_TABLES = {
+ROUTE_FILTERS = {
     "association.main": "Associations[].Main",
     "association.route-table-association-id": "Associations[].RouteTableAssociationId",
     "association.route-table-id": "Associations[].RouteTableId",
+    "association.subnet-id": "Associations[].SubnetId",
     "owner-id": "OwnerId",
     "route-table-id": "RouteTableId",
     "route.destination-cidr-block": "Routes[].DestinationCidrBlock",
@@ -21,46 +25,56 @@ ROUTE_TABLES = {
     "route.state": "Routes[].State",
     "vpc-id": "VpcId",
 }
-NETWORK_ACLS = {
+ACL_FILTERS = {
     "association.association-id": "Associations[].NetworkAclAssociationId",
     "association.network-acl-id": "Associations[].NetworkAclId",
     "association.subnet-id": "Associations[].SubnetId",
     "default": "IsDefault",
     "entry.cidr": "Entries[].CidrBlock",
+    "entry.egress": "Entries[].Egress",
     "entry.protocol": "Entries[].Protocol",
     "entry.rule-action": "Entries[].RuleAction",
-    "entry.egress": "Entries[].Egress",
     "entry.rule-number": "Entries[].RuleNumber",
     "network-acl-id": "NetworkAclId",
     "owner-id": "OwnerId",
     "vpc-id": "VpcId",
 }
-DHCP_OPTIONS = {
+DHCP_FILTERS = {
     "dhcp-options-id": "DhcpOptionsId",
     "key": "DhcpConfigurations[].Key",
     "owner-id": "OwnerId",
     "value": "DhcpConfigurations[].Values[].Value",
 }
+_View = Callable[[Call, Vpc, list[dict[str, str]]], dict[str, Any]]
 
 
-def _chosen(kind: str, wanted: Iterable[str] | None, found: dict[str, Vpc]) -> list[tuple[str, Vpc]]:
-    names = list(wanted or ())
-    ids.check(kind, names)
-    require(kind, names, found)
-    return [(name, found[name]) for name in names or found]
+def _described(call: Call, kind: str, column: str, wanted: list[str] | None, view: _View) -> list[dict[str, Any]]:
+    """One part of each VPC, or those of these ids. Raises ApiError."""
+    ids.check(kind, wanted or ())
+    state = call.cloud.state
+    by_id = {getattr(vpc, column): vpc for vpc in state.vpcs.query() if getattr(vpc, column)}
+    require(kind, wanted or (), by_id)
+    tags = state.tags_of(by_id)
+    return [view(call, by_id[part], tags[part]) for part in wanted or by_id]
 
 
-@operation(items="RouteTables", key="RouteTableId", filters=ROUTE_TABLES)
+def _suffix(identifier: str) -> str:
+    return identifier.rpartition("-")[2]
+
+
+@operation(items="RouteTables", key="RouteTableId", filters=ROUTE_FILTERS)
 def describe_route_tables(call: Call, *, route_table_ids: list[str] | None = None) -> Answer:
     """DescribeRouteTables: the main one of each VPC."""
-    state = call.cloud.state
-    chosen = _chosen("route-table", route_table_ids, {vpc.route_table_id: vpc for vpc in state.vpcs.query()})
-    tags = state.tags_of(name for name, _ in chosen)
-    return {"RouteTables": [_route_table(call, vpc, tags[name]) for name, vpc in chosen]}
+    return {"RouteTables": _described(call, "route-table", "route_table_id", route_table_ids, _route_table)}
 
 
 def _route_table(call: Call, vpc: Vpc, tags: list[dict[str, str]]) -> dict[str, Any]:
-    local = {"DestinationCidrBlock": vpc.cidr, "GatewayId": "local", "Origin": "CreateRouteTable", "State": "active"}
+    local = {
+        "DestinationCidrBlock": vpc.cidr,
+        "GatewayId": "local",
+        "Origin": "CreateRouteTable",
+        "State": "active",
+    }
     outside = {
         "DestinationCidrBlock": "0.0.0.0/0",
         "GatewayId": vpc.internet_gateway_id,
@@ -69,7 +83,7 @@ def _route_table(call: Call, vpc: Vpc, tags: list[dict[str, str]]) -> dict[str, 
     }
     association = {
         "Main": True,
-        "RouteTableAssociationId": f"rtbassoc-{vpc.route_table_id.removeprefix('rtb-')}",
+        "RouteTableAssociationId": f"rtbassoc-{_suffix(vpc.route_table_id)}",
         "RouteTableId": vpc.route_table_id,
         "AssociationState": {"State": "associated"},
     }
@@ -84,30 +98,25 @@ def _route_table(call: Call, vpc: Vpc, tags: list[dict[str, str]]) -> dict[str, 
     }
 
 
-@operation(items="NetworkAcls", key="NetworkAclId", filters=NETWORK_ACLS)
+@operation(items="NetworkAcls", key="NetworkAclId", filters=ACL_FILTERS)
 def describe_network_acls(call: Call, *, network_acl_ids: list[str] | None = None) -> Answer:
-    """DescribeNetworkAcls: the default one of each VPC, which lets everything through."""
-    state = call.cloud.state
-    chosen = _chosen("network-acl", network_acl_ids, {vpc.network_acl_id: vpc for vpc in state.vpcs.query()})
-    tags = state.tags_of(name for name, _ in chosen)
-    subnets = state.subnets.query()
-    return {"NetworkAcls": [_network_acl(call, vpc, subnets, tags[name]) for name, vpc in chosen]}
+    """DescribeNetworkAcls: the default one of each VPC."""
+    return {"NetworkAcls": _described(call, "network-acl", "network_acl_id", network_acl_ids, _network_acl)}
 
 
-def _network_acl(call: Call, vpc: Vpc, subnets: Iterable[Subnet], tags: list[dict[str, str]]) -> dict[str, Any]:
+def _network_acl(call: Call, vpc: Vpc, tags: list[dict[str, str]]) -> dict[str, Any]:
     entries = [
         {"CidrBlock": "0.0.0.0/0", "Egress": egress, "Protocol": "-1", "RuleAction": action, "RuleNumber": number}
         for egress in (True, False)
-        for action, number in (("allow", 100), ("deny", 32767))
+        for number, action in ((100, "allow"), (32767, "deny"))
     ]
     associations = [
         {
-            "NetworkAclAssociationId": f"aclassoc-{subnet.id.removeprefix('subnet-')}",
+            "NetworkAclAssociationId": f"aclassoc-{_suffix(subnet.id)}",
             "NetworkAclId": vpc.network_acl_id,
             "SubnetId": subnet.id,
         }
-        for subnet in subnets
-        if subnet.vpc_id == vpc.id
+        for subnet in call.cloud.state.subnets.find(vpc_id=vpc.id)
     ]
     return {
         "Associations": associations,
@@ -120,22 +129,35 @@ def _network_acl(call: Call, vpc: Vpc, subnets: Iterable[Subnet], tags: list[dic
     }
 
 
-@operation(items="DhcpOptions", key="DhcpOptionsId", filters=DHCP_OPTIONS)
+@operation(items="DhcpOptions", key="DhcpOptionsId", filters=DHCP_FILTERS)
 def describe_dhcp_options(call: Call, *, dhcp_options_ids: list[str] | None = None) -> Answer:
-    """DescribeDhcpOptions: what all VPCs give their guests."""
-    state, settings = call.cloud.state, call.cloud.settings
-    chosen = _chosen("dhcp-options", dhcp_options_ids, {vpc.dhcp_options_id: vpc for vpc in state.vpcs.query()})
-    tags = state.tags_of(name for name, _ in chosen)
-    given = {"domain-name": settings.private_domain, "domain-name-servers": "AmazonProvidedDNS"}
-    configurations = [{"Key": key, "Values": [{"Value": value}]} for key, value in given.items()]
+    """DescribeDhcpOptions."""
+    return {"DhcpOptions": _described(call, "dhcp-options", "dhcp_options_id", dhcp_options_ids, _dhcp_options)}
+
+
+def _dhcp_options(call: Call, vpc: Vpc, tags: list[dict[str, str]]) -> dict[str, Any]:
+    values = {"domain-name": call.cloud.settings.private_domain, "domain-name-servers": "AmazonProvidedDNS"}
     return {
-        "DhcpOptions": [
-            {
-                "OwnerId": settings.account_id,
-                "Tags": tags[name],
-                "DhcpOptionsId": name,
-                "DhcpConfigurations": configurations,
-            }
-            for name, _ in chosen
-        ]
+        "DhcpConfigurations": [{"Key": key, "Values": [{"Value": value}]} for key, value in values.items()],
+        "DhcpOptionsId": vpc.dhcp_options_id,
+        "OwnerId": call.cloud.settings.account_id,
+        "Tags": tags,
     }
+
+
+@operation()
+def describe_vpc_attribute(call: Call, *, vpc_id: str, attribute: str) -> Answer:
+    """DescribeVpcAttribute."""
+    ids.check("vpc", [vpc_id])
+    vpc = call.cloud.state.vpcs.get(vpc_id)
+    if vpc is None:
+        raise ids.not_found("vpc", [vpc_id])
+    values = {
+        "enableDnsSupport": ("EnableDnsSupport", vpc.dns_support),
+        "enableDnsHostnames": ("EnableDnsHostnames", vpc.dns_hostnames),
+        "enableNetworkAddressUsageMetrics": ("EnableNetworkAddressUsageMetrics", False),
+    }
+    if attribute not in values:
+        raise ApiError("InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid. Unknown attribute.")
+    name, value = values[attribute]
+    return {"VpcId": vpc.id, name: {"Value": value}}

@@ -1,0 +1,96 @@
+"""Instance profiles: how an instance gets a role. A profile holds one role at most."""
+
+from typing import Any
+
+from ...api import Answer, Call, operation
+from ...aws import access_keys, arns
+from ...errors import ApiError
+from ...state.rows_access import InstanceProfile
+from . import roles
+
+
+def existing(call: Call, name: str) -> InstanceProfile:
+    """The instance profile of a name. Raises ApiError (NoSuchEntity)."""
+    row = call.cloud.state.instance_profiles.get(name)
+    if row is None:
+        raise ApiError("NoSuchEntity", f"Instance Profile {name} cannot be found.", 404)
+    return row
+
+
+def _view(call: Call, profile: InstanceProfile) -> dict[str, Any]:
+    role = call.cloud.state.roles.get(profile.role) if profile.role else None
+    return {
+        "Path": profile.path,
+        "InstanceProfileName": profile.name,
+        "InstanceProfileId": profile.id,
+        "Arn": arns.instance_profile(call.cloud.settings.account_id, profile.path, profile.name),
+        "CreateDate": profile.created,
+        "Roles": [roles.view(call, role)] if role else [],
+    }
+
+
+@operation()
+def create_instance_profile(call: Call, *, instance_profile_name: str, path: str = "/") -> Answer:
+    """CreateInstanceProfile."""
+    roles.check_name("instanceProfileName", instance_profile_name, path)
+    profiles = call.cloud.state.instance_profiles
+    if profiles.get(instance_profile_name):
+        raise ApiError("EntityAlreadyExists", f"Instance Profile {instance_profile_name} already exists.", 409)
+    row = profiles.add(InstanceProfile(instance_profile_name, access_keys.new_id("AIPA"), path, call.now))
+    return {"InstanceProfile": _view(call, row)}
+
+
+@operation()
+def get_instance_profile(call: Call, *, instance_profile_name: str) -> Answer:
+    """GetInstanceProfile."""
+    return {"InstanceProfile": _view(call, existing(call, instance_profile_name))}
+
+
+@operation()
+def list_instance_profiles(call: Call, *, path_prefix: str = "/") -> Answer:
+    """ListInstanceProfiles."""
+    rows = [row for row in call.cloud.state.instance_profiles.query(order="name") if row.path.startswith(path_prefix)]
+    return {"InstanceProfiles": [_view(call, row) for row in rows], "IsTruncated": False}
+
+
+@operation()
+def list_instance_profiles_for_role(call: Call, *, role_name: str) -> Answer:
+    """ListInstanceProfilesForRole."""
+    role = roles.existing(call, role_name)
+    rows = call.cloud.state.instance_profiles.find(role=role.name)
+    return {"InstanceProfiles": [_view(call, row) for row in rows], "IsTruncated": False}
+
+
+@operation()
+def add_role_to_instance_profile(call: Call, *, instance_profile_name: str, role_name: str) -> Answer:
+    """AddRoleToInstanceProfile."""
+    profile, role = existing(call, instance_profile_name), roles.existing(call, role_name)
+    if profile.role:
+        raise ApiError("LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1", 409)
+    call.cloud.state.instance_profiles.change(profile.name, role=role.name)
+    return {}
+
+
+@operation()
+def remove_role_from_instance_profile(call: Call, *, instance_profile_name: str, role_name: str) -> Answer:
+    """RemoveRoleFromInstanceProfile."""
+    profile = existing(call, instance_profile_name)
+    if profile.role != role_name:
+        raise ApiError("NoSuchEntity", f"Role {role_name} is not in Instance Profile {profile.name}.", 404)
+    call.cloud.state.instance_profiles.change(profile.name, role="")
+    return {}
+
+
+@operation()
+def delete_instance_profile(call: Call, *, instance_profile_name: str) -> Answer:
+    """DeleteInstanceProfile: of one that holds no role and is on no instance."""
+    profile, state = existing(call, instance_profile_name), call.cloud.state
+    if profile.role:
+        raise ApiError("DeleteConflict", "Cannot delete entity, must remove roles from instance profile first.", 409)
+    for association in state.profile_associations.find(profile=profile.name):
+        instance = state.instances.get(association.instance_id)
+        if instance is not None and instance.state != "terminated":
+            raise ApiError("DeleteConflict", f"Cannot delete entity, {association.instance_id} has it.", 409)
+        state.profile_associations.remove(association.id)
+    state.instance_profiles.remove(profile.name)
+    return {}

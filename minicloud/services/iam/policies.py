@@ -1,0 +1,77 @@
+"""What a role may do: a few of AWS's own managed policies, by what they come down to here.
+
+Policies that are written in JSON are not evaluated, so they are refused when they are attached: a role that seems to be
+allowed less than it is would be worse than none. A role without policies may do nothing but ask who it is.
+"""
+
+from collections.abc import Callable
+
+from ...api import Answer, Call, Caller, operation
+from ...errors import ApiError
+from . import roles
+
+_READS = ("Describe", "Get", "List")
+_EC2 = ("ec2", "elb", "elbv2", "autoscaling", "cloudwatch")
+_PREFIX = "arn:aws:iam::aws:policy/"
+_ALLOWS: dict[str, Callable[[str, str], bool]] = {
+    "AdministratorAccess": lambda _service, _name: True,
+    "PowerUserAccess": lambda service, _name: service not in ("iam", "sts"),
+    "ReadOnlyAccess": lambda service, name: service != "sts" and name.startswith(_READS),
+    "AmazonEC2FullAccess": lambda service, _name: service in _EC2,
+    "AmazonEC2ReadOnlyAccess": lambda service, name: service in _EC2 and name.startswith(_READS),
+}
+
+
+def authorize(caller: Caller, service: str, name: str) -> None:
+    """Refuse what the caller may not do. Raises ApiError (UnauthorizedOperation of EC2, AccessDenied of the others)."""
+    if caller.policies is None or (service, name) == ("sts", "GetCallerIdentity"):
+        return
+    if any(_ALLOWS[policy](service, name) for policy in caller.policies if policy in _ALLOWS):
+        return
+    if service == "ec2":
+        raise ApiError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403)
+    raise ApiError("AccessDenied", f"User: {caller.arn} is not authorized to perform: {service}:{name}", 403)
+
+
+def _known(arn: str) -> str:
+    name = arn.removeprefix(_PREFIX)
+    if not arn.startswith(_PREFIX) or name not in _ALLOWS:
+        raise ApiError(
+            "NoSuchEntity",
+            f"Policy {arn} does not exist or is not attachable. minicloud has: {', '.join(_PREFIX + known for known in _ALLOWS)}",
+            404,
+        )
+    return name
+
+
+@operation()
+def attach_role_policy(call: Call, *, role_name: str, policy_arn: str) -> Answer:
+    """AttachRolePolicy."""
+    role, name = roles.existing(call, role_name), _known(policy_arn)
+    call.cloud.state.roles.change(role.name, policies=list(dict.fromkeys([*role.policies, name])))
+    return {}
+
+
+@operation()
+def detach_role_policy(call: Call, *, role_name: str, policy_arn: str) -> Answer:
+    """DetachRolePolicy: it holds at once, for sessions that there are too."""
+    role, name = roles.existing(call, role_name), policy_arn.removeprefix(_PREFIX)
+    if name not in role.policies:
+        raise ApiError("NoSuchEntity", f"Policy {policy_arn} was not found.", 404)
+    call.cloud.state.roles.change(role.name, policies=[kept for kept in role.policies if kept != name])
+    return {}
+
+
+@operation()
+def list_attached_role_policies(call: Call, *, role_name: str) -> Answer:
+    """ListAttachedRolePolicies."""
+    found = roles.existing(call, role_name).policies
+    views = [{"PolicyName": name, "PolicyArn": _PREFIX + name} for name in found]
+    return {"AttachedPolicies": views, "IsTruncated": False}
+
+
+@operation()
+def list_role_policies(call: Call, *, role_name: str) -> Answer:
+    """ListRolePolicies: inline policies, of which there are none."""
+    roles.existing(call, role_name)
+    return {"PolicyNames": [], "IsTruncated": False}

@@ -1,0 +1,122 @@
+"""Roles: a name, who may assume it, and policies. The trust policy is AWS's JSON; its principals alone are evaluated."""
+
+import json
+import re
+import urllib.parse
+from typing import Any
+
+from ...api import Answer, Call, operation
+from ...aws import access_keys
+from ...errors import ApiError
+from ...state.rows_access import Role
+
+NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{1,64}")
+_PATH = re.compile(r"/([!-.0-~]+/)*")
+
+
+def existing(call: Call, name: str) -> Role:
+    """The role of a name. Raises ApiError (NoSuchEntity)."""
+    row = call.cloud.state.roles.get(name)
+    if row is None:
+        raise ApiError("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
+    return row
+
+
+def check_name(kind: str, name: str, path: str) -> None:
+    """Refuse names and paths that IAM does not have. Raises ApiError (ValidationError)."""
+    if not NAME.fullmatch(name):
+        raise ApiError("ValidationError", f"The specified value for {kind} is invalid. It must contain only [\\w+=,.@-]")
+    if not _PATH.fullmatch(path):
+        raise ApiError("ValidationError", "The specified value for path is invalid. It must begin and end with /")
+
+
+def arn(call: Call, role: Role) -> str:
+    """The ARN of a role."""
+    return f"arn:aws:iam::{call.cloud.settings.account_id}:role{role.path}{role.name}"
+
+
+def view(call: Call, role: Role) -> dict[str, Any]:
+    """A role as IAM answers it; its trust policy is percent-encoded, as AWS sends it."""
+    return {
+        "Path": role.path,
+        "RoleName": role.name,
+        "RoleId": role.id,
+        "Arn": arn(call, role),
+        "CreateDate": role.created,
+        "AssumeRolePolicyDocument": urllib.parse.quote(role.trust),
+        **({"Description": role.description} if role.description else {}),
+        "MaxSessionDuration": role.max_session,
+    }
+
+
+def principals(trust: str) -> list[tuple[str, str]]:
+    """Who a trust policy lets in: pairs such as (Service, ec2.amazonaws.com). Raises ApiError (MalformedPolicyDocument)."""
+    try:
+        statements = json.loads(trust)["Statement"]
+        statements = statements if isinstance(statements, list) else [statements]
+        found = []
+        for statement in statements:
+            if "Condition" in statement or statement["Effect"] != "Allow":
+                raise ApiError("MalformedPolicyDocument", "minicloud evaluates principals: Effect is Allow, without Condition")
+            given = statement["Principal"]
+            for kind, names in ({"AWS": "*"} if given == "*" else given).items():
+                found += [(str(kind), str(name)) for name in (names if isinstance(names, list) else [names])]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ApiError("MalformedPolicyDocument", "This policy contains invalid Json") from error
+    return found
+
+
+@operation()
+def create_role(
+    call: Call,
+    *,
+    role_name: str,
+    assume_role_policy_document: str,
+    path: str = "/",
+    description: str = "",
+    max_session_duration: int = 3600,
+) -> Answer:
+    """CreateRole."""
+    check_name("roleName", role_name, path)
+    principals(assume_role_policy_document)
+    state = call.cloud.state
+    if state.roles.get(role_name):
+        raise ApiError("EntityAlreadyExists", f"Role with name {role_name} already exists.", 409)
+    row = Role(
+        role_name, access_keys.new_id("AROA"), path, description, assume_role_policy_document, max_session_duration, call.now
+    )
+    state.roles.add(row)
+    return {"Role": view(call, row)}
+
+
+@operation()
+def get_role(call: Call, *, role_name: str) -> Answer:
+    """GetRole."""
+    return {"Role": view(call, existing(call, role_name))}
+
+
+@operation()
+def list_roles(call: Call, *, path_prefix: str = "/") -> Answer:
+    """ListRoles."""
+    rows = [row for row in call.cloud.state.roles.query(order="name") if row.path.startswith(path_prefix)]
+    return {"Roles": [view(call, row) for row in rows], "IsTruncated": False}
+
+
+@operation()
+def update_assume_role_policy(call: Call, *, role_name: str, policy_document: str) -> Answer:
+    """UpdateAssumeRolePolicy."""
+    principals(policy_document)
+    call.cloud.state.roles.change(existing(call, role_name).name, trust=policy_document)
+    return {}
+
+
+@operation()
+def delete_role(call: Call, *, role_name: str) -> Answer:
+    """DeleteRole: of a role that has no policies and is in no instance profile."""
+    role, state = existing(call, role_name), call.cloud.state
+    if role.policies:
+        raise ApiError("DeleteConflict", "Cannot delete entity, must detach all policies first.", 409)
+    if state.instance_profiles.find(role=role.name):
+        raise ApiError("DeleteConflict", "Cannot delete entity, must remove roles from instance profile first.", 409)
+    state.roles.remove(role.name)
+    return {}

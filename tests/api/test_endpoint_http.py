@@ -1,0 +1,211 @@
+"""The endpoint as an HTTP server: limits, logs, health, metrics, TLS, and an end that loses nothing."""
+
+import gzip
+import http.client
+import json
+import logging
+import socket
+import ssl
+import threading
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from minicloud.aws import sigv4
+from minicloud.aws.wire import WireRequest
+from minicloud.cloud import Cloud
+from minicloud.errors import UsageError
+from minicloud.http import certificate, requests
+from minicloud.http.app import Endpoint
+from minicloud.http.rates import Rates
+from minicloud.http.server import Server, listen
+from tests.cloud_fixtures import RUN
+from tests.endpoint_fixtures import Served, error_of, new_keys
+
+
+def post(served: Served, body: bytes, **more: str) -> tuple[int, bytes]:
+    """One signed request with any body."""
+    host = urllib.parse.urlsplit(served.url).netloc
+    headers = {"host": host, "content-type": "application/x-www-form-urlencoded", **more}
+    plain = WireRequest("POST", "/", "", headers, body)
+    signed = sigv4.sign(plain, (served.keys.access_key, served.keys.secret, ""), "us-east-1", "ec2", time.time())
+    connection = http.client.HTTPConnection(host, timeout=60)
+    connection.request("POST", "/", body, signed)
+    response = connection.getresponse()
+    return response.status, response.read()
+
+
+def test_a_million_filters_are_refused_and_the_server_lives(served: Served) -> None:
+    names = "&".join(f"Filter.{number}.Name=a" for number in range(1_000_000))
+    status, body = post(served, f"Action=DescribeVpcs&Version=2016-11-15&{names}".encode())
+    assert status == 400
+    assert b"RequestEntityTooLarge" in body
+    few = "&".join(f"F{number}" for number in range(200_000))
+    status, body = post(served, f"Action=DescribeVpcs&{few}".encode())
+    assert (status, b"MalformedQueryString" in body) == (400, True)
+    assert post(served, b"Action=DescribeVpcs&Version=2016-11-15")[0] == 200
+
+
+def test_huge_numbers_and_unknown_names_are_refused_by_name(served: Served) -> None:
+    for body, code in (
+        (b"Action=DescribeInstances&MaxResults=99999999999999999999", b"InvalidParameterValue"),
+        (b"Action=DescribeInstances&MaxResults=3000000000", b"InvalidParameterValue"),
+        (b"Action=DescribeInstances&Bogus=1", b"UnknownParameter"),
+        (b"Action=DescribeInstances&Filter.1.Name.x=1", b"UnknownParameter"),
+        (b"Action=DescribeInstances&Filter.1=x", b"InvalidParameterValue"),
+        (b"Action=NoSuchThing", b"InvalidAction"),
+        (b"Version=2016-11-15", b"MissingAction"),
+        (b"Action=DescribeInstances&InstanceId.1=%ff", b"MalformedQueryString"),
+    ):
+        status, answer = post(served, body)
+        assert (status, code in answer) == (400, True), answer
+
+
+def test_lists_are_read_as_old_clients_write_them(served: Served) -> None:
+    first = served.boto().run_instances(**RUN)["Instances"][0]["InstanceId"]
+    for name in ("InstanceId.1", "InstanceId.0", "InstanceId.member.1", "InstanceId"):
+        status, answer = post(served, f"Action=DescribeInstances&Version=2014-10-01&{name}={first}".encode())
+        assert (status, first.encode() in answer) == (200, True), answer
+
+
+def test_compressed_bodies_are_bounded(served: Served) -> None:
+    good = gzip.compress(b"Action=DescribeVpcs&Version=2016-11-15")
+    bomb = gzip.compress(b"Action=DescribeVpcs&A=" + b"x" * (50 << 20))
+    assert len(bomb) < requests.MOST_BODY
+    # A form's action is read before it is unpacked, so that it must stand in the query string.
+    for body, expected in ((good, 400), (bomb, 400), (b"no gzip", 400)):
+        assert post(served, body, **{"content-encoding": "gzip"})[0] == expected
+
+
+def test_health_and_metrics_need_no_keys(served: Served) -> None:
+    served.boto().describe_vpcs()
+    with pytest.raises(ClientError):
+        served.boto().describe_instances(InstanceIds=["i-1"])
+    with urllib.request.urlopen(f"{served.url}/health") as response:
+        assert json.load(response) == {"status": "ok"}
+    with urllib.request.urlopen(f"{served.url}/metrics") as response:
+        text = response.read().decode()
+    assert 'minicloud_requests_total{code="OK",operation="DescribeVpcs",service="ec2"} 1.0' in text
+    assert 'code="InvalidInstanceID.Malformed",operation="DescribeInstances"' in text
+    assert 'minicloud_instances{state="running"} 0.0' in text
+
+
+def test_the_access_log_is_json_without_secrets(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "minicloud.access"):
+        served.boto().create_key_pair(KeyName="hush", KeyType="ed25519")
+    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "minicloud.access"]
+    assert [(line["operation"], line["status"], line["access_key"]) for line in lines] == [
+        ("CreateKeyPair", 200, served.keys.access_key)
+    ]
+    assert "hush" not in caplog.text
+    assert served.keys.secret not in caplog.text
+    assert "PRIVATE" not in caplog.text
+
+
+def test_a_fault_of_ours_says_nothing_of_itself(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("inner workings")
+
+    monkeypatch.setattr("minicloud.http.app.api.call", broken)
+    with pytest.raises(ClientError) as caught:
+        served.boto().describe_vpcs()
+    assert error_of(caught) == ("InternalError", 500)
+    assert "inner" not in str(caught.value)
+
+
+def test_too_many_requests_are_refused(cloud: Cloud) -> None:
+    server = Server(listen("127.0.0.1:0", None, None, insecure=False), Endpoint(cloud, rate=0.001, burst=2))
+    served = Served(cloud, server.start().url, new_keys(cloud))
+    other = new_keys(cloud)
+    client = served.boto()
+    client.describe_vpcs()
+    client.describe_vpcs()
+    with pytest.raises(ClientError) as caught:
+        client.describe_vpcs()
+    assert error_of(caught) == ("RequestLimitExceeded", 503)
+    served.boto(keys=other).describe_vpcs()
+    server.stop()
+
+
+def test_buckets_refill_and_are_bounded() -> None:
+    now = [0.0]
+    rates = Rates(2.0, 3.0, lambda: now[0])
+    assert [rates.take("a") for _ in range(4)] == [True, True, True, False]
+    now[0] = 0.5
+    assert [rates.take("a") for _ in range(2)] == [True, False]
+    for number in range(20_000):
+        rates.take(str(number))
+    assert len(rates._buckets) <= 10_000
+
+
+def test_it_ends_by_finishing_what_it_began(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(listen("127.0.0.1:0", None, None, insecure=False), Endpoint(cloud))
+    served = Served(cloud, server.start().url, new_keys(cloud))
+    began, go, answers = threading.Event(), threading.Event(), list[str]()
+    work = cloud.worker.work
+
+    def slow(touched: object) -> None:
+        began.set()
+        assert go.wait(60)
+        work(touched)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(cloud.worker, "work", slow)
+
+    def ask() -> None:
+        answers.append(served.boto().run_instances(**RUN)["Instances"][0]["InstanceId"])
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert began.wait(60)
+    stopping = threading.Thread(target=server.stop)
+    stopping.start()
+    go.set()
+    asking.join(60)
+    stopping.join(60)
+    assert [row.id for row in cloud.state.instances.query()] == answers
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n", {400, 403}),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", {400}),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n", {413}),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", {400, 403}),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", {403}),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", {400, 413, 414}),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * 20_000 + b"\r\n", {400, 413, 431}),
+        (b"GET http://elsewhere/?Action=%ff HTTP/1.1\r\nHost: a\r\n\r\n", {400, 403}),
+        (b"GET /..%2f..%2fetc/passwd HTTP/1.1\r\nHost: \xff\r\n\r\n", {400, 403}),
+        (b"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", {403}),
+    ],
+)
+def test_bytes_that_are_hardly_http(served: Served, sent: bytes, statuses: set[int]) -> None:
+    parts = urllib.parse.urlsplit(served.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
+        connection.sendall(sent)
+        first = connection.recv(100).split()
+    assert int(first[1]) in statuses, first
+    assert post(served, b"Action=DescribeVpcs&Version=2016-11-15")[0] == 200
+
+
+def test_an_address_that_is_taken_is_said_so(served: Served) -> None:
+    taken = urllib.parse.urlsplit(served.url).netloc
+    with pytest.raises(UsageError, match="cannot listen at"):
+        Server(listen(taken, None, None, insecure=False), object()).start()
+
+
+def test_tls_with_its_own_certificate(cloud: Cloud, tmp_path: Path) -> None:
+    made, key = certificate.own(tmp_path, "127.0.0.1")
+    server = Server(listen("127.0.0.1:0", made, key, insecure=False), Endpoint(cloud))
+    url = server.start().url
+    assert url.startswith("https://")
+    with urllib.request.urlopen(f"{url}/health", context=ssl.create_default_context(cafile=str(made))) as response:
+        assert response.status == 200
+    vpcs = Served(cloud, url, new_keys(cloud)).boto(verify=str(made)).describe_vpcs()
+    assert len(vpcs["Vpcs"]) == 1
+    server.stop()
