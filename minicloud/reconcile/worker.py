@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ..cloud import Cloud
 from ..errors import HostError
@@ -27,6 +27,15 @@ def wake(cloud: Cloud) -> bool:
     return True
 
 
+def _enforce(cloud: Cloud, touched: Collection[str]) -> None:
+    """Bring the firewall to what the rows say, if it is about these; a loop may be busy with slow guests for a while."""
+    if any(resource_id.startswith(_OF_FIREWALL) for resource_id in touched):
+        try:
+            firewall.reconcile(cloud)
+        except (HostError, locks.Busy) as error:
+            log.warning("%s", error)
+
+
 class SelfOrDaemon:
     """A worker for commands."""
 
@@ -36,11 +45,7 @@ class SelfOrDaemon:
     def work(self, touched: Iterable[str]) -> None:
         """See to the rows, or let the daemon. The firewall is never left for later: when the answer is given, it is in force."""
         touched = set(touched)
-        if any(resource_id.startswith(_OF_FIREWALL) for resource_id in touched):
-            try:
-                firewall.reconcile(self._cloud)
-            except (HostError, locks.Busy) as error:
-                log.warning("%s", error)
+        _enforce(self._cloud, touched)
         if not wake(self._cloud):
             loop.run_pass(self._cloud, touched)
 
@@ -59,8 +64,10 @@ class InDaemon:
         self._cloud = cloud
 
     def work(self, touched: Iterable[str]) -> None:
-        """Let the loop see to it; what was wished for is in the state already."""
-        if list(touched):
+        """Let the loop see to it; what was wished for is in the state already. Only the firewall waits for no loop."""
+        rows = set(touched)
+        _enforce(self._cloud, rows)
+        if rows:
             wake(self._cloud)
 
     def refresh(self, operation: str) -> None:

@@ -88,19 +88,6 @@ def delete_vpc(call: Call, *, vpc_id: str) -> Answer:
 
 
 @operation()
-def describe_vpc_attribute(call: Call, *, vpc_id: str, attribute: str) -> Answer:
-    """DescribeVpcAttribute."""
-    vpc = _vpc(call.cloud.state, vpc_id)
-    known: dict[str, tuple[str, bool]] = {
-        "enableDnsHostnames": ("EnableDnsHostnames", vpc.dns_hostnames),
-        "enableDnsSupport": ("EnableDnsSupport", vpc.dns_support),
-        "enableNetworkAddressUsageMetrics": ("EnableNetworkAddressUsageMetrics", False),
-    }
-    name, value = known[attribute]
-    return {"VpcId": vpc.id, name: {"Value": value}}
-
-
-@operation()
 def modify_vpc_attribute(call: Call, *, vpc_id: str, enable_dns_hostnames: BooleanValue | None = None) -> Answer:
     """ModifyVpcAttribute: EnableDnsHostnames is kept and shown; public addresses have no names here either way."""
     vpc = _vpc(call.cloud.state, vpc_id)
