@@ -47,7 +47,7 @@ def describe_internet_gateways(call: Call, *, internet_gateway_ids: list[str] | 
 
 def _view(call: Call, gateway_id: str, vpc_id: str | None, tags: list[dict[str, str]]) -> dict[str, Any]:
     return {
-        "Attachments": [{"State": "attached", "VpcId": vpc_id}] if vpc_id else [],
+        "Attachments": [{"State": "available", "VpcId": vpc_id}] if vpc_id else [],
         "InternetGatewayId": gateway_id,
         "OwnerId": call.cloud.settings.account_id,
         "Tags": tags,
