@@ -203,6 +203,11 @@ class LibvirtGuests:
             raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
         return dom
 
+    def active(self, guest_id: str) -> Any:
+        """The domain of a guest that is on, or None. Raises Retry."""
+        dom = self._find(guest_id)
+        return dom if dom is not None and dom.isActive() else None
+
     def _if_running(self, guest_id: str, act: Callable[[Any], object]) -> None:
         dom = self._find(guest_id)
         if dom is not None and dom.isActive():
