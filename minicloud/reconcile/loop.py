@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from ..cloud import Cloud
 from ..errors import HostError
-from . import images, instance_plan, instances, locks, networks, reachability
+from . import halted, images, instance_plan, instances, layers, locks, networks, reachability, snapshots, volumes
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,14 @@ def _networks(cloud: Cloud) -> bool:
         return False
 
 
+def take_snapshots(cloud: Cloud, touched: Collection[str]) -> None:
+    """Take what snapshots are asked for, now: a caller who has the answer may count on what is in them."""
+    try:
+        snapshots.reconcile(cloud, touched)
+    except (HostError, locks.Busy) as error:
+        log.warning("%s", error)
+
+
 def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False) -> float | None:
     """Make the host as it is wished to be. `look` also asks the running instances whether they answer.
 
@@ -35,8 +43,16 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
     try:
         for _ in range(_MOST_ROUNDS):
             acted = images.reconcile(cloud)
+@@@
             acted |= _networks(cloud)
+=======
+            acted |= snapshots.reconcile(cloud, touched)
+            acted |= volumes.reconcile(cloud, touched)
+            acted |= networks.reconcile(cloud)
+>>>>>>> b06aa3c (Reconcilers of volumes, snapshots and layers)
             acted |= instances.reconcile(cloud, touched)
+            acted |= halted.reconcile(cloud)
+            acted |= layers.reconcile(cloud, merge=look or bool(touched))
             if not acted:
                 break
         if look:

@@ -7,6 +7,7 @@ from ..cloud import Cloud
 from . import loop
 
 WAKE_SOCKET = "wake.sock"
+_AT_ONCE = "snap-"
 
 
 def wake(cloud: Cloud) -> bool:
@@ -29,9 +30,12 @@ class SelfOrDaemon:
         self._cloud = cloud
 
     def work(self, touched: Iterable[str]) -> None:
-        """See to the rows, or let the daemon."""
+        """See to the rows, or let the daemon; snapshots are taken here in any case, because their moment is the call's."""
+        rows = set(touched)
         if not wake(self._cloud):
-            loop.run_pass(self._cloud, set(touched))
+            loop.run_pass(self._cloud, rows)
+        elif any(row.startswith(_AT_ONCE) for row in rows):
+            loop.take_snapshots(self._cloud, rows)
 
     def refresh(self, operation: str) -> None:
         """Look at the host before an answer is read; a running daemon has just done so."""
