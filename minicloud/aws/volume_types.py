@@ -147,8 +147,6 @@ def limits(kind: str, size: int, iops: int, throughput: int) -> Limits:
     if kind in ("st1", "sc1"):
         per_tib, burst_per_tib, most = (40, 250, 500) if kind == "st1" else (12, 80, 250)
         base, burst = max(1, size * per_tib // 1024), min(most, max(1, size * burst_per_tib // 1024))
-        if base >= burst:
-            return Limits(500 if kind == "st1" else 250, burst)
-        seconds = size * _MIB_A_TIB // 1024 // (burst - base)
+        seconds = size * _MIB_A_TIB // 1024 // max(1, burst - base)
         return Limits(500 if kind == "st1" else 250, base, burst_throughput=burst, seconds=seconds)
     return Limits(100, 90, burst_iops=300, seconds=30)

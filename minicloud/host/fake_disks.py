@@ -80,7 +80,7 @@ class FakeDisks:
             disk = _free(held, disk_id)
             if disk["base"] != self.path(into):
                 raise Permanent(f"{disk_id} does not stand on {into}")
-            _commit(held, disk, _free(held, into))
+            _commit(disk, _free(held, into))
 
     def rebase(self, disk_id: str, base: str | None) -> None:
         """Copy blocks upwards."""
@@ -130,7 +130,7 @@ def _free(held: Held, disk_id: str) -> dict[str, Any]:
     return _there(held, disk_id)
 
 
-def _commit(held: Held, disk: dict[str, Any], into: dict[str, Any]) -> None:
+def _commit(disk: dict[str, Any], into: dict[str, Any]) -> None:
     into["blocks"].update(disk["blocks"])
     into["size"] = max(into["size"], disk["size"])
 
@@ -265,7 +265,7 @@ def _finish_commit(held: Held, path: str, top: str, base: str) -> None:
     above = held["disks"][path]
     while above["base"] != top:
         above = held["disks"][above["base"].removeprefix(_PREFIX)]
-    _commit(held, held["disks"][top.removeprefix(_PREFIX)], held["disks"][base.removeprefix(_PREFIX)])
+    _commit(held["disks"][top.removeprefix(_PREFIX)], held["disks"][base.removeprefix(_PREFIX)])
     above["base"] = base
 
 

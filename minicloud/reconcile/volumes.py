@@ -47,12 +47,12 @@ def _locked(cloud: Cloud, volume: Volume, wait: float) -> Iterator[None]:
 def _see_to(cloud: Cloud, volume: Volume) -> bool:
     """The next step of a volume; whether there was one. A failure is recorded in the row."""
     try:
-        return _step(cloud, volume)(cloud, volume)
+        return _step(volume)(cloud, volume)
     except HostError as error:
         return _failed(cloud, volume, error)
 
 
-def _step(cloud: Cloud, volume: Volume) -> Callable[[Cloud, Volume], bool]:
+def _step(volume: Volume) -> Callable[[Cloud, Volume], bool]:
     by_state: dict[str, Callable[[Cloud, Volume], bool]] = {"creating": _create, "deleting": _delete}
     by_attachment = {"attaching": _attach, "detaching": _detach, "busy": _detach}
     return by_state.get(volume.state) or by_attachment.get(volume.attachment) or _modify

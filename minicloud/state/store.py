@@ -50,9 +50,7 @@ class State:
         self.snapshots = Table(self._connection, "snapshots", rows_storage.Snapshot)
         self.modifications = Table(self._connection, "modifications", rows_storage.Modification, ("volume_id",))
         self.policies = Table(self._connection, "policies", rows_storage.Policy)
-        self.policy_runs = Table(
-            self._connection, "policy_runs", rows_storage.PolicyRun, ("policy_id", "schedule", "due")
-        )
+        self.policy_runs = Table(self._connection, "policy_runs", rows_storage.PolicyRun, ("policy_id", "schedule", "due"))
         self.instances = Table(self._connection, "instances", rows.Instance)
         self.interfaces = Table(self._connection, "interfaces", rows.Interface)
         self.tags = Table(self._connection, "tags", rows.Tag, ("resource_id", "key"))

@@ -103,7 +103,7 @@ def create_snapshots(
         if copy_tags_from_source == "volume":
             tags += copy_tags(state, volume.id, row.id, "snapshot", {tag["Key"] for tag in tags})
         full = view(row, tags, owner)
-        shown.append({name: full[name] for name in full if name != "StorageTier" and name != "StateMessage"})
+        shown.append({name: full[name] for name in full if name not in ("StorageTier", "StateMessage")})
     _touch(call, rows, volumes)
     return {"Snapshots": shown}
 
