@@ -36,7 +36,10 @@ FILTERS = {
     "owner-id": "OwnerId",
     "root-device-name": "RootDeviceName",
     "root-device-type": "RootDeviceType",
+    "source-instance-id": "SourceInstanceId",
     "state": "State",
+    "state-reason-code": "StateReason.Code",
+    "state-reason-message": "StateReason.Message",
     "virtualization-type": "VirtualizationType",
 }
 

@@ -14,7 +14,6 @@ from . import instance_rows, volume_view
 FILTERS = {
     "description": "Description",
     "encrypted": "Encrypted",
-    "owner-alias": "OwnerAlias",
     "owner-id": "OwnerId",
     "progress": "Progress",
     "snapshot-id": "SnapshotId",

@@ -11,6 +11,8 @@ from .volume_view import named
 
 FILTERS = {
     "modification-state": "ModificationState",
+    "originalMultiAttachEnabled": "OriginalMultiAttachEnabled",
+    "targetMultiAttachEnabled": "TargetMultiAttachEnabled",
     "original-iops": "OriginalIops",
     "original-size": "OriginalSize",
     "original-volume-type": "OriginalVolumeType",

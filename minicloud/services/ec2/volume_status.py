@@ -13,6 +13,10 @@ from ...state.rows import Volume
 from .volume_view import named, wanted
 
 FILTERS = {
+    "action.code": "Actions[].Code",
+    "action.description": "Actions[].Description",
+    "event.description": "Events[].Description",
+    "event.event-type": "Events[].EventType",
     "availability-zone": "AvailabilityZone",
     "volume-status.details-name": "VolumeStatus.Details[].Name",
     "volume-status.details-status": "VolumeStatus.Details[].Status",
