@@ -17,9 +17,9 @@ from .images_progress import Bar, Stages
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
-    from ..state.store import State
     from ..host.image_build import Built
     from ..host.image_store import ImageStore, Manifest
+    from ..state.store import State
 
 TINY = "tiny"
 

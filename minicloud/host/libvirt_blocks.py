@@ -5,12 +5,15 @@ not kept anywhere: they are looked up each time, because what is plugged out giv
 """
 
 import contextlib
+import errno
+import functools
+import secrets
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import Permanent
+from ..errors import Permanent, Retry
 from . import account
 from .contracts import DiskSpec, IoLimits
 from .domain_xml import device_name, iotune, overlays, plugged
@@ -20,6 +23,7 @@ from .libvirt import _libvirt as library
 from .libvirt import _xml as xml_of
 
 _MOST_DISKS = 64
+_HUSK = "mc-husk-"
 _TUNABLE = (
     "total_iops_sec", "total_bytes_sec", "total_iops_sec_max", "total_bytes_sec_max", "total_iops_sec_max_length",
     "total_bytes_sec_max_length",
@@ -44,7 +48,9 @@ class LibvirtBlocks:
         """As the next of libvirt's names that is free."""
         dom = self._running(guest_id)
         with errors(f"plugging {disk.disk_id} into {guest_id}"):
-            if disk.serial in _disks(dom):
+            if (there := _disks(dom).get(disk.serial)) is not None:
+                if self._is_husk(guest_id, there):
+                    raise Retry(f"{guest_id} has not let go what was left of {disk.disk_id} when it was taken from it")
                 return
             taken = {target.get("dev") for target in xml_of(dom).findall("./devices/disk/target")}
             number = next(number for number in range(1, _MOST_DISKS) if device_name(number) not in taken)
@@ -63,6 +69,28 @@ class LibvirtBlocks:
                 passing = (libvirt.VIR_ERR_OPERATION_TIMEOUT, libvirt.VIR_ERR_DEVICE_MISSING)
                 if error.get_error_code() not in passing and "in the process of unplug" not in str(error):
                     raise
+
+    def seize(self, guest_id: str, serial: str) -> None:
+        """The device stays as a husk that answers every request with an error; then QEMU closes the disk's files."""
+        dom = self._running(guest_id)
+        disk = _disks(dom).get(serial)
+        if disk is None or self._is_husk(guest_id, disk):
+            return
+        node = f"{_HUSK}{secrets.token_hex(8)}"
+        monitor = functools.partial(self._guests.monitor, guest_id)
+        monitor("blockdev-add", driver="null-co", node_name=f"{node}-z", size=dom.blockInfo(_name(disk))[0], read_zeroes=True)
+        failing = [{"event": "none", "errno": errno.EIO}]
+        monitor("blockdev-add", driver="blkdebug", node_name=node, image=f"{node}-z", inject_error=failing)
+        monitor("qom-set", path=_device(disk), property="drive", value=node)
+        for index in _indexes(disk):
+            for kind in ("format", "storage"):
+                monitor("blockdev-del", node_name=f"libvirt-{index}-{kind}")
+
+    def _is_husk(self, guest_id: str, disk: ET.Element) -> bool:
+        """Whether the disk was seized."""
+        blocks = {block.get("qdev"): block for block in self._guests.monitor(guest_id, "query-block")}
+        inserted = blocks.get(_device(disk), {}).get("inserted", {})
+        return str(inserted.get("node-name", "")).startswith(_HUSK)
 
     def freeze(self, guest_id: str, tops: Mapping[str, str]) -> str:
         """One external snapshot of all the disks, into files that are there. A job that copies is given up for it."""
@@ -195,6 +223,17 @@ def _disks(dom: Any) -> dict[str, ET.Element]:
 def _name(disk: ET.Element) -> str:
     target = disk.find("target")
     return str(target.get("dev")) if target is not None else ""
+
+
+def _device(disk: ET.Element) -> str:
+    """What QEMU calls the device."""
+    alias = disk.find("alias")
+    return f"/machine/peripheral/{alias.get('name') if alias is not None else ''}/virtio-backend"
+
+
+def _indexes(disk: ET.Element) -> list[str]:
+    """The numbers that libvirt gave to the files of a disk, the one that is written to first."""
+    return [str(source.get("index")) for source in disk.iter("source") if source.get("index")]
 
 
 def _chain(disk: ET.Element) -> tuple[str, ...]:
