@@ -79,7 +79,9 @@ def test_size_and_limits_change_while_it_is_used(live: Live, guest: str) -> None
     disk = live.disk(guest, volume)
     live.ec2("ModifyVolume", VolumeId=volume, Size=20, Iops=5000, Throughput=250)
     assert live.ssh(guest, f"cat /sys/block/{disk}/size") == str(20 << 21)
-    name = re.search(rf"(vd\w)[^\n]*{live.ec2.cloud.state.volumes.get(volume).layer_id}", run(["virsh", "domblklist", guest]).text)
+    name = re.search(
+        rf"(vd\w)[^\n]*{live.ec2.cloud.state.volumes.get(volume).layer_id}", run(["virsh", "domblklist", guest]).text
+    )
     assert name is not None
     tune = dict(line.split(":") for line in run(["virsh", "blkdeviotune", guest, name[1]]).text.split("\n") if ":" in line)
     found = {key.strip(): value.strip() for key, value in tune.items()}
@@ -135,7 +137,10 @@ def test_what_is_written_after_the_call_is_not_in_the_snapshot(live: Live, guest
     live.ssh(guest, "echo no >/mnt/after; sync; umount /mnt")
     restored = live.new_volume(2, SnapshotId=taken)
     live.plug(guest, restored, "/dev/sdg")
-    assert live.ssh(guest, f"mount /dev/{live.disk(guest, restored)} /mnt; ls /mnt; umount /mnt").split() == ["before", "lost+found"]
+    assert live.ssh(guest, f"mount /dev/{live.disk(guest, restored)} /mnt; ls /mnt; umount /mnt").split() == [
+        "before",
+        "lost+found",
+    ]
     live.unplug(restored)
     live.unplug(volume)
 
