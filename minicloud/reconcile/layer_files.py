@@ -23,11 +23,11 @@ def path(cloud: Cloud, layer: Layer) -> str:
 
 
 def make(cloud: Cloud, layer_id: str) -> None:
-    """Make a layer's file if it was not made. Raises HostError, KeyError if there is no such layer."""
+    """Make a layer's file if it was not made. Raises HostError."""
     with locks.held(cloud.settings.run, LOCK, PATIENCE):
         layer = cloud.state.layers.get(layer_id)
         if layer is None:
-            raise KeyError(layer_id)
+            raise Permanent(f"the layer {layer_id} is unknown")
         if layer.made:
             return
         parent = cloud.state.layers.get(layer.parent) if layer.parent else None
