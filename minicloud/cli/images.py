@@ -12,6 +12,7 @@ import click
 
 from ..errors import Permanent, UsageError
 from . import own
+from .images_export import export
 from .images_list import listing
 from .images_progress import Bar, Stages
 
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 TINY = "tiny"
 
 
-@click.group("images", short_help="Base images: list, build, pull, import, rm.")
+@click.group("images", short_help="Base images: list, build, pull, import, export, rm.")
 def command() -> None:
     """The base images of this host, each of them an AMI."""
+
+
+command.add_command(export)
 
 
 @command.command("list")

@@ -35,9 +35,8 @@ def test_a_volume_comes_is_used_and_goes(ec2: Ec2, host: FakeHost) -> None:
     assert volume_id.replace("-", "") in host.blocks.chains(instance)
     mapped = {device["DeviceName"]: device["Ebs"]["VolumeId"] for device in ec2.instance(instance)["BlockDeviceMappings"]}
     assert mapped["/dev/sdf"] == volume_id
-    assert ec2("DescribeVolumes", Filters=[{"Name": "attachment.instance-id", "Values": [instance]}, {"Name": "tag:a", "Values": ["b"]}])[
-        "Volumes"
-    ][0]["VolumeId"] == volume_id  # fmt: skip
+    filters = [{"Name": "attachment.instance-id", "Values": [instance]}, {"Name": "tag:a", "Values": ["b"]}]
+    assert [one["VolumeId"] for one in ec2("DescribeVolumes", Filters=filters)["Volumes"]] == [volume_id]
     ec2("DetachVolume", VolumeId=volume_id)
     assert shown(ec2, volume_id)["State"] == "available"
     ec2("DeleteVolume", VolumeId=volume_id)
@@ -123,9 +122,10 @@ def test_a_modification_is_live(ec2: Ec2, host: FakeHost) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "size", "iops", "burst"), [("gp2", 10, 100, 3000), ("gp2", 500, 1500, 3000), ("gp2", 2000, 6000, 0), ("standard", 10, 100, 300)]
-)  # fmt: skip
-def test_limits_of_types_with_bursts(ec2: Ec2, host: FakeHost, kind: str, size: int, iops: int, burst: int) -> None:
+    "case", [("gp2", 10, 100, 3000), ("gp2", 500, 1500, 3000), ("gp2", 2000, 6000, 0), ("standard", 10, 100, 300)]
+)
+def test_limits_of_types_with_bursts(ec2: Ec2, host: FakeHost, case: tuple[str, int, int, int]) -> None:
+    kind, size, iops, burst = case
     instance = ec2.run(BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"VolumeType": kind, "VolumeSize": size}}])
     limits = host.spec(instance)["disks"][0]["limits"]
     assert (limits["iops"], limits["burst_iops"]) == (iops, burst)
