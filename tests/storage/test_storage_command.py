@@ -19,7 +19,7 @@ def report(ec2: Ec2) -> dict[str, object]:
 
 
 def test_what_agrees(ec2: Ec2) -> None:
-    ec2.run(InstanceType="c5d.large")
+    ec2.run(InstanceType="i3.large")
     answer = report(ec2)
     assert (answer["UnknownFiles"], answer["MissingFiles"]) == ([], [])
     assert answer["Volumes"][0]["Depth"] == 1  # type: ignore[index]
