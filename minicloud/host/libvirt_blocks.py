@@ -24,10 +24,8 @@ from .libvirt import _xml as xml_of
 
 _MOST_DISKS = 64
 _HUSK = "mc-husk-"
-_TUNABLE = (
-    "total_iops_sec", "total_bytes_sec", "total_iops_sec_max", "total_bytes_sec_max", "total_iops_sec_max_length",
-    "total_bytes_sec_max_length",
-)  # fmt: skip
+_LIMITED = ("total_iops_sec", "total_bytes_sec")
+_TUNABLE = (*_LIMITED, *(f"{key}_max" for key in _LIMITED))
 
 
 class LibvirtBlocks:
@@ -143,10 +141,14 @@ class LibvirtBlocks:
         dom = self._running(guest_id)
         with errors(f"limiting {serial} of {guest_id}"):
             name = _name(self._disk(dom, guest_id, serial))
+            live, now = library().VIR_DOMAIN_AFFECT_LIVE, dom.blockIoTune(name, library().VIR_DOMAIN_AFFECT_LIVE)
+            # A length without a burst is an error, and 0 means that it stays: so it is made short while its burst is there.
+            short = {f"{key}_max_length": 1 for key in _LIMITED if now.get(f"{key}_max") and now.get(f"{key}_max_length", 0) > 1}
+            if short:
+                dom.setBlockIoTune(name, {**{key: now[key] for key in _TUNABLE}, **short}, live)
             wanted = iotune(limits)
             lengths = {key: wanted[key] for key in wanted if key.endswith("_length")}
-            plain = {key: wanted.get(key, 0) for key in _TUNABLE if not key.endswith("_length")}
-            dom.setBlockIoTune(name, {**plain, **lengths}, library().VIR_DOMAIN_AFFECT_LIVE)
+            dom.setBlockIoTune(name, {**{key: wanted.get(key, 0) for key in _TUNABLE}, **lengths}, live)
 
     def pull(self, guest_id: str, serial: str, base: str | None) -> None:
         """A block job, whose end libvirt writes into the live XML."""
