@@ -163,6 +163,8 @@ def prepare_one(cloud: Cloud, volume: Volume) -> None:
     except Permanent as error:
         cloud.state.volumes.change(volume.id, state="error", reason=error.message)
         raise Permanent(f"{volume.id}: {error.message}", "Client.VolumeInError") from error
+    if volume.state == "error" and volume.instance_id:  # somebody has mended it
+        cloud.state.volumes.change(volume.id, state="in-use", reason="")
 
 
 def prepare(cloud: Cloud, instance_id: str) -> None:
