@@ -147,7 +147,7 @@ def table_of(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value or "none" for name, value in lines.items()}
 
 
-@click.command(short_help="What uses the disk: layers, sharing, chains, what can be reclaimed.")
+@click.command("storage", short_help="What uses the disk: layers, sharing, chains, what can be reclaimed.")
 @own.answers
 @click.pass_context
 def command(ctx: click.Context, output: str | None, query: str | None) -> None:

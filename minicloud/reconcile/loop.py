@@ -43,13 +43,9 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
     try:
         for _ in range(_MOST_ROUNDS):
             acted = images.reconcile(cloud)
-@@@
-            acted |= _networks(cloud)
-=======
             acted |= snapshots.reconcile(cloud, touched)
             acted |= volumes.reconcile(cloud, touched)
-            acted |= networks.reconcile(cloud)
->>>>>>> b06aa3c (Reconcilers of volumes, snapshots and layers)
+            acted |= _networks(cloud)
             acted |= instances.reconcile(cloud, touched)
             acted |= halted.reconcile(cloud)
             acted |= layers.reconcile(cloud, merge=look or bool(touched))

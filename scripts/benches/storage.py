@@ -113,13 +113,12 @@ def reads_in_depth(cloud: Bench) -> None:
 
     def read(volume: str) -> None:
         """Steps of a prime number of blocks go over the region in an order that no read-ahead helps."""
-        command(
-            "qemu-img", "bench", "-f", "qcow2", "-c", "150000", "-d", "8", "-s", "4096", "-S", str(4096 * 4099), "-t", "writeback",
-            cloud.top(volume),
-        )  # fmt: skip
+        load = ("-c", "150000", "-d", "8", "-s", "4096", "-S", str(4096 * 4099), "-t", "writeback")
+        command("qemu-img", "bench", "-f", "qcow2", *load, cloud.top(volume))
 
     times = in_turn({"depth 1": lambda: read(flat), "depth 5": lambda: read(deep)}, 9)
-    report("150000 scattered reads of 4 KB (the ratio is that of the speeds)", times, "at least 0.8")
+    report("150000 scattered reads of 4 KB", times)
+    print(f"  ratio of the best speeds (wanted: at least 0.8): {min(times['depth 1']) / min(times['depth 5']):.2f}")
     for volume in (flat, deep):
         cloud.delete(volume)
 
