@@ -78,7 +78,6 @@ NEVER_TRUE = {
         "action.event-id": "events have no numbers",
         "event.event-id": "events have no numbers",
         "event.not-*": "nothing is scheduled",
-        "operator.*": "nobody but the account manages its resources",
     },
     "DescribeSubnets": {
         "customer-owned-ipv4-pool": "there are no Outposts",

@@ -8,6 +8,7 @@ from ...errors import ApiError
 from ...state.rows import Tag
 from ...state.rows_storage import Policy
 from . import rules
+from .rules import DetailsInput
 
 _KIND = "policy"
 
@@ -52,7 +53,7 @@ def create_lifecycle_policy(
     execution_role_arn: str,
     description: str,
     state: str,
-    policy_details: dict[str, Any] | None = None,
+    policy_details: DetailsInput | None = None,
     tags: dict[str, str] | None = None,
 ) -> Answer:
     """CreateLifecyclePolicy. The role is kept and shown; minicloud has nothing that a policy might not do."""
@@ -60,7 +61,7 @@ def create_lifecycle_policy(
         raise rules.refused("A policy has PolicyDetails.")
     row = Policy(
         id=ids.new_id(_KIND), description=description, state=state, message="", role=execution_role_arn,
-        details=rules.check(policy_details), created=call.now, modified=call.now,
+        details=rules.check(dict(policy_details)), created=call.now, modified=call.now,
     )  # fmt: skip
     call.cloud.state.policies.add(row)
     _set_tags(call, row.id, tags or {})
@@ -134,7 +135,7 @@ def update_lifecycle_policy(
     execution_role_arn: str | None = None,
     state: str | None = None,
     description: str | None = None,
-    policy_details: dict[str, Any] | None = None,
+    policy_details: DetailsInput | None = None,
 ) -> Answer:
     """UpdateLifecyclePolicy. What is due before it is enabled again is not made up for."""
     row = _named(call, policy_id)

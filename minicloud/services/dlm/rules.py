@@ -1,7 +1,7 @@
 """What a policy may say. Everything that AWS knows and minicloud does not do is refused by name, wherever it stands."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypedDict
 
 from ...aws import schedule
 from ...errors import ApiError
@@ -11,12 +11,60 @@ MOST_SCHEDULES = 4
 INTERVALS = (1, 2, 3, 4, 6, 8, 12, 24)
 MOST_KEPT = 1000
 
-_TAG = {"Key", "Value"}
-_DETAILS = {"PolicyType", "ResourceTypes", "ResourceLocations", "TargetTags", "Schedules", "Parameters", "PolicyLanguage"}
-_PARAMETERS = {"ExcludeBootVolume", "NoReboot", "ExcludeDataVolumeTags"}
-_SCHEDULE = {"Name", "CopyTags", "TagsToAdd", "CreateRule", "RetainRule"}
-_CREATE = {"Location", "Interval", "IntervalUnit", "Times", "CronExpression"}
-_RETAIN = {"Count", "Interval", "IntervalUnit"}
+
+class TagInput(TypedDict, total=False):
+    """A tag."""
+
+    Key: str
+    Value: str
+
+
+class CreateRuleInput(TypedDict, total=False):
+    """When a schedule is due: every so many hours from a time of day, or by a cron expression."""
+
+    Location: str
+    Interval: int
+    IntervalUnit: str
+    Times: list[str]
+    CronExpression: str
+
+
+class RetainRuleInput(TypedDict, total=False):
+    """How many are kept, or for how long."""
+
+    Count: int
+    Interval: int
+    IntervalUnit: str
+
+
+class ScheduleInput(TypedDict, total=False):
+    """When what is made, how it is tagged, and what is kept."""
+
+    Name: str
+    CopyTags: bool
+    TagsToAdd: list[TagInput]
+    CreateRule: CreateRuleInput
+    RetainRule: RetainRuleInput
+
+
+class ParametersInput(TypedDict, total=False):
+    """Which of an instance's volumes, and whether it is rebooted."""
+
+    ExcludeBootVolume: bool
+    NoReboot: bool
+    ExcludeDataVolumeTags: list[TagInput]
+
+
+class DetailsInput(TypedDict, total=False):
+    """What a policy does."""
+
+    PolicyType: str
+    ResourceTypes: list[str]
+    ResourceLocations: list[str]
+    TargetTags: list[TagInput]
+    Schedules: list[ScheduleInput]
+    Parameters: ParametersInput
+    PolicyLanguage: str
 
 
 def refused(text: str) -> ApiError:
@@ -31,7 +79,7 @@ def _only(given: dict[str, Any], known: Iterable[str], where: str) -> None:
 
 def check(details: dict[str, Any]) -> dict[str, Any]:
     """The details, with the policy type that is meant where none is given. Raises ApiError."""
-    _only(details, _DETAILS, "PolicyDetails")
+    _only(details, DetailsInput.__annotations__, "PolicyDetails")
     kind = details.get("PolicyType", SNAPSHOTS)
     if kind not in (SNAPSHOTS, IMAGES):
         raise ApiError("UnsupportedOperation", f"minicloud does not have policies of the type {kind}")
@@ -55,7 +103,7 @@ def check(details: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(given: dict[str, Any], kind: str, resources: list[str]) -> None:
-    _only(given, _PARAMETERS, "PolicyDetails.Parameters")
+    _only(given, ParametersInput.__annotations__, "PolicyDetails.Parameters")
     if "NoReboot" in given and kind != IMAGES:
         raise refused("NoReboot is for policies that make images.")
     if resources == ["VOLUME"] and given:
@@ -64,12 +112,12 @@ def _parameters(given: dict[str, Any], kind: str, resources: list[str]) -> None:
 
 def _schedule(one: dict[str, Any]) -> str:
     """The name of a schedule that makes sense."""
-    _only(one, _SCHEDULE, "PolicyDetails.Schedules")
+    _only(one, ScheduleInput.__annotations__, "PolicyDetails.Schedules")
     name: str = one.get("Name", "")
     if not name:
         raise refused("A schedule has a name.")
     for tag in one.get("TagsToAdd", []):
-        _only(tag, _TAG, "PolicyDetails.Schedules.TagsToAdd")
+        _only(tag, TagInput.__annotations__, "PolicyDetails.Schedules.TagsToAdd")
         if tag["Key"].lower().startswith("aws:"):
             raise refused("Tag keys starting with 'aws:' are reserved.")
     _create_rule(one.get("CreateRule"))
@@ -80,7 +128,7 @@ def _schedule(one: dict[str, Any]) -> str:
 def _create_rule(rule: dict[str, Any] | None) -> None:
     if not rule:
         raise refused("A schedule has a CreateRule.")
-    _only(rule, _CREATE, "PolicyDetails.Schedules.CreateRule")
+    _only(rule, CreateRuleInput.__annotations__, "PolicyDetails.Schedules.CreateRule")
     if rule.get("Location", "CLOUD") != "CLOUD":
         raise ApiError("UnsupportedOperation", "minicloud has the location CLOUD only")
     if ("CronExpression" in rule) == ("Interval" in rule):
@@ -97,7 +145,7 @@ def _create_rule(rule: dict[str, Any] | None) -> None:
 def _retain_rule(rule: dict[str, Any] | None) -> None:
     if not rule:
         raise refused("A schedule has a RetainRule.")
-    _only(rule, _RETAIN, "PolicyDetails.Schedules.RetainRule")
+    _only(rule, RetainRuleInput.__annotations__, "PolicyDetails.Schedules.RetainRule")
     if bool(rule.get("Count")) == bool(rule.get("Interval")):
         raise refused("A RetainRule has either a Count or an Interval.")
     if rule.get("Count") and not 1 <= rule["Count"] <= MOST_KEPT:
