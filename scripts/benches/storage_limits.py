@@ -10,9 +10,9 @@ def _value(*words: str) -> str:
 
 
 def _rate(instance: str, disk: str, seconds: int) -> float:
-    """Synchronous writes of 512 bytes that the guest completes in a second."""
+    """Direct writes of 4096 bytes that the guest completes in a second."""
     script = (
-        f"dd if=/dev/zero of={disk} bs=512 count=2000000 oflag=direct 2>/dev/null & p=$!; sleep 1; "
+        f"dd if=/dev/zero of={disk} bs=4096 oflag=direct 2>/dev/null & p=$!; sleep 1; "
         f"a=$(awk '{{print $5}}' /sys/block/$(basename $(readlink -f {disk}))/stat); sleep {seconds}; "
         f"b=$(awk '{{print $5}}' /sys/block/$(basename $(readlink -f {disk}))/stat); kill $p; echo $(((b - a) / {seconds}))"
     )
