@@ -122,7 +122,7 @@ def orphans(make: Make) -> list[str]:
                 {guest.guest_id for guest in host.guests.list().values() if guest.power is Power.RUNNING},
                 {row.id for row in rows if row.state == "running"},
             ),
-            "disks": (set(host.disks.list()), {volume.id for volume in state.volumes.query()}),
+            "disks": (set(host.disks.list()), {layer.id for layer in state.layers.find(base="")}),
             "seeds": (host.seeds.list(), {row.id for row in rows}),
             "networks": (set(host.networks.list()), lived_in),
             "interfaces": ({one.instance_id for one in state.interfaces.query()}, {row.id for row in rows}),

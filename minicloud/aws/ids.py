@@ -58,6 +58,8 @@ KINDS = {
         not_found_text="The snapshot '{id}' does not exist.",
         several_text="The snapshots '{ids}' do not exist.",
     ),
+    "layer": _kind("layer", "InvalidLayer", "layer"),
+    "policy": _kind("policy", "InvalidPolicy", "policy"),
     "subnet": _kind("subnet", "InvalidSubnetID", "subnet ID"),
     "vpc": _kind("vpc", "InvalidVpcID", "vpc ID"),
     "security-group": _kind("sg", "InvalidGroup", "security group", "InvalidGroupId.Malformed"),

@@ -5,9 +5,10 @@ what it is for. A line here adds a command; the module is imported when its comm
 COMMANDS: dict[str, tuple[str, str]] = {
     "ssh": ("ssh", "Log in to an instance, or run a command in it."),
     "console": ("console", "Join the serial console of an instance."),
-    "images": ("images", "Base images: list, build, pull, import, remove."),
+    "images": ("images", "Base images: list, build, pull, import, export, remove."),
     "status": ("status", "Show what runs, what is left of the host, and what went wrong."),
     "network": ("network", "Show subnets, interfaces, addresses, and what may come in."),
+    "storage": ("storage", "Show what uses the disk: layers, sharing, chains, what can be reclaimed."),
     "doctor": ("doctor", "Check all that minicloud needs of this host."),
     "serve": ("serve", "Run the daemon in the foreground."),
     "configure": ("configure", "Make an access key and a profile for AWS clients."),

@@ -11,7 +11,8 @@ from .doctor_checks import OK, WARN, Check
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
-    from ..state.rows import Instance, Subnet, Volume
+    from ..state.rows import Instance, Subnet
+    from ..state.rows_storage import Layer
     from ..state.store import State
 
 _MOST = 20
@@ -31,7 +32,7 @@ class Belongings:
     known_disks: frozenset[str]
     subnets: frozenset[str]
     needed_disks: frozenset[str]
-    """Volumes of instances that have been started: their disks must be there."""
+    """Layers whose files have been made: they must be there."""
     abandoned: tuple[Path, ...] = ()
     unfinished: tuple[Path, ...] = ()
     damaged: tuple[tuple[Path, str], ...] = ()
@@ -45,27 +46,26 @@ def gather(cloud: "Cloud") -> Belongings:
     state, host, images = cloud.state, cloud.host, cloud.settings.images
     # The host first: what a command that runs now makes meanwhile has a row before it is on the host.
     guests, disks, seeds, networks = host.guests.list(), host.disks.list(), host.seeds.list(), host.networks.list()
-    rows, volumes, subnets = _rows(state) if cloud.settings.database.exists() else ([], [], [])
-    started = {row.id for row in rows if row.started_boot and row.wish != "terminated"}
+    rows, layers, subnets = _rows(state) if cloud.settings.database.exists() else ([], [], [])
     return Belongings(
         guests=frozenset(guests),
         disks=frozenset(disks),
         seeds=frozenset(seeds),
         networks=frozenset(networks),
         instances=frozenset(row.id for row in rows),
-        known_disks=frozenset([volume.id for volume in volumes] + [disk for row in rows for disk in scratch_disks(row)]),
+        known_disks=frozenset([layer.id for layer in layers] + [disk for row in rows for disk in scratch_disks(row)]),
         subnets=frozenset(subnet.id for subnet in subnets),
-        needed_disks=frozenset(volume.id for volume in volumes if volume.instance_id in started),
+        needed_disks=frozenset(layer.id for layer in layers if layer.made),
         abandoned=tuple(doctor.abandoned(images)),
         unfinished=tuple(doctor.unfinished(images)),
         damaged=tuple((found.path, found.reason) for found in store(cloud.settings).damaged()),
     )
 
 
-def _rows(state: "State") -> "tuple[list[Instance], list[Volume], list[Subnet]]":
+def _rows(state: "State") -> "tuple[list[Instance], list[Layer], list[Subnet]]":
     with state.transaction(write=False):
         rows = [row for row in state.instances.query() if row.state != "terminated"]
-        return rows, state.volumes.query(), state.subnets.query()
+        return rows, state.layers.query("base = ''"), state.subnets.query()
 
 
 def judge(found: Belongings, uri: str, home: Path) -> list[Check]:
@@ -82,7 +82,7 @@ def _unknown(found: Belongings, uri: str, home: Path) -> Iterator[Check]:
         yield Check("leftovers", WARN, f"the guest {guest} belongs to no instance", remedy)
     for disk in _some(found.disks - found.known_disks):
         remedy = f"rm {shlex.quote(str(home / 'volumes' / f'{disk}.qcow2'))}"
-        yield Check("leftovers", WARN, f"the disk {disk} belongs to no volume", remedy)
+        yield Check("leftovers", WARN, f"the disk {disk} belongs to no layer of a volume or snapshot", remedy)
     for seed in _some(found.seeds - found.instances):
         yield Check(
             "leftovers", WARN, f"the seed {seed} belongs to no instance", f"rm {shlex.quote(str(home / 'seeds' / f'{seed}.iso'))}"
@@ -93,8 +93,8 @@ def _unknown(found: Belongings, uri: str, home: Path) -> Iterator[Check]:
 
 def _missing(found: Belongings) -> Iterator[Check]:
     for disk in _some(found.needed_disks - found.disks):
-        remedy = "restore it from a backup, or terminate the instance"
-        yield Check("leftovers", WARN, f"the disk of the volume {disk} is gone", remedy)
+        remedy = "restore it from a backup, or delete the volumes and snapshots that need it"
+        yield Check("leftovers", WARN, f"the file of the layer {disk} is gone (minicloud storage tells whose it was)", remedy)
 
 
 def _images(found: Belongings) -> Iterator[Check]:

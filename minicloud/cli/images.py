@@ -12,6 +12,7 @@ import click
 
 from ..errors import Permanent, UsageError
 from . import own
+from .images_export import export
 from .images_list import listing
 from .images_progress import Bar, Stages
 
@@ -19,13 +20,17 @@ if TYPE_CHECKING:
     from ..cloud import Cloud
     from ..host.image_build import Built
     from ..host.image_store import ImageStore, Manifest
+    from ..state.store import State
 
 TINY = "tiny"
 
 
-@click.group("images", short_help="Base images: list, build, pull, import, rm.")
+@click.group("images", short_help="Base images: list, build, pull, import, export, rm.")
 def command() -> None:
     """The base images of this host, each of them an AMI."""
+
+
+command.add_command(export)
 
 
 @command.command("list")
@@ -185,13 +190,26 @@ def forget(cloud: "Cloud", image_id: str) -> None:
     if not (settings.images / image_id).is_dir() and settings.shared_images and (settings.shared_images / image_id).is_dir():
         raise Permanent(f"{image_id} is in the image store {settings.shared_images}, which is shared and read-only")
     with state.transaction():
-        disks = state.volumes.find(base=image_id)
+        disks = users(state, image_id)
         if disks:
-            named = ", ".join(f"{disk.id} (of {disk.instance_id or 'no instance'})" for disk in disks[:5])
             more = f" and {len(disks) - 5} more" if len(disks) > 5 else ""
-            raise Permanent(f"{image_id} cannot go while disks are built on it: {named}{more}; terminate these instances first")
+            raise Permanent(
+                f"{image_id} cannot go while disks are built on it: {', '.join(disks[:5])}{more}; "
+                "terminate these instances, and delete these volumes and snapshots, first"
+            )
         for image in state.images.find(base=image_id, state="available"):
             state.images.change(image.id, state="deregistered", deregistered_at=times.now())
+
+
+def users(state: "State", image_id: str) -> list[str]:
+    """What reads from the file of a base image: volumes, and snapshots but for the image's own."""
+    bases = {layer.id for layer in state.layers.find(base=image_id)}
+    built, below = set[str](), bases
+    while below:
+        below = {layer.id for layer in state.layers.among("parent", below)} - built
+        built |= below
+    volumes = [f"{row.id} (of {row.instance_id or 'no instance'})" for row in state.volumes.among("layer_id", built)]
+    return volumes + [row.id for row in state.snapshots.among("layer_id", built)]
 
 
 def _done(ctx: click.Context, cloud: "Cloud", made: "Manifest", output: str | None, query: str | None) -> None:

@@ -17,7 +17,8 @@ def listing(cloud: "Cloud", *, short: bool) -> dict[str, Any]:
 
     images, state = store(cloud.settings), cloud.state
     rows = {row.id: row for row in state.images.query()}
-    disks = Counter(volume.base for volume in state.volumes.query("base != ''"))
+    bases = {layer.id: layer.base for layer in state.layers.query("base != ''")}
+    disks = Counter(bases[layer.parent] for layer in state.layers.among("parent", bases))
     there = [_image(images, manifest, rows.get(manifest.image_id), disks[manifest.image_id]) for manifest in images.list()]
     if short:
         there = [{name: entry[name] for name in _SHORT} for entry in there]

@@ -9,9 +9,11 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..errors import Permanent
 from . import account, failures, qemu_img
 
 _ID = re.compile(r"[a-z]+-[0-9a-z-]+")
@@ -61,6 +63,70 @@ class LocalDisks:
                     with contextlib.suppress(FileNotFoundError):
                         found[entry.name.removesuffix(".qcow2")] = entry.stat().st_blocks * 512
         return found
+
+    def size(self, disk_id: str) -> int:
+        """As its header says."""
+        return self._info(disk_id).virtual_size
+
+    def backing(self, disk_id: str) -> str | None:
+        """As its header says, which is always the absolute path that one of the functions here wrote."""
+        return self._info(disk_id).backing
+
+    def _info(self, disk_id: str) -> qemu_img.Info:
+        path = Path(self.path(disk_id))
+        if not path.exists():
+            raise Permanent(f"{path} is not there")
+        return qemu_img.info(path, "qcow2", in_use=True)
+
+    @failures.of_system()
+    def resize(self, disk_id: str, size: int) -> None:
+        """Never smaller."""
+        if self.size(disk_id) < size:
+            qemu_img.resize(Path(self.path(disk_id)), size)
+
+    @failures.of_system()
+    def commit(self, disk_id: str, into: str) -> None:
+        """Until it is done, the disk itself reads as ever, because it hides what is written under it."""
+        if self.backing(disk_id) != self.path(into):
+            raise Permanent(f"{disk_id} does not stand on {into}")
+        qemu_img.commit(Path(self.path(disk_id)))
+
+    @failures.of_system()
+    def rebase(self, disk_id: str, base: str | None) -> None:
+        """Until it is done, the disk stands on what it stood on, whose blocks read as the copies do."""
+        if self.backing(disk_id) != base:
+            qemu_img.rebase(Path(self.path(disk_id)), Path(base) if base is not None else None)
+
+    @failures.of_system()
+    def repoint(self, disk_id: str, base: str) -> None:
+        """One write to the header."""
+        if self.backing(disk_id) != base:
+            qemu_img.repoint(Path(self.path(disk_id)), Path(base))
+
+    def check(self, disk_id: str) -> None:
+        """By qemu-img."""
+        self._info(disk_id)
+        qemu_img.check(Path(self.path(disk_id)))
+
+    @failures.of_system()
+    def export(self, path: str, destination: str) -> None:
+        """The destination appears when it is whole, readable by its owner only; an existing file is refused."""
+        final = Path(destination)
+        new = final.with_name(f".{final.name}{_NEW}")
+        if final.exists():
+            raise Permanent(f"{final} exists already")
+        new.touch(mode=0o600)
+        try:
+            qemu_img.convert(Path(path), "qcow2", new)
+            os.link(new, final)
+        finally:
+            new.unlink(missing_ok=True)
+
+    @failures.of_system()
+    def free(self) -> int:
+        """On the file system of the directory."""
+        there = next(path for path in (self._directory, *self._directory.parents) if path.exists())
+        return shutil.disk_usage(there).free
 
     @contextlib.contextmanager
     def _making(self) -> Iterator[None]:

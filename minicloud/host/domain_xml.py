@@ -12,11 +12,11 @@
 import re
 import uuid
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..errors import Permanent
-from .contracts import BootSpec, DiskSpec, GuestSpec, NicSpec
+from .contracts import BootSpec, DiskSpec, GuestSpec, IoLimits, NicSpec
 
 NAMESPACE = "https://minicloud.dev/xmlns/guest/1"
 SPARE_PORTS = 16
@@ -168,8 +168,46 @@ def _disk(devices: ET.Element, spec: DiskSpec, number: int) -> None:
     driver = {"type": "qcow2", "discard": "unmap", "detect_zeroes": "unmap", "error_policy": "enospace"}
     disk = _disk_node(devices, spec.path, number, driver)
     _text(disk, "serial", spec.serial)
+    if tune := iotune(spec.limits):
+        limits = ET.SubElement(disk, "iotune")
+        for name, value in tune.items():
+            _text(limits, name, str(value))
     if number == 0:
         ET.SubElement(disk, "boot", order="1")
+
+
+def iotune(limits: IoLimits) -> dict[str, int]:
+    """Limits by libvirt's names; what is not limited is left out."""
+    tune = {
+        "total_iops_sec": limits.iops,
+        "total_bytes_sec": limits.throughput,
+        "total_iops_sec_max": limits.burst_iops,
+        "total_bytes_sec_max": limits.burst_throughput,
+        "total_iops_sec_max_length": limits.burst_seconds if limits.burst_iops else 0,
+        "total_bytes_sec_max_length": limits.burst_seconds if limits.burst_throughput else 0,
+    }
+    return {name: value for name, value in tune.items() if value}
+
+
+def plugged(spec: DiskSpec, number: int) -> str:
+    """The XML of a disk that is plugged into a running guest as the one with this number."""
+    devices = ET.Element("devices")
+    _disk(devices, spec, number)
+    return ET.tostring(devices[0], encoding="unicode")
+
+
+def overlays(tops: Mapping[str, str], others: Iterable[str]) -> str:
+    """The XML of a snapshot that puts disks, by libvirt's names, onto new tops, and leaves the others."""
+    root = ET.Element("domainsnapshot")
+    disks = ET.SubElement(root, "disks")
+    for name, path in tops.items():
+        disk = ET.SubElement(disks, "disk", name=name, snapshot="external", type="file")
+        ET.SubElement(disk, "driver", type="qcow2")
+        source = ET.SubElement(disk, "source", file=path)
+        ET.SubElement(source, "seclabel", model="dac", relabel="no")
+    for name in others:
+        ET.SubElement(disks, "disk", name=name, snapshot="no")
+    return ET.tostring(root, encoding="unicode")
 
 
 def _seed(devices: ET.Element, path: str, number: int) -> None:

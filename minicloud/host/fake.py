@@ -13,7 +13,8 @@ from typing import Any
 
 from ..errors import HostError, Permanent
 from .contracts import BaseImage, Capacity, Host, Power
-from .fake_drivers import FakeDisks, FakeGuests, FakeImages, FakeMachine, FakeNetworks, FakeSeeds
+from .fake_disks import FakeBlocks, FakeDisks, read, write
+from .fake_drivers import FakeGuests, FakeImages, FakeMachine, FakeNetworks, FakeSeeds
 from .fake_firewall import FakeFirewall
 from .fake_store import Store
 
@@ -59,6 +60,30 @@ class FakeHost(Host):
             for guest in held["guests"].values():
                 guest["power"] = Power.OFF.value
 
+    def write(self, path: str, block: int, value: str) -> None:
+        """Somebody writes to the disk at a driver's path: a guest, whose disks' paths `blocks.chains` tells."""
+        with self.store.change() as held:
+            write(held, path, block, value)
+
+    def read(self, path: str) -> dict[int, str]:
+        """What the disk at a driver's path reads as, without the blocks that were never written."""
+        with self.store.change() as held:
+            return read(held, path)
+
+    def corrupt(self, disk_id: str) -> None:
+        """The disk's own structure is damaged."""
+        with self.store.change() as held:
+            held["disks"][disk_id]["damaged"] = True
+
+    def hold_disk(self, guest_id: str, serial: str) -> None:
+        """The guest does not let this disk go."""
+        with self.store.change() as held:
+            held["guests"][guest_id]["disks"][serial]["held"] = True
+
+    def finish_jobs(self, guest_id: str) -> None:
+        """What a guest copies comes to its end; until then jobs go on."""
+        FakeBlocks(self.store).finish(guest_id)
+
     def damage(self, network_id: str) -> None:
         """Somebody deletes a bridge, or kills its dnsmasq."""
         with self.store.change() as held:
@@ -95,6 +120,7 @@ def host(directory: Path | None = None) -> FakeHost:
     return FakeHost(
         guests=FakeGuests(store),
         disks=FakeDisks(store),
+        blocks=FakeBlocks(store),
         seeds=FakeSeeds(store),
         networks=FakeNetworks(store),
         images=FakeImages(store),

@@ -39,7 +39,10 @@ class FakeGuests:
                 guest["power"] = Power.RUNNING.value
                 return
             _need(held, spec)
-            held["guests"][spec.guest_id] = {"power": Power.RUNNING.value, "spec": dataclasses.asdict(spec), "deaf": False}
+            held["guests"][spec.guest_id] = {
+                "power": Power.RUNNING.value, "spec": dataclasses.asdict(spec), "deaf": False,
+                "disks": {disk.serial: dataclasses.asdict(disk) for disk in spec.disks}, "jobs": {},
+            }  # fmt: skip
             said = held["consoles"].get(spec.guest_id, "")
             held["consoles"][spec.guest_id] = said + f"{spec.guest_id} login: \n"
 
@@ -96,32 +99,6 @@ def _need(held: dict[str, Any], spec: GuestSpec) -> None:
     lacking += [nic.network_id for nic in spec.nics if held["networks"].get(nic.network_id) is None]
     if lacking:
         raise Retry(f"starting {spec.guest_id}: {lacking[0]} is not there")
-
-
-class FakeDisks:
-    """Implements contracts.Disks."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def create(self, disk_id: str, size: int, base: str | None) -> None:
-        """A disk that occupies nothing."""
-        with self._store.call("disks.create", disk_id) as held:
-            held["disks"].setdefault(disk_id, {"size": size, "base": base})
-
-    def remove(self, disk_id: str) -> None:
-        """Delete it."""
-        with self._store.call("disks.remove", disk_id) as held:
-            held["disks"].pop(disk_id, None)
-
-    def path(self, disk_id: str) -> str:
-        """No file's name."""
-        return f"fake:{disk_id}"
-
-    def list(self) -> dict[str, int]:
-        """All disks."""
-        with self._store.call("disks.list") as held:
-            return dict.fromkeys(held["disks"], 0)
 
 
 class FakeSeeds:

@@ -8,6 +8,7 @@
 
 import builtins
 import contextlib
+import json
 import re
 import time
 import xml.etree.ElementTree as ET
@@ -202,6 +203,23 @@ class LibvirtGuests:
         if dom is None or not dom.isActive():
             raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
         return dom
+
+    def active(self, guest_id: str) -> Any:
+        """The domain of a guest that is on, or None. Raises Retry."""
+        dom = self._find(guest_id)
+        return dom if dom is not None and dom.isActive() else None
+
+    def monitor(self, guest_id: str, command: str, **arguments: Any) -> Any:
+        """What a running guest's QEMU answers to a command of its own protocol. Raises Permanent where it refuses."""
+        import libvirt_qemu
+
+        dom = self._running(guest_id)
+        words = {name.replace("_", "-"): value for name, value in arguments.items()}
+        with _errors(f"{command} in {guest_id}"):
+            said = json.loads(libvirt_qemu.qemuMonitorCommand(dom, json.dumps({"execute": command, "arguments": words}), 0))
+        if "error" in said:
+            raise Permanent(f"{command} in {guest_id}: {said['error'].get('desc', said['error'])}")
+        return said["return"]
 
     def _if_running(self, guest_id: str, act: Callable[[Any], object]) -> None:
         dom = self._find(guest_id)

@@ -6,6 +6,7 @@ from .contracts import Host
 from .disks import LocalDisks
 from .firewall import IptablesFirewall
 from .libvirt import LibvirtGuests
+from .libvirt_blocks import LibvirtBlocks
 from .machine import LocalMachine
 from .networks import BridgeNetworks
 from .seed import LocalSeeds
@@ -13,8 +14,10 @@ from .seed import LocalSeeds
 
 def host(settings: Settings) -> Host:
     """Real guests, on this host."""
+    guests = LibvirtGuests(settings.libvirt_uri, settings.home)
     return Host(
-        guests=LibvirtGuests(settings.libvirt_uri, settings.home),
+        guests=guests,
+        blocks=LibvirtBlocks(guests),
         disks=LocalDisks(settings.home / "volumes"),
         seeds=LocalSeeds(settings.home / "seeds"),
         networks=BridgeNetworks(settings.run / "networks"),

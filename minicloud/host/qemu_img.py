@@ -36,9 +36,13 @@ class Info:
     backing_format: str | None
 
 
-def info(path: Path, format: str) -> Info:
-    """Read one file's header, and no other file's. Raises Permanent when it is not of that format."""
-    said = _qemu_img("info", "-f", format, "--output=json", _absolute(path), about=path)
+def info(path: Path, format: str, *, in_use: bool = False) -> Info:
+    """Read one file's header, and no other file's. Raises Permanent when it is not of that format.
+
+    `in_use` reads it although a guest has it, whose changes may then be seen or not.
+    """
+    sharing = ["-U"] if in_use else []
+    said = _qemu_img("info", *sharing, "-f", format, "--output=json", _absolute(path), about=path)
     values: dict[str, Any] = json.loads(said)
     return Info(
         format=values["format"],
@@ -66,6 +70,40 @@ def create_overlay(path: Path, base: Path, base_format: str = "qcow2", size: int
 def resize(path: Path, size: int) -> None:
     """Make a qcow2 disk larger: `size` bytes. qemu-img itself refuses to make one smaller."""
     _qemu_img("resize", "-q", "-f", "qcow2", _absolute(path), str(size), about=path)
+
+
+def commit(path: Path, *, timeout: float = 7200.0) -> None:
+    """Write what a qcow2 layer holds into the layer under it, which becomes as large; `path` itself stays as it is."""
+    limits = Limits(cpu_seconds=7200, address_space=_ADDRESS_SPACE)
+    _qemu_img("commit", "-q", "-d", "-f", "qcow2", _absolute(path), about=path, limits=limits, timeout=timeout)
+
+
+def rebase(path: Path, base: Path | None, *, timeout: float = 7200.0) -> None:
+    """Let a qcow2 layer stand on `base` (nothing, for None), and copy into it what it read from elsewhere until now."""
+    below = ["-F", "qcow2", "-b", _absolute(base)] if base is not None else ["-b", ""]
+    limits = Limits(cpu_seconds=7200, address_space=_ADDRESS_SPACE)
+    _qemu_img("rebase", "-q", "-f", "qcow2", *below, _absolute(path), about=path, limits=limits, timeout=timeout)
+
+
+def repoint(path: Path, base: Path) -> None:
+    """Write into a qcow2 layer's header that it stands on `base`, and look at nothing else."""
+    words = ["rebase", "-q", "-u", "-f", "qcow2", "-F", "qcow2", "-b", _absolute(base), _absolute(path)]
+    _qemu_img(*words, about=path)
+
+
+def check(path: Path) -> None:
+    """Raise Permanent where the structure of a qcow2 file is damaged. Leaked clusters do no harm and are not counted."""
+    limits = Limits(cpu_seconds=600, address_space=_ADDRESS_SPACE)
+    try:
+        _qemu_img("check", "-q", "-U", "-f", "qcow2", _absolute(path), about=path, limits=limits, timeout=600.0)
+    except Permanent as error:
+        if isinstance(error.__cause__, CommandFailed) and error.__cause__.status == _ONLY_LEAKS:
+            return
+        raise Permanent(f"{path.name} is damaged: {error.message}") from error
+
+
+_ONLY_LEAKS = 3
+"""What `qemu-img check` ends with where clusters are lost but nothing is wrong."""
 
 
 def convert(

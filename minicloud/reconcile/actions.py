@@ -51,12 +51,12 @@ class RemoveSeed:
 
 @dataclass(frozen=True)
 class RemoveDisks:
-    """Delete the disks that end with the instance."""
+    """Delete the instance store."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """Delete the rows that end with the instance: its interface with the address, its volumes."""
+    """Delete the rows that end with the instance: its interface with the address, volumes that end with it."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from ..cloud import Cloud
 from ..errors import UsageError
-from . import locks, loop
+from . import lifecycle, locks, loop
 from .worker import WAKE_SOCKET
 
 PERIOD = 2.0
@@ -43,6 +43,7 @@ def run(cloud: Cloud, stopped: Callable[[], bool]) -> None:
         with locks.held(cloud.settings.run, "daemon"), _listening(cloud) as receiver:
             while not stopped():
                 due = loop.run_pass(cloud, look=True)
+                lifecycle.reconcile(cloud)
                 wait = PERIOD if due is None else min(PERIOD, max(0.05, due - time.time()))
                 _drain(receiver, wait)
     except locks.Busy as error:

@@ -9,8 +9,8 @@ from ..config import Settings
 from ..host.contracts import BaseImage, BootSpec, DiskSpec, GuestSpec, Host, NicSpec, Seed
 from ..state.rows import Image, Instance, Interface, Volume
 from ..state.store import State
+from . import disk_spec
 
-GIB = 1 << 30
 _GB = 10**9
 _LETTERS = "bcdefghijklmnopqrstuvwxyz"
 
@@ -68,9 +68,7 @@ def seed(given: Parts) -> Seed:
 def guest(given: Parts, host: Host, settings: Settings, base: BaseImage | None) -> GuestSpec:
     """The guest of an instance. `base` is its image on the host, or None if that is gone and the disk stands alone."""
     row, kind = given.row, instance_types.get(given.row.instance_type)
-    disks = [
-        DiskSpec(volume.id, host.disks.path(volume.id), volume.id.replace("-", ""), volume.device) for volume in given.volumes
-    ]
+    disks = [disk_spec.of_volume(host, volume) for volume in given.volumes]
     disks += [
         DiskSpec(disk_id, host.disks.path(disk_id), f"ephemeral{number}", f"/dev/sd{_LETTERS[number]}")
         for number, disk_id in enumerate(scratch_disks(row))

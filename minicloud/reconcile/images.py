@@ -5,6 +5,7 @@ from ..aws.ids import new_id
 from ..cloud import Cloud
 from ..host.contracts import BaseImage
 from ..state.rows import Image
+from ..state.rows_storage import Layer, Snapshot
 
 _GIB = 1 << 30
 
@@ -29,6 +30,23 @@ def row_of(base: BaseImage, name: str, account: str) -> Image:
     )
 
 
+def register(cloud: Cloud, image: Image, virtual_size: int) -> None:
+    """The rows of a base image: itself, the snapshot that its instances start from, and that one's layer, the image's file."""
+    state = cloud.state
+    layer = Layer(new_id("layer"), "", image.base, virtual_size, image.created, made=True)
+    snapshot = Snapshot(
+        id=image.snapshot_id, volume_id="vol-ffffffff", layer_id=layer.id, size=image.size, batch=image.snapshot_id,
+        description=f"Base image {image.name}", started=image.created, completed=image.created, state="completed",
+    )  # fmt: skip
+    ebs = {
+        "SnapshotId": snapshot.id, "VolumeSize": image.size, "VolumeType": "gp3", "DeleteOnTermination": True, "Encrypted": False,
+    }  # fmt: skip
+    image.devices = [{"DeviceName": image.root_device_name, "Ebs": ebs}]
+    state.layers.add(layer)
+    state.snapshots.add(snapshot)
+    state.images.add(image)
+
+
 def reconcile(cloud: Cloud) -> bool:
     """Register what is new in the store; whether there was anything."""
     state = cloud.state
@@ -41,5 +59,5 @@ def reconcile(cloud: Cloud) -> bool:
             if state.images.get(base.image_id) is None:
                 taken = state.images.find(name=base.name, state="available")
                 name = f"{base.name} ({base.image_id})" if taken else base.name
-                state.images.add(row_of(base, name, cloud.settings.account_id))
+                register(cloud, row_of(base, name, cloud.settings.account_id), base.virtual_size)
     return True

@@ -38,10 +38,16 @@ MOST_FAILURES = 5
 
 @dataclass(frozen=True)
 class Seen:
-    """What the host reports: the guest's power (None: there is no such guest), and the host's boot id."""
+    """What the host reports: the guest's power (None: there is no such guest), and the host's boot id.
+
+    `keeps_volumes`: a volume outlives the instance, so that its file systems must be whole when it is terminated.
+    `imaging`: an image is being made of it, for which it must be off for a moment.
+    """
 
     power: Power | None
     boot_id: str
+    keeps_volumes: bool = False
+    imaging: bool = False
 
     @property
     def on(self) -> bool:
@@ -59,7 +65,9 @@ def plan(row: Instance, seen: Seen, now: float) -> list[Action]:
     return toward[row.wish](row, seen, now)
 
 
-def _toward_running(row: Instance, seen: Seen, _: float) -> list[Action]:
+def _toward_running(row: Instance, seen: Seen, now: float) -> list[Action]:
+    if seen.imaging and row.state == "running":
+        return _shutting_down(row, now) if seen.on else []
     if seen.on:
         return _while_on(row, seen)
     if row.state == "running" and row.started_boot == seen.boot_id:
@@ -135,7 +143,9 @@ def _shutting_down(row: Instance, now: float) -> list[Action]:
     return []
 
 
-def _toward_terminated(_: Instance, __: Seen, now: float) -> list[Action]:
+def _toward_terminated(row: Instance, seen: Seen, now: float) -> list[Action]:
+    if seen.power is Power.RUNNING and seen.keeps_volumes and (actions := _shutting_down(row, now)) != [CutPower()]:
+        return actions
     gone = Record({"state": "terminated", "terminated": times.text(now), "reachable": "", "accelerators": []})
     return [RemoveGuest(), RemoveSeed(), RemoveDisks(), Release(), gone]
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..cloud import Cloud
 from ..errors import HostError, Permanent, Retry
 from ..state.rows import Instance
-from . import actions, addresses, firewall, guest_spec, instance_plan, locks, networks
+from . import actions, addresses, firewall, guest_spec, instance_plan, locks, networks, volumes
 from .instance_plan import Seen
 
 log = logging.getLogger(__name__)
@@ -26,10 +26,12 @@ def unsettled(cloud: Cloud) -> list[Instance]:
 def observe(cloud: Cloud) -> Callable[[Instance], Seen]:
     """What the host reports, by one look at it. Raises HostError."""
     guests, boot_id = cloud.host.guests.list(), cloud.host.machine.boot_id()
+    imaged = {image.instance_id for image in cloud.state.images.find(state="pending", reboot="wanted")}
+    kept = {volume.instance_id for volume in cloud.state.volumes.find(delete_on_termination=False)}
 
     def seen(row: Instance) -> Seen:
         guest = guests.get(row.id)
-        return Seen(guest.power if guest else None, boot_id)
+        return Seen(guest.power if guest else None, boot_id, keeps_volumes=row.id in kept, imaging=row.id in imaged)
 
     return seen
 
@@ -92,9 +94,7 @@ def execute(cloud: Cloud, row: Instance, planned: list[actions.Action]) -> bool:
 
 
 def _make_disks(cloud: Cloud, row: Instance, _: actions.MakeDisks) -> None:
-    for volume in cloud.state.volumes.find(instance_id=row.id):
-        base = cloud.host.images.path(volume.base) if volume.base else None
-        cloud.host.disks.create(volume.id, volume.size * guest_spec.GIB, base)
+    volumes.prepare(cloud, row.id)
     for disk_id, size in guest_spec.scratch_disks(row).items():
         cloud.host.disks.create(disk_id, size, None)
 
@@ -118,20 +118,16 @@ def _drop_scratch(cloud: Cloud, row: Instance, _: actions.DropScratchDisks) -> N
 
 
 def _remove_disks(cloud: Cloud, row: Instance, _: actions.RemoveDisks) -> None:
-    for volume in cloud.state.volumes.find(instance_id=row.id, delete_on_termination=True):
-        cloud.host.disks.remove(volume.id)
     for disk_id in guest_spec.scratch_disks(row):
         cloud.host.disks.remove(disk_id)
 
 
 def _release(cloud: Cloud, row: Instance, _: actions.Release) -> None:
     state = cloud.state
+    volumes.release(cloud, row.id)
     with state.transaction():
-        ended = [volume.id for volume in state.volumes.find(instance_id=row.id, delete_on_termination=True)]
-        for volume_id in ended:
-            state.volumes.remove(volume_id)
         gone = addresses.release_interfaces(state, row.id)
-        for tag in state.tags.among("resource_id", ended + gone):
+        for tag in state.tags.among("resource_id", gone):
             state.tags.remove(tag.resource_id, tag.key)
 
 

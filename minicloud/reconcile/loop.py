@@ -11,7 +11,19 @@ from collections.abc import Collection
 
 from ..cloud import Cloud
 from ..errors import HostError
-from . import firewall, images, instance_plan, instances, locks, networks, reachability
+from . import (
+    firewall,
+    halted,
+    images,
+    instance_plan,
+    instances,
+    layers,
+    locks,
+    networks,
+    reachability,
+    snapshots,
+    volumes,
+)
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +48,14 @@ def _firewall(cloud: Cloud) -> bool:
         return False
 
 
+def take_snapshots(cloud: Cloud, touched: Collection[str]) -> None:
+    """Take what snapshots are asked for, now: a caller who has the answer may count on what is in them."""
+    try:
+        snapshots.reconcile(cloud, touched)
+    except (HostError, locks.Busy) as error:
+        log.warning("%s", error)
+
+
 def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False) -> float | None:
     """Make the host as it is wished to be. `look` also asks the running instances whether they answer.
 
@@ -45,9 +65,13 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
     try:
         for _ in range(_MOST_ROUNDS):
             acted = images.reconcile(cloud)
+            acted |= snapshots.reconcile(cloud, touched)
+            acted |= volumes.reconcile(cloud, touched)
             acted |= _networks(cloud)
             acted |= _firewall(cloud)
             acted |= instances.reconcile(cloud, touched)
+            acted |= halted.reconcile(cloud)
+            acted |= layers.reconcile(cloud, merge=look or bool(touched))
             if not acted:
                 break
         if look:

@@ -12,6 +12,7 @@ log = logging.getLogger(__name__)
 
 WAKE_SOCKET = "wake.sock"
 _OF_FIREWALL = ("sg-", "eni-", "eipalloc-", "igw-")
+_AT_ONCE = "snap-"
 
 
 def wake(cloud: Cloud) -> bool:
@@ -43,11 +44,17 @@ class SelfOrDaemon:
         self._cloud = cloud
 
     def work(self, touched: Iterable[str]) -> None:
-        """See to the rows, or let the daemon. The firewall is never left for later: when the answer is given, it is in force."""
-        touched = set(touched)
-        _enforce(self._cloud, touched)
+        """See to the rows, or let the daemon.
+
+        The firewall is never left for later: when the answer is given, it is in force. Nor are snapshots, because their moment is
+        the call's.
+        """
+        rows = set(touched)
+        _enforce(self._cloud, rows)
         if not wake(self._cloud):
-            loop.run_pass(self._cloud, touched)
+            loop.run_pass(self._cloud, rows)
+        elif any(row.startswith(_AT_ONCE) for row in rows):
+            loop.take_snapshots(self._cloud, rows)
 
     def refresh(self, operation: str) -> None:
         """Look at the host before an answer is read; a running daemon has just done so."""

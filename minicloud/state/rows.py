@@ -63,6 +63,16 @@ class Image:
     location: str
     created: str
     deregistered_at: str = ""
+    devices: list[dict[str, Any]] = field(default_factory=list)
+    """The disks of its instances: AWS's BlockDeviceMappings, the root among them."""
+    deprecated_at: str = ""
+    instance_id: str = ""
+    """The instance that it was made of."""
+    reboot: str = ""
+    """What making it asks of that instance: `wanted` before it is shut down, `off` while it is taken, then empty."""
+    reason: str = ""
+    users: list[str] = field(default_factory=list)
+    """The accounts that may launch it."""
 
 
 @dataclass
@@ -79,7 +89,10 @@ class KeyPair:
 
 @dataclass
 class Volume:
-    """A volume of `size` GiB; `base` is the image-store file under it. Attached where `instance_id` is not empty."""
+    """A volume of `size` GiB, which writes to `layer_id`. Attached where `instance_id` is not empty.
+
+    `state` is creating, available, in-use, deleting or error; `attachment` attaching, attached, detaching or busy.
+    """
 
     id: str
     size: int
@@ -88,13 +101,19 @@ class Volume:
     throughput: int
     zone: str
     snapshot_id: str
-    base: str
+    layer_id: str
     state: str
     created: str
     instance_id: str = ""
     device: str = ""
     delete_on_termination: bool = False
     attached: str = ""
+    attachment: str = ""
+    force_detach: bool = False
+    detach_asked: str = ""
+    reason: str = ""
+    auto_enable_io: bool = False
+    failures: int = 0
 
 
 @dataclass

@@ -181,6 +181,47 @@ def m302_launch_templates(db: Database) -> None:
     db.table("placement_groups").create_index(["name"], unique=True)
 
 
+@migrations()
+def m101_storage(db: Database) -> None:
+    """Layers under volumes, snapshots, the disks of images, lifecycle policies."""
+    volumes = db.table("volumes")
+    volumes.transform(drop={"base"})
+    for name in ("layer_id", "attachment", "detach_asked", "reason"):
+        volumes.add_column(name, str, not_null_default="")
+    for name in ("force_detach", "auto_enable_io", "failures"):
+        volumes.add_column(name, int, not_null_default=0)
+    images = db.table("images")
+    for name, default in (("devices", "[]"), ("deprecated_at", ""), ("instance_id", ""), ("reboot", ""), ("reason", "")):
+        images.add_column(name, str, not_null_default=default)
+    images.add_column("users", str, not_null_default="[]")
+    db.table("layers").create({"id": str, "parent": str, "base": str, "size": int, "created": str, "made": int}, pk="id")
+    db.table("layers").create_index(["parent"])
+    db.table("snapshots").create(
+        {
+            "id": str, "volume_id": str, "layer_id": str, "size": int, "description": str, "started": str, "batch": str,
+            "state": str, "next_layer": str, "completed": str, "message": str, "failures": int, "users": str, "image_id": str,
+        },
+        pk="id",
+    )  # fmt: skip
+    db.table("snapshots").create_index(["layer_id"])
+    db.table("snapshots").create_index(["state"])
+    db.table("modifications").create(
+        {"volume_id": str, "state": str, "target": str, "original": str, "started": str, "ended": str, "message": str},
+        pk="volume_id",
+    )
+    db.table("policies").create(
+        {
+            "id": str, "description": str, "state": str, "message": str, "role": str, "details": str, "created": str,
+            "modified": str,
+        },
+        pk="id",
+    )  # fmt: skip
+    db.table("policy_runs").create(
+        {"policy_id": str, "schedule": str, "due": str, "ran": str, "made": str, "removed": str, "failed": str},
+        pk=("policy_id", "schedule", "due"),
+    )
+
+
 def _write_ahead(db: Database) -> None:
     """Turn write-ahead logging on. Somebody may just be reading the version: then it fails at once, and is tried again."""
     deadline = time.monotonic() + 30.0

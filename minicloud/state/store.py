@@ -16,10 +16,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import rows, rows_access, rows_network
+from . import rows, rows_access, rows_network, rows_storage
 from .table import Table
 
-VERSION = 9
+VERSION = 10
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 
@@ -49,6 +49,11 @@ class State:
         self.images = Table(self._connection, "images", rows.Image)
         self.key_pairs = Table(self._connection, "key_pairs", rows.KeyPair)
         self.volumes = Table(self._connection, "volumes", rows.Volume)
+        self.layers = Table(self._connection, "layers", rows_storage.Layer)
+        self.snapshots = Table(self._connection, "snapshots", rows_storage.Snapshot)
+        self.modifications = Table(self._connection, "modifications", rows_storage.Modification, ("volume_id",))
+        self.policies = Table(self._connection, "policies", rows_storage.Policy)
+        self.policy_runs = Table(self._connection, "policy_runs", rows_storage.PolicyRun, ("policy_id", "schedule", "due"))
         self.instances = Table(self._connection, "instances", rows.Instance)
         self.interfaces = Table(self._connection, "interfaces", rows.Interface)
         self.tags = Table(self._connection, "tags", rows.Tag, ("resource_id", "key"))

@@ -188,11 +188,12 @@ class TestRunInstances:
         assert ec2.run(SecurityGroupIds=groups[:5])
 
     @pytest.mark.parametrize(
-        "ebs", [{"VolumeType": "floppy"}, {"VolumeSize": 0}, {"VolumeSize": -8}, {"VolumeSize": 16385}, {"VolumeSize": 2**40}]
+        "ebs", [{"VolumeType": "floppy"}, {"VolumeSize": 0}, {"VolumeSize": -8}, {"VolumeSize": 65537}, {"VolumeSize": 2**40}]
     )
     def test_root_volumes_that_there_are_not(self, ec2: Ec2, ebs: Params) -> None:
         refused = ec2.refused("RunInstances", **RUN, BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": ebs}])
-        assert (refused.code[:7], refused.status) == ("Invalid", 400)
+        assert refused.code in ("InvalidParameterValue", "UnknownVolumeType")
+        assert refused.status == 400
 
 
 def start(ec2: Ec2, instance_id: str) -> tuple[str, Params]:

@@ -56,13 +56,12 @@ NEVER_TRUE = {
         "platform": "only Windows images have it",
         "product-code*": "there is no marketplace",
         "public-ssm-parameter-name": "there is no Systems Manager",
-        "source-*": "belongs to the issue of CreateImage and CopyImage",
+        "source-image-*": "a copy does not say what it was copied from",
         "sriov-net-support": "network cards are virtio",
-        "state-reason-*": "belongs to the issue of CreateImage: images here are made whole or not at all",
     },
     "DescribeInstanceStatus": {
         "application-status.status": "nothing looks into applications",
-        "attached-ebs-status.status": "belongs to the issue of volumes",
+        "attached-ebs-status.status": "DescribeVolumeStatus tells it of each volume",
         "event.*": "there are no scheduled events",
         "operator.*": "nobody but the account manages its resources",
     },
@@ -74,6 +73,21 @@ NEVER_TRUE = {
         "requester-id": "nobody but the account makes interfaces",
     },
     "DescribeSecurityGroups": {"*prefix-list-id": "there are no prefix lists"},
+    "DescribeVolumes": {
+        "availability-zone-id": "the answer names the zone",
+        "fast-restored": "nothing restores slowly",
+        "operator.*": "nobody but the account manages its resources",
+    },
+    "DescribeSnapshots": {
+        "owner-alias": "no owner has an alias",
+        "transfer-type": "there is one region",
+    },
+    "DescribeVolumeStatus": {
+        "attachment-status.*": "io-performance is told of the volume",
+        "action.event-id": "events have no numbers",
+        "event.event-id": "events have no numbers",
+        "event.not-*": "nothing is scheduled",
+    },
     "DescribeSubnets": {
         "customer-owned-ipv4-pool": "there are no Outposts",
         "outpost-arn": "there are no Outposts",

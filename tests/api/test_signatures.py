@@ -29,6 +29,9 @@ def fits(hint: Any, shape: Shape, path: str) -> None:
     elif typing.get_origin(hint) is list:
         assert shape.kind == "list", path
         fits(typing.get_args(hint)[0], shape.element, f"{path}[]")
+    elif typing.get_origin(hint) is dict:
+        assert shape.kind == "map", path
+        fits(typing.get_args(hint)[1], shape.value, f"{path}{{}}")
     elif typing.is_typeddict(hint):
         assert shape.kind == "structure", path
         members = shape.members

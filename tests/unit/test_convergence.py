@@ -55,7 +55,7 @@ def agrees(ec2: Ec2, instance_id: str) -> None:
         assert [tag for tag in state.tags.query() if tag.resource_type != "instance"] == []
         return
     assert (guest is not None and guest.power in (Power.RUNNING, Power.PAUSED)) == (row.wish == "running")
-    assert set(host.disks.list()) == {volume.id for volume in state.volumes.query()}
+    assert set(host.disks.list()) == {volume.layer_id for volume in state.volumes.query()}
     reservations = [one for spec in host.networks.list().values() if spec for one in spec.reservations]
     assert [str(one.address) for one in reservations] == [interface.address for interface in state.interfaces.query()]
 

@@ -122,10 +122,11 @@ def test_what_no_row_knows_is_found(ec2: Ec2, host: FakeHost) -> None:
         ec2.cloud.state.instances.remove(instance)
         for volume in ec2.cloud.state.volumes.query():
             ec2.cloud.state.volumes.remove(volume.id)
+            ec2.cloud.state.layers.remove(volume.layer_id)
     found = leftovers(ec2.cloud)
     assert found == [
         f"the guest {instance} belongs to no instance",
-        f"the disk {spec['disks'][0]['disk_id']} belongs to no volume",
+        f"the disk {spec['disks'][0]['path'].removeprefix('fake:')} belongs to no layer of a volume or snapshot",
         f"the seed {instance} belongs to no instance",
     ]
 
@@ -133,9 +134,9 @@ def test_what_no_row_knows_is_found(ec2: Ec2, host: FakeHost) -> None:
 def test_a_disk_that_is_gone_is_found(ec2: Ec2, host: FakeHost) -> None:
     instance = ec2.run()
     ec2("StopInstances", InstanceIds=[instance], Force=True)
-    volume = ec2.cloud.state.volumes.find(instance_id=instance)[0].id
-    host.disks.remove(volume)
-    assert leftovers(ec2.cloud) == [f"the disk of the volume {volume} is gone"]
+    layer = ec2.cloud.state.volumes.find(instance_id=instance)[0].layer_id
+    host.disks.remove(layer)
+    assert leftovers(ec2.cloud) == [f"the file of the layer {layer} is gone (minicloud storage tells whose it was)"]
 
 
 def test_an_instance_that_was_just_accepted_misses_nothing(idle: Ec2) -> None:

@@ -1,13 +1,18 @@
-"""AMIs: names for base images. Base images that appear on the host are registered by a reconciler; here is the rest."""
+"""AMIs: described, deregistered. An AMI names a snapshot for each disk of its instances.
+
+Base images that appear on the host are registered by a reconciler; `image_making` makes others.
+"""
 
 import re
-from typing import Any, TypedDict
+from typing import Any
 
 from ...api import Answer, Call, operation, require
 from ...aws import ids
 from ...errors import ApiError
 from ...state.rows import Image
 from ...state.store import State
+from . import snapshots
+from .snapshots import GROUP_ALL
 
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 FILTERS = {
@@ -31,22 +36,12 @@ FILTERS = {
     "owner-id": "OwnerId",
     "root-device-name": "RootDeviceName",
     "root-device-type": "RootDeviceType",
+    "source-instance-id": "SourceInstanceId",
     "state": "State",
+    "state-reason-code": "StateReason.Code",
+    "state-reason-message": "StateReason.Message",
     "virtualization-type": "VirtualizationType",
 }
-
-
-class EbsInput(TypedDict, total=False):
-    """The disk of a mapping."""
-
-    SnapshotId: str
-
-
-class BlockDeviceInput(TypedDict, total=False):
-    """A block device of an image to register."""
-
-    DeviceName: str
-    Ebs: EbsInput
 
 
 def available(state: State, image_id: str) -> Image:
@@ -68,35 +63,39 @@ def check_name(state: State, name: str) -> None:
             "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, "
             "'(', ')', '.', '-', '/' and '_'",
         )
-    if taken := state.images.find(name=name, state="available"):
+    if taken := state.images.query("name = ? and state in ('available', 'pending')", [name]):
         raise ApiError("InvalidAMIName.Duplicate", f"AMI name {name} is already in use by AMI {taken[0].id}")
 
 
 @operation(items="Images", key="ImageId", filters=FILTERS)
-def describe_images(call: Call, *, image_ids: list[str] | None = None, owners: list[str] | None = None) -> Answer:
+def describe_images(
+    call: Call,
+    *,
+    image_ids: list[str] | None = None,
+    owners: list[str] | None = None,
+    executable_users: list[str] | None = None,
+    include_deprecated: bool = True,
+) -> Answer:
     """DescribeImages. All images are the account's own, so `owners` finds them as self or by the account's number."""
+    del include_deprecated  # an owner sees the deprecated ones in any case
+    account = call.cloud.settings.account_id
     ids.check("image", image_ids or ())
-    rows = {row.id: row for row in call.cloud.state.images.find(state="available")}
+    rows = {row.id: row for row in call.cloud.state.images.query("state in ('available', 'pending', 'failed')")}
     require("image", image_ids or (), rows)
-    if owners and not {"self", call.cloud.settings.account_id} & set(owners):
+    if owners and not {"self", account} & set(owners):
         rows = {}
+    if executable_users and not {"self", account} & set(executable_users):
+        rows = {image_id: row for image_id, row in rows.items() if set(executable_users) & set(row.users)}
     wanted = [rows[image_id] for image_id in image_ids or rows if image_id in rows]
     tags = call.cloud.state.tags_of(row.id for row in wanted)
-    return {"Images": [_view(row, tags[row.id], call.cloud.settings.account_id) for row in wanted]}
+    return {"Images": [_view(row, tags[row.id], account) for row in wanted]}
 
 
 def _view(image: Image, tags: list[dict[str, str]], owner: str) -> dict[str, Any]:
-    ebs = {
-        "DeleteOnTermination": True,
-        "SnapshotId": image.snapshot_id,
-        "VolumeSize": image.size,
-        "VolumeType": "gp3",
-        "Encrypted": False,
-    }
-    return {
+    shown = {
         "PlatformDetails": "Linux/UNIX",
         "UsageOperation": "RunInstances",
-        "BlockDeviceMappings": [{"DeviceName": image.root_device_name, "Ebs": ebs}],
+        "BlockDeviceMappings": image.devices,
         "Description": image.description,
         "EnaSupport": True,
         "Hypervisor": "xen",
@@ -111,82 +110,40 @@ def _view(image: Image, tags: list[dict[str, str]], owner: str) -> dict[str, Any
         "State": image.state,
         "OwnerId": owner,
         "CreationDate": image.created,
-        "Public": image.public,
+        "Public": GROUP_ALL in image.users,
         "Architecture": image.architecture,
         "ImageType": "machine",
     }
-
-
-def _origin(state: State, location: str | None, root: BlockDeviceInput | None) -> Image:
-    """The image whose base a new one shares: named by its snapshot or by its location. Raises ApiError."""
-    if location is not None:
-        found = state.images.find(location=location) or state.images.find(id=location)
-        if not found:
-            raise ApiError("InvalidAMIID.NotFound", f"The image id '[{location}]' does not exist")
-        return found[0]
-    snapshot_id = (root or {}).get("Ebs", EbsInput()).get("SnapshotId")
-    if snapshot_id is None:
-        raise ApiError("InvalidBlockDeviceMapping", "No root snapshot specified in device mapping.")
-    ids.check("snapshot", [snapshot_id])
-    found = state.images.find(snapshot_id=snapshot_id)
-    if not found:
-        raise ids.not_found("snapshot", [snapshot_id])
-    return found[0]
-
-
-@operation(tags=("image",))
-def register_image(
-    call: Call,
-    *,
-    name: str,
-    description: str = "",
-    image_location: str | None = None,
-    root_device_name: str | None = None,
-    block_device_mappings: list[BlockDeviceInput] | None = None,
-    architecture: str = "x86_64",
-    boot_mode: str | None = None,
-    virtualization_type: str = "hvm",
-    ena_support: bool = True,
-) -> Answer:
-    """RegisterImage: another name for a base image that is here, by its snapshot or its location."""
-    del ena_support
-    state = call.cloud.state
-    check_name(state, name)
-    if architecture != "x86_64" or virtualization_type != "hvm":
-        raise ApiError("UnsupportedOperation", "minicloud runs images of architecture x86_64 and virtualization type hvm")
-    devices = block_device_mappings or []
-    root = next((device for device in devices if device.get("DeviceName") == root_device_name), None)
-    origin = _origin(state, image_location, root)
-    row = Image(
-        id=ids.new_id("image"),
-        base=origin.base,
-        name=name,
-        description=description,
-        architecture=architecture,
-        boot_mode=boot_mode or origin.boot_mode,
-        default_user=origin.default_user,
-        root_device_name=root_device_name or origin.root_device_name,
-        size=origin.size,
-        snapshot_id=origin.snapshot_id,
-        state="available",
-        public=False,
-        location=f"{call.cloud.settings.account_id}/{name}",
-        created=call.now,
-    )
-    state.images.add(row)
-    call.tag("image", row.id)
-    return {"ImageId": row.id}
+    if image.deprecated_at:
+        shown["DeprecationTime"] = image.deprecated_at
+    if image.instance_id:
+        shown["SourceInstanceId"] = image.instance_id
+    if image.reason:
+        shown["StateReason"] = {"Code": "Server.InternalError", "Message": image.reason}
+    return shown
 
 
 @operation()
-def deregister_image(call: Call, *, image_id: str) -> Answer:
-    """DeregisterImage: no new instances of it; those that run do not notice. The base image stays on the host."""
+def deregister_image(call: Call, *, image_id: str, delete_associated_snapshots: bool = False) -> Answer:
+    """DeregisterImage: no new instances of it; those that run do not notice. A base image's file stays on the host."""
     state = call.cloud.state
-    try:
-        available(state, image_id)
-    except ApiError as error:
-        if error.code == "InvalidAMIID.Unavailable":
-            raise ids.not_found("image", [image_id]) from error
-        raise
+    ids.check("image", [image_id])
+    image = state.images.get(image_id)
+    if image is None or image.state == "deregistered":
+        raise ids.not_found("image", [image_id])
+    if image.state == "pending":
+        raise ApiError("InvalidAMIID.Unavailable", f"The image ID '{image_id}' is still being made")
     state.images.change(image_id, state="deregistered", deregistered_at=call.now)
-    return {"Return": True}
+    for tag in state.tags.find(resource_id=image_id):
+        state.tags.remove(image_id, tag.key)
+    if not delete_associated_snapshots:
+        return {"Return": True}
+    there = [device["Ebs"]["SnapshotId"] for device in image.devices if "SnapshotId" in device["Ebs"]]
+    return {"Return": True, "DeleteSnapshotResults": [_delete(call, snapshot_id) for snapshot_id in there]}
+
+
+def _delete(call: Call, snapshot_id: str) -> dict[str, str]:
+    if snapshots.images_of(call.cloud.state, snapshot_id):
+        return {"SnapshotId": snapshot_id, "ReturnCode": "skipped"}
+    snapshots.remove(call, snapshot_id)
+    return {"SnapshotId": snapshot_id, "ReturnCode": "success"}

@@ -51,7 +51,7 @@ def _values(call: Call, row: Instance) -> dict[str, tuple[str, Any]]:
             "Ebs": {
                 "AttachTime": volume.attached,
                 "DeleteOnTermination": volume.delete_on_termination,
-                "Status": "attached",
+                "Status": "detaching" if volume.attachment == "busy" else volume.attachment,
                 "VolumeId": volume.id,
             },
         }

@@ -131,7 +131,7 @@ def _block_device(volume: Volume) -> dict[str, Any]:
     ebs = {
         "AttachTime": volume.attached,
         "DeleteOnTermination": volume.delete_on_termination,
-        "Status": "attached",
+        "Status": "detaching" if volume.attachment == "busy" else volume.attachment,
         "VolumeId": volume.id,
     }
     return {"DeviceName": volume.device, "Ebs": ebs}

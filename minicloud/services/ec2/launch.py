@@ -10,8 +10,9 @@ from ...api import Answer, Call, operation
 from ...aws import ids, instance_types
 from ...aws.instance_types import InstanceType
 from ...errors import ApiError
-from ...state.rows import Image, Instance, KeyPair, Subnet, Volume
+from ...state.rows import Image, Instance, KeyPair, Subnet
 from . import (
+    block_devices,
     capacity,
     images,
     instance_profiles,
@@ -20,6 +21,7 @@ from . import (
     launch_template_rows,
     public_addresses,
 )
+from .block_devices import BlockDeviceInput, Disk
 from .instance_profiles import IamInstanceProfileInput
 from .instance_view import reservation
 from .interface_request import InterfaceInput, Nic
@@ -27,23 +29,6 @@ from .launch_template_rows import LaunchTemplateSpecification
 from .metadata_options import MetadataOptions, metadata_options_of
 
 MOST_USER_DATA = 16384
-MOST_SIZE = {"gp3": 16384, "gp2": 16384, "standard": 1024}
-"""The types of root volumes, which all need no number of operations to be given, and their largest sizes in GiB."""
-
-
-class EbsInput(TypedDict, total=False):
-    """The root volume: GiB, and a volume type."""
-
-    VolumeSize: int
-    VolumeType: str
-    DeleteOnTermination: bool
-
-
-class BlockDeviceInput(TypedDict, total=False):
-    """A block device of an instance."""
-
-    DeviceName: str
-    Ebs: EbsInput
 
 
 class Placement(TypedDict, total=False):
@@ -75,8 +60,7 @@ class Plan:
     subnet: Subnet
     groups: list[str]
     user_data: bytes
-    root_size: int
-    root_kind: str
+    disks: list[Disk]
     count: int
 
 
@@ -131,13 +115,14 @@ def run_instances(
     key = _key(call, key_name)
     groups = interfaces.wanted_groups(call.cloud.state, subnet.vpc_id, nic.group_ids, nic.group_names)
     data = _user_data(user_data)
-    root_size, root_kind = _root(image, block_device_mappings or [])
+    disks = block_devices.disks(call, image, block_device_mappings or [])
+    block_devices.limited(kind.max_volumes, disks)
     count = _count(call, kind, subnet, min_count, max_count)
     if nic.address is not None:
         if max_count > 1:
             raise ApiError("InvalidParameterCombination", "A private IP address can be given to one instance only")
         interfaces.check_address(call.cloud.state, subnet, nic.address)
-    plan = Plan(image, kind, key, subnet, groups, data, root_size, root_kind, count)
+    plan = Plan(image, kind, key, subnet, groups, data, disks, count)
     settings = {
         "protect_termination": disable_api_termination,
         "protect_stop": disable_api_stop,
@@ -199,33 +184,6 @@ def _user_data(text: str | None) -> bytes:
     return decode_user_data(text) if text else b""
 
 
-def _root(image: Image, mappings: list[BlockDeviceInput]) -> tuple[int, str]:
-    """The root volume's size in GiB and its type."""
-    size, kind = image.size, "gp3"
-    for mapping in mappings:
-        if mapping.get("DeviceName") != image.root_device_name:
-            raise ApiError(
-                "InvalidBlockDeviceMapping",
-                f"minicloud maps the root device {image.root_device_name} only, not {mapping.get('DeviceName')}",
-            )
-        ebs = mapping.get("Ebs", EbsInput())
-        size, kind = ebs.get("VolumeSize", size), ebs.get("VolumeType", kind)
-        if not ebs.get("DeleteOnTermination", True):
-            raise ApiError("UnsupportedOperation", "minicloud does not support DeleteOnTermination=false")
-    if kind not in MOST_SIZE:
-        raise ApiError("InvalidParameterValue", f"Invalid value '{kind}' for VolumeType. Allowed: {', '.join(MOST_SIZE)}.")
-    if size > MOST_SIZE[kind]:
-        raise ApiError(
-            "InvalidParameterValue", f"Volume of {size}GiB is too large for volume type {kind}; maximum is {MOST_SIZE[kind]}GiB"
-        )
-    if size < image.size:
-        raise ApiError(
-            "InvalidBlockDeviceMapping",
-            f"Volume of size {size}GB is smaller than snapshot '{image.snapshot_id}', expect size>= {image.size}GB",
-        )
-    return size, kind
-
-
 def _count(call: Call, kind: InstanceType, subnet: Subnet, least: int, most: int) -> int:
     if least < 1 or most < 1:
         raise ApiError("InvalidParameterValue", "Value (0) for parameter minCount is invalid. It must be at least 1.")
@@ -276,7 +234,7 @@ def _instance(call: Call, plan: Plan, settings: dict[str, Any], reservation_id: 
 
 
 def _attach(call: Call, plan: Plan, row: Instance, nic: Nic) -> None:
-    """The network interface and the root volume that every instance has."""
+    """The network interface and the volumes of an instance."""
     state = call.cloud.state
     interface = interfaces.create(call, plan.subnet, plan.groups, nic.address, nic.description)
     attachment = ids.new_id("network-interface-attachment")
@@ -290,22 +248,5 @@ def _attach(call: Call, plan: Plan, row: Instance, nic: Nic) -> None:
         delete_on_termination=nic.delete_on_termination,
     )
     public_addresses.give(call, dataclasses.replace(interface, auto_public=public))
-    volume = Volume(
-        id=ids.new_id("volume"),
-        size=plan.root_size,
-        kind=plan.root_kind,
-        iops=3000,
-        throughput=125,
-        zone=plan.subnet.zone,
-        snapshot_id=plan.image.snapshot_id,
-        base=plan.image.base,
-        state="in-use",
-        created=call.now,
-        instance_id=row.id,
-        device=plan.image.root_device_name,
-        delete_on_termination=True,
-        attached=call.now,
-    )
-    state.volumes.add(volume)
-    call.tag("volume", volume.id)
+    block_devices.attach(call, row, plan.disks)
     call.tag("network-interface", interface.id)

@@ -34,6 +34,7 @@ def _existing(state: State, resource_ids: list[str]) -> dict[str, str]:
         "launch-template": state.launch_templates,
         "placement-group": state.placement_groups,
         "volume": state.volumes,
+        "snapshot": state.snapshots,
         "subnet": state.subnets,
         "vpc": state.vpcs,
         "security-group": state.security_groups,

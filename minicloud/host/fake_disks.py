@@ -1,0 +1,283 @@
+"""Disks of a fake host: they hold what is written to them, block by block, and stand on one another as real ones do.
+
+What a running guest copies (`pull`, `commit`) is under way until `FakeHost.finish_jobs`, or until the guest stops.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import Permanent, Retry
+from .contracts import DiskSpec, IoLimits, Power
+from .fake_store import Store
+
+Held = dict[str, Any]
+_PREFIX = "fake:"
+
+
+def read(held: Held, path: str | None) -> dict[int, str]:
+    """What a disk reads as. A path that is no disk's is a base image, which reads as its own name."""
+    if path is None:
+        return {}
+    disk = held["disks"].get(path.removeprefix(_PREFIX))
+    if disk is None:
+        return {-1: path}
+    below = read(held, disk["base"])
+    return {**below, **{int(block): value for block, value in disk["blocks"].items()}}
+
+
+def write(held: Held, path: str, block: int, value: str) -> None:
+    """Write a block."""
+    held["disks"][path.removeprefix(_PREFIX)]["blocks"][str(block)] = value
+
+
+class FakeDisks:
+    """Implements contracts.Disks."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def create(self, disk_id: str, size: int, base: str | None) -> None:
+        """A disk that occupies nothing."""
+        with self._store.call("disks.create", disk_id) as held:
+            held["disks"].setdefault(disk_id, {"size": size, "base": base, "blocks": {}})
+
+    def remove(self, disk_id: str) -> None:
+        """Delete it."""
+        with self._store.call("disks.remove", disk_id) as held:
+            held["disks"].pop(disk_id, None)
+
+    def path(self, disk_id: str) -> str:
+        """No file's name."""
+        return f"{_PREFIX}{disk_id}"
+
+    def list(self) -> dict[str, int]:
+        """All disks."""
+        with self._store.call("disks.list") as held:
+            return {disk_id: 4096 * len(disk["blocks"]) for disk_id, disk in held["disks"].items()}
+
+    def size(self, disk_id: str) -> int:
+        """As it was made, or resized."""
+        with self._store.call("disks.size", disk_id) as held:
+            return int(_there(held, disk_id)["size"])
+
+    def resize(self, disk_id: str, size: int) -> None:
+        """Never smaller."""
+        with self._store.call("disks.resize", disk_id) as held:
+            disk = _there(held, disk_id)
+            disk["size"] = max(size, disk["size"])
+
+    def backing(self, disk_id: str) -> str | None:
+        """What it stands on."""
+        with self._store.call("disks.backing", disk_id) as held:
+            base: str | None = _there(held, disk_id)["base"]
+            return base
+
+    def commit(self, disk_id: str, into: str) -> None:
+        """Copy blocks downwards."""
+        with self._store.call("disks.commit", disk_id) as held:
+            disk = _free(held, disk_id)
+            if disk["base"] != self.path(into):
+                raise Permanent(f"{disk_id} does not stand on {into}")
+            _commit(disk, _free(held, into))
+
+    def rebase(self, disk_id: str, base: str | None) -> None:
+        """Copy blocks upwards."""
+        with self._store.call("disks.rebase", disk_id) as held:
+            _pull(held, _free(held, disk_id), base)
+
+    def repoint(self, disk_id: str, base: str) -> None:
+        """Blocks stay as they are."""
+        with self._store.call("disks.repoint", disk_id) as held:
+            disk = _there(held, disk_id)
+            if disk["base"] != base:
+                _free(held, disk_id)["base"] = base
+
+    def check(self, disk_id: str) -> None:
+        """Damaged where `FakeHost.corrupt` damaged it."""
+        with self._store.call("disks.check", disk_id) as held:
+            _there(held, disk_id)
+
+    def export(self, path: str, destination: str) -> None:
+        """A file that says what the disk reads as."""
+        with self._store.call("disks.export", path) as held:
+            content = read(held, path)
+        if Path(destination).exists():
+            raise Permanent(f"{destination} exists already")
+        Path(destination).write_text(repr(content))
+
+    def free(self) -> int:
+        """Plenty, or what `held` says."""
+        with self._store.call("disks.free") as held:
+            return int(held.get("free", 1 << 40))
+
+
+def _there(held: Held, disk_id: str) -> dict[str, Any]:
+    disk: dict[str, Any] | None = held["disks"].get(disk_id)
+    if disk is None:
+        raise Permanent(f"{disk_id} is not there")
+    if disk.get("damaged"):
+        raise Permanent(f"{disk_id} is damaged")
+    return disk
+
+
+def _free(held: Held, disk_id: str) -> dict[str, Any]:
+    """The disk, which no guest that is on may read from: QEMU's locks see to that on a real host."""
+    for guest_id, guest in held["guests"].items():
+        if _is_on(guest) and any(f"{_PREFIX}{disk_id}" in _chain(held, disk) for disk in guest["disks"].values()):
+            raise Retry(f"{disk_id} is in use by {guest_id}")
+    return _there(held, disk_id)
+
+
+def _commit(disk: dict[str, Any], into: dict[str, Any]) -> None:
+    into["blocks"].update(disk["blocks"])
+    into["size"] = max(into["size"], disk["size"])
+
+
+def _pull(held: Held, disk: dict[str, Any], base: str | None) -> None:
+    node, below = disk["base"], []
+    while node != base:
+        if node is None or node.removeprefix(_PREFIX) not in held["disks"]:
+            raise Permanent(f"{base} is not below")
+        below.append(held["disks"][node.removeprefix(_PREFIX)])
+        node = below[-1]["base"]
+    for layer in below:
+        disk["blocks"] = {**layer["blocks"], **disk["blocks"]}
+    disk["base"] = base
+
+
+def _is_on(guest: dict[str, Any]) -> bool:
+    return guest["power"] in (Power.RUNNING.value, Power.PAUSED.value)
+
+
+def _chain(held: Held, disk: dict[str, Any]) -> tuple[str, ...]:
+    found: list[str] = []
+    path: str | None = disk["path"]
+    while path is not None:
+        found.append(path)
+        path = held["disks"].get(path.removeprefix(_PREFIX), {}).get("base")
+    return tuple(found)
+
+
+class FakeBlocks:
+    """Implements contracts.Blocks. Guests run a guest agent unless they are deaf."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def chains(self, guest_id: str) -> dict[str, tuple[str, ...]]:
+        """Of the disks that are plugged in."""
+        with self._store.call("blocks.chains", guest_id) as held:
+            guest = held["guests"].get(guest_id)
+            if guest is None or not _is_on(guest):
+                return {}
+            return {serial: _chain(held, disk) for serial, disk in guest["disks"].items() if not disk.get("seized")}
+
+    def attach(self, guest_id: str, disk: DiskSpec) -> None:
+        """At once."""
+        with self._store.call("blocks.attach", guest_id, disk.serial) as held:
+            guest = _on(held, guest_id)
+            if disk.path.removeprefix(_PREFIX) not in held["disks"]:
+                raise Retry(f"{disk.path} is not there")
+            guest["disks"].setdefault(disk.serial, dataclasses.asdict(disk))
+
+    def detach(self, guest_id: str, serial: str) -> None:
+        """At once, unless `FakeHost.hold_disk` has the guest hold it."""
+        with self._store.call("blocks.detach", guest_id, serial) as held:
+            disks = _on(held, guest_id)["disks"]
+            if not disks.get(serial, {}).get("held"):
+                disks.pop(serial, None)
+
+    def seize(self, guest_id: str, serial: str) -> None:
+        """The guest keeps a husk."""
+        with self._store.call("blocks.seize", guest_id, serial) as held:
+            _on(held, guest_id)["disks"].pop(serial, None)
+
+    def freeze(self, guest_id: str, tops: Mapping[str, str]) -> str:
+        """At once."""
+        with self._store.call("blocks.freeze", guest_id, *tops) as held:
+            guest = _on(held, guest_id)
+            for serial, path in tops.items():
+                disk = _disk(guest, serial)
+                if path.removeprefix(_PREFIX) not in held["disks"]:
+                    raise Retry(f"{path} is not there")
+                guest["jobs"].pop(serial, None)
+                disk["path"] = path
+            return "the guest agent does not answer" if guest["deaf"] else ""
+
+    def resume(self, guest_id: str) -> bool:
+        """At once."""
+        with self._store.call("blocks.resume", guest_id) as held:
+            guest = held["guests"].get(guest_id)
+            if guest is None or guest["power"] != Power.PAUSED.value:
+                return False
+            guest["power"] = Power.RUNNING.value
+            return True
+
+    def resize(self, guest_id: str, serial: str, size: int) -> None:
+        """The disk grows, and its file."""
+        with self._store.call("blocks.resize", guest_id, serial) as held:
+            top = held["disks"][_disk(_on(held, guest_id), serial)["path"].removeprefix(_PREFIX)]
+            top["size"] = max(size, top["size"])
+
+    def limit(self, guest_id: str, serial: str, limits: IoLimits) -> None:
+        """At once."""
+        with self._store.call("blocks.limit", guest_id, serial) as held:
+            _disk(_on(held, guest_id), serial)["limits"] = dataclasses.asdict(limits)
+
+    def pull(self, guest_id: str, serial: str, base: str | None) -> None:
+        """Begins."""
+        with self._store.call("blocks.pull", guest_id, serial) as held:
+            guest = _on(held, guest_id)
+            _disk(guest, serial)
+            guest["jobs"].setdefault(serial, ["pull", base])
+
+    def commit(self, guest_id: str, serial: str, top: str, base: str) -> None:
+        """Begins."""
+        with self._store.call("blocks.commit", guest_id, serial) as held:
+            guest = _on(held, guest_id)
+            chain = _chain(held, _disk(guest, serial))
+            if top not in chain[1:] or base not in chain[chain.index(top) + 1 :]:
+                raise Permanent(f"{top} does not stand on {base} below {serial}")
+            guest["jobs"].setdefault(serial, ["commit", top, base])
+
+    def jobs(self, guest_id: str) -> set[str]:
+        """Those that were not finished."""
+        with self._store.call("blocks.jobs", guest_id) as held:
+            guest = held["guests"].get(guest_id)
+            return set(guest["jobs"]) if guest is not None and _is_on(guest) else set()
+
+    def finish(self, guest_id: str) -> None:
+        """Carry out what is under way."""
+        with self._store.change() as held:
+            guest = _on(held, guest_id)
+            for serial, job in guest["jobs"].items():
+                path = _disk(guest, serial)["path"].removeprefix(_PREFIX)
+                if job[0] == "pull":
+                    _pull(held, held["disks"][path], job[1])
+                else:
+                    _finish_commit(held, path, job[1], job[2])
+            guest["jobs"] = {}
+
+
+def _finish_commit(held: Held, path: str, top: str, base: str) -> None:
+    above = held["disks"][path]
+    while above["base"] != top:
+        above = held["disks"][above["base"].removeprefix(_PREFIX)]
+    _commit(held["disks"][top.removeprefix(_PREFIX)], held["disks"][base.removeprefix(_PREFIX)])
+    above["base"] = base
+
+
+def _on(held: Held, guest_id: str) -> dict[str, Any]:
+    guest: dict[str, Any] | None = held["guests"].get(guest_id)
+    if guest is None or not _is_on(guest):
+        raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
+    return guest
+
+
+def _disk(guest: dict[str, Any], serial: str) -> dict[str, Any]:
+    disk: dict[str, Any] | None = guest["disks"].get(serial)
+    if disk is None:
+        raise Permanent(f"no disk {serial}")
+    return disk

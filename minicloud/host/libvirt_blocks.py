@@ -1,0 +1,247 @@
+"""Implements contracts.Blocks: the disks of running guests, by libvirt's jobs, snapshots and hot plug.
+
+A disk is found by its serial in the guest's live XML, which also tells what it reads from. Names of libvirt's own (vda) are
+not kept anywhere: they are looked up each time, because what is plugged out gives its name to what is plugged in next.
+"""
+
+import contextlib
+import errno
+import functools
+import secrets
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import Permanent, Retry
+from . import account
+from .contracts import DiskSpec, IoLimits
+from .domain_xml import device_name, iotune, overlays, plugged
+from .libvirt import LibvirtGuests
+from .libvirt import _errors as errors
+from .libvirt import _libvirt as library
+from .libvirt import _xml as xml_of
+
+_MOST_DISKS = 64
+_HUSK = "mc-husk-"
+_LIMITED = ("total_iops_sec", "total_bytes_sec")
+_TUNABLE = (*_LIMITED, *(f"{key}_max" for key in _LIMITED))
+
+
+class LibvirtBlocks:
+    """The disks of the guests of `guests`."""
+
+    def __init__(self, guests: LibvirtGuests) -> None:
+        self._guests = guests
+
+    def chains(self, guest_id: str) -> dict[str, tuple[str, ...]]:
+        """From the live XML."""
+        dom = self._guests.active(guest_id)
+        if dom is None:
+            return {}
+        with errors(f"the disks of {guest_id}"):
+            return {serial: _chain(disk) for serial, disk in _disks(dom).items()}
+
+    def attach(self, guest_id: str, disk: DiskSpec) -> None:
+        """As the next of libvirt's names that is free."""
+        dom = self._running(guest_id)
+        with errors(f"plugging {disk.disk_id} into {guest_id}"):
+            if (there := _disks(dom).get(disk.serial)) is not None:
+                if self._is_husk(guest_id, there):
+                    raise Retry(f"{guest_id} has not let go what was left of {disk.disk_id} when it was taken from it")
+                return
+            taken = {target.get("dev") for target in xml_of(dom).findall("./devices/disk/target")}
+            number = next(number for number in range(1, _MOST_DISKS) if device_name(number) not in taken)
+            dom.attachDeviceFlags(plugged(disk, number), library().VIR_DOMAIN_AFFECT_LIVE)
+
+    def detach(self, guest_id: str, serial: str) -> None:
+        """Asks; libvirt waits some seconds for the guest, and it is no failure if that is not enough."""
+        libvirt, dom = library(), self._running(guest_id)
+        with errors(f"unplugging {serial} from {guest_id}"):
+            disk = _disks(dom).get(serial)
+            if disk is None:
+                return
+            try:
+                dom.detachDeviceFlags(ET.tostring(disk, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            except libvirt.libvirtError as error:
+                passing = (libvirt.VIR_ERR_OPERATION_TIMEOUT, libvirt.VIR_ERR_DEVICE_MISSING)
+                if error.get_error_code() not in passing and "in the process of unplug" not in str(error):
+                    raise
+
+    def seize(self, guest_id: str, serial: str) -> None:
+        """The device stays as a husk that answers every request with an error; then QEMU closes the disk's files."""
+        dom = self._running(guest_id)
+        disk = _disks(dom).get(serial)
+        if disk is None or self._is_husk(guest_id, disk):
+            return
+        node = f"{_HUSK}{secrets.token_hex(8)}"
+        monitor = functools.partial(self._guests.monitor, guest_id)
+        monitor("blockdev-add", driver="null-co", node_name=f"{node}-z", size=dom.blockInfo(_name(disk))[0], read_zeroes=True)
+        failing = [{"event": "none", "errno": errno.EIO}]
+        monitor("blockdev-add", driver="blkdebug", node_name=node, image=f"{node}-z", inject_error=failing)
+        monitor("qom-set", path=_device(disk), property="drive", value=node)
+        for index in _indexes(disk):
+            for kind in ("format", "storage"):
+                monitor("blockdev-del", node_name=f"libvirt-{index}-{kind}")
+
+    def _is_husk(self, guest_id: str, disk: ET.Element) -> bool:
+        """Whether the disk was seized."""
+        blocks = {block.get("qdev"): block for block in self._guests.monitor(guest_id, "query-block")}
+        inserted = blocks.get(_device(disk), {}).get("inserted", {})
+        return str(inserted.get("node-name", "")).startswith(_HUSK)
+
+    def freeze(self, guest_id: str, tops: Mapping[str, str]) -> str:
+        """One external snapshot of all the disks, into files that are there. A job that copies is given up for it."""
+        libvirt, dom = library(), self._running(guest_id)
+        with errors(f"a snapshot of the disks of {guest_id}"):
+            disks = _disks(dom)
+            names = {serial: _name(disk) for serial, disk in disks.items()}
+            if missing := set(tops) - set(disks):
+                raise Permanent(f"{guest_id} has no disk {', '.join(missing)}")
+            fresh = {names[serial]: path for serial, path in tops.items() if _chain(disks[serial])[0] != path}
+            if not fresh:
+                return ""
+            for name in fresh:
+                if dom.blockJobInfo(name, 0):
+                    dom.blockJobAbort(name, 0)
+            others = {str(target.get("dev")) for target in xml_of(dom).findall("./devices/disk/target")} - set(fresh)
+            xml = overlays(fresh, sorted(others))
+            flags = (
+                libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
+                | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA
+                | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
+                | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
+            )
+            why = _freeze_quiesced(dom, xml, flags)
+            if why:
+                dom.snapshotCreateXML(xml, flags)
+            return why
+
+    def resume(self, guest_id: str) -> bool:
+        """Only one that libvirt says was paused by an I/O error."""
+        libvirt, dom = library(), self._guests.active(guest_id)
+        if dom is None:
+            return False
+        with errors(f"resuming {guest_id}"):
+            if list(dom.state()) != [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]:
+                return False
+            dom.resume()
+            return True
+
+    def resize(self, guest_id: str, serial: str, size: int) -> None:
+        """Live; the file grows with it."""
+        dom = self._running(guest_id)
+        with errors(f"resizing {serial} of {guest_id}"):
+            name = _name(self._disk(dom, guest_id, serial))
+            if dom.blockInfo(name)[0] < size:
+                dom.blockResize(name, size, library().VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+
+    def limit(self, guest_id: str, serial: str, limits: IoLimits) -> None:
+        """All limits, those that are gone set to none."""
+        dom = self._running(guest_id)
+        with errors(f"limiting {serial} of {guest_id}"):
+            name = _name(self._disk(dom, guest_id, serial))
+            live, now = library().VIR_DOMAIN_AFFECT_LIVE, dom.blockIoTune(name, library().VIR_DOMAIN_AFFECT_LIVE)
+            # A length without a burst is an error, and 0 means that it stays: so it is made short while its burst is there.
+            short = {f"{key}_max_length": 1 for key in _LIMITED if now.get(f"{key}_max") and now.get(f"{key}_max_length", 0) > 1}
+            if short:
+                dom.setBlockIoTune(name, {**{key: now[key] for key in _TUNABLE}, **short}, live)
+            wanted = iotune(limits)
+            lengths = {key: wanted[key] for key in wanted if key.endswith("_length")}
+            dom.setBlockIoTune(name, {**{key: wanted.get(key, 0) for key in _TUNABLE}, **lengths}, live)
+
+    def pull(self, guest_id: str, serial: str, base: str | None) -> None:
+        """A block job, whose end libvirt writes into the live XML."""
+        dom = self._running(guest_id)
+        with errors(f"pulling into {serial} of {guest_id}"):
+            name = _name(self._disk(dom, guest_id, serial))
+            if dom.blockJobInfo(name, 0):
+                return
+            if base is None:
+                dom.blockPull(name, 0, 0)
+            else:
+                dom.blockRebase(name, base, 0, 0)
+
+    def commit(self, guest_id: str, serial: str, top: str, base: str) -> None:
+        """A block job of layers that the guest only reads."""
+        dom = self._running(guest_id)
+        with errors(f"committing below {serial} of {guest_id}"):
+            name = _name(self._disk(dom, guest_id, serial))
+            if not dom.blockJobInfo(name, 0):
+                dom.blockCommit(name, base, top, 0, 0)
+                account.share(Path(base), write=True)
+
+    def jobs(self, guest_id: str) -> set[str]:
+        """The disks that libvirt reports a job of."""
+        dom = self._guests.active(guest_id)
+        if dom is None:
+            return set()
+        with errors(f"the jobs of {guest_id}"):
+            return {serial for serial, disk in _disks(dom).items() if dom.blockJobInfo(_name(disk), 0)}
+
+    def _running(self, guest_id: str) -> Any:
+        dom = self._guests.active(guest_id)
+        if dom is None:
+            raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
+        return dom
+
+    def _disk(self, dom: Any, guest_id: str, serial: str) -> ET.Element:
+        disk = _disks(dom).get(serial)
+        if disk is None:
+            raise Permanent(f"{guest_id} has no disk {serial}")
+        return disk
+
+
+def _freeze_quiesced(dom: Any, xml: str, flags: int) -> str:
+    """Take it with the guest's file systems quiesced; returns why that could not be, and then nothing was taken."""
+    libvirt = library()
+    if not _agent_listens(dom):
+        return "the guest runs no guest agent"
+    try:
+        dom.snapshotCreateXML(xml, flags | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE)
+    except libvirt.libvirtError as error:
+        agents = (
+            libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_AGENT_UNSYNCED, libvirt.VIR_ERR_AGENT_COMMAND_TIMEOUT,
+            libvirt.VIR_ERR_AGENT_COMMAND_FAILED,
+        )  # fmt: skip
+        if error.get_error_code() in agents or "agent" in str(error):
+            with contextlib.suppress(libvirt.libvirtError):
+                dom.fsThaw()
+            return f"its guest agent did not do it: {error}"
+        raise
+    return ""
+
+
+def _agent_listens(dom: Any) -> bool:
+    return any(target.get("state") == "connected" for target in xml_of(dom).findall("./devices/channel/target"))
+
+
+def _disks(dom: Any) -> dict[str, ET.Element]:
+    """The disks of volumes, by serial."""
+    found = {disk.findtext("serial", ""): disk for disk in xml_of(dom).findall("./devices/disk")}
+    return {serial: disk for serial, disk in found.items() if serial and disk.find("readonly") is None}
+
+
+def _name(disk: ET.Element) -> str:
+    target = disk.find("target")
+    return str(target.get("dev")) if target is not None else ""
+
+
+def _device(disk: ET.Element) -> str:
+    """What QEMU calls the device."""
+    alias = disk.find("alias")
+    return f"/machine/peripheral/{alias.get('name') if alias is not None else ''}/virtio-backend"
+
+
+def _indexes(disk: ET.Element) -> list[str]:
+    """The numbers that libvirt gave to the files of a disk, the one that is written to first."""
+    return [str(source.get("index")) for source in disk.iter("source") if source.get("index")]
+
+
+def _chain(disk: ET.Element) -> tuple[str, ...]:
+    found: list[str] = []
+    node: ET.Element | None = disk
+    while node is not None and (source := node.find("source")) is not None:
+        found.append(str(source.get("file")))
+        node = node.find("backingStore")
+    return tuple(found)

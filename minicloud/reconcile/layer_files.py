@@ -1,0 +1,48 @@
+"""The files of layers: where they are, and making those that are not there yet."""
+
+from ..aws import times
+from ..aws.ids import new_id
+from ..cloud import Cloud
+from ..errors import Permanent
+from ..state.rows_storage import Layer
+from . import locks
+
+LOCK = "layers"
+"""Held while a file is put on another, or rows and headers come to say that one stands on another; never for long."""
+PATIENCE = 60.0
+
+
+def new(parent: str, size: int) -> Layer:
+    """A layer to be made; `size` in bytes."""
+    return Layer(new_id("layer"), parent, "", size, times.now())
+
+
+def path(cloud: Cloud, layer: Layer) -> str:
+    """Where a layer's blocks are. Raises Permanent where the image of a base layer is gone."""
+    return cloud.host.images.path(layer.base) if layer.base else cloud.host.disks.path(layer.id)
+
+
+def make(cloud: Cloud, layer_id: str) -> None:
+    """Make a layer's file if it was not made. Raises HostError."""
+    with locks.held(cloud.settings.run, LOCK, PATIENCE):
+        layer = cloud.state.layers.get(layer_id)
+        if layer is None:
+            raise Permanent(f"the layer {layer_id} is unknown")
+        if layer.made:
+            return
+        parent = cloud.state.layers.get(layer.parent) if layer.parent else None
+        cloud.host.disks.create(layer.id, layer.size, path(cloud, parent) if parent else None)
+        cloud.state.layers.change(layer.id, made=True)
+
+
+def verify(cloud: Cloud, layer_id: str) -> None:
+    """Whether the files of a layer and of all that it stands on are there and readable. Raises Permanent with the reason."""
+    while layer_id:
+        layer = cloud.state.layers.get(layer_id)
+        if layer is None:
+            raise Permanent(f"the layer {layer_id} is unknown")
+        if layer.base:
+            path(cloud, layer)
+        elif layer.made:
+            cloud.host.disks.size(layer.id)
+        layer_id = layer.parent

@@ -1,0 +1,186 @@
+"""Volumes: made, deleted, plugged in and out, changed. Each row under the locks of its instance and of itself."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator
+
+from ..aws import times
+from ..cloud import Cloud
+from ..errors import HostError, Permanent, Retry
+from ..host.contracts import Power
+from ..state.rows import Volume
+from . import disk_spec, layer_files, locks, snapshots
+
+log = logging.getLogger(__name__)
+
+MOST_FAILURES = 5
+ASK_AGAIN = 5.0
+"""Seconds after which a guest that has not let a disk go is asked again, and the attachment is shown as busy."""
+_UNSETTLED = (
+    "state in ('creating', 'deleting') or attachment in ('attaching', 'detaching', 'busy') "
+    "or id in (select volume_id from modifications where state = 'modifying')"
+)
+
+
+def reconcile(cloud: Cloud, touched: Collection[str] = ()) -> bool:
+    """One round over the volumes that the host may not agree with; whether anything was done."""
+    acted = False
+    for volume in cloud.state.volumes.query(_UNSETTLED):
+        wait = layer_files.PATIENCE if volume.id in touched else 0.0
+        with contextlib.suppress(locks.Busy), _locked(cloud, volume, wait):
+            current = cloud.state.volumes.get(volume.id)
+            if current is not None and current.instance_id == volume.instance_id:
+                acted |= _see_to(cloud, current)
+    return acted
+
+
+@contextlib.contextmanager
+def _locked(cloud: Cloud, volume: Volume, wait: float) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for name in (volume.instance_id, volume.id):
+            if name:
+                stack.enter_context(locks.held(cloud.settings.run, name, wait))
+        yield
+
+
+def _see_to(cloud: Cloud, volume: Volume) -> bool:
+    """The next step of a volume; whether there was one. A failure is recorded in the row."""
+    try:
+        return _step(volume)(cloud, volume)
+    except HostError as error:
+        return _failed(cloud, volume, error)
+
+
+def _step(volume: Volume) -> Callable[[Cloud, Volume], bool]:
+    by_state: dict[str, Callable[[Cloud, Volume], bool]] = {"creating": _create, "deleting": _delete}
+    by_attachment = {"attaching": _attach, "detaching": _detach, "busy": _detach}
+    return by_state.get(volume.state) or by_attachment.get(volume.attachment) or _modify
+
+
+def _failed(cloud: Cloud, volume: Volume, error: HostError) -> bool:
+    log.warning("%s: %s", volume.id, error.message)
+    failures = volume.failures + 1
+    over = isinstance(error, Permanent) or failures >= MOST_FAILURES
+    fields: dict[str, object] = {"failures": 0 if over else failures, "reason": error.message}
+    with cloud.state.transaction():
+        if over and volume.state == "creating":
+            fields["state"] = "error"
+        elif over and volume.attachment == "attaching":
+            fields |= DETACHED
+        elif over and volume.attachment not in ("detaching", "busy"):
+            cloud.state.modifications.change(volume.id, state="failed", message=error.message, ended=times.now())
+        cloud.state.volumes.change(volume.id, **fields)
+    return False
+
+
+DETACHED: dict[str, object] = {
+    "state": "available", "instance_id": "", "device": "", "attachment": "", "attached": "", "force_detach": False,
+    "detach_asked": "", "delete_on_termination": False,
+}  # fmt: skip
+"""The columns of a volume that is attached to nothing."""
+
+
+def _create(cloud: Cloud, volume: Volume) -> bool:
+    layer_files.make(cloud, volume.layer_id)
+    return cloud.state.volumes.change(volume.id, state="available", failures=0, reason="")
+
+
+def _delete(cloud: Cloud, volume: Volume) -> bool:
+    """Only the rows: its layer, if nothing else needs it, goes as any such layer goes."""
+    forget(cloud, volume.id)
+    return True
+
+
+def forget(cloud: Cloud, volume_id: str) -> None:
+    """Delete a volume's rows."""
+    state = cloud.state
+    with state.transaction():
+        for tag in state.tags.find(resource_id=volume_id):
+            state.tags.remove(volume_id, tag.key)
+        state.modifications.remove(volume_id)
+        state.volumes.remove(volume_id)
+
+
+def _on(cloud: Cloud, volume: Volume) -> bool:
+    guest = cloud.host.guests.list().get(volume.instance_id) if volume.instance_id else None
+    return guest is not None and guest.power in (Power.RUNNING, Power.PAUSED)
+
+
+def _attach(cloud: Cloud, volume: Volume) -> bool:
+    """A guest that is off has all its instance's volumes when it starts."""
+    prepare_one(cloud, volume)
+    if _on(cloud, volume):
+        cloud.host.blocks.attach(volume.instance_id, disk_spec.of_volume(cloud.host, volume))
+    return cloud.state.volumes.change(volume.id, attachment="attached", failures=0, reason="")
+
+
+def _detach(cloud: Cloud, volume: Volume) -> bool:
+    if not _on(cloud, volume):
+        return cloud.state.volumes.change(volume.id, **DETACHED)
+    serial, asked = disk_spec.serial(volume), volume.detach_asked
+    if serial not in cloud.host.blocks.chains(volume.instance_id):
+        return cloud.state.volumes.change(volume.id, **DETACHED)
+    if asked and time.time() - times.seconds(asked) < ASK_AGAIN:
+        return False
+    if asked and volume.force_detach:
+        cloud.host.blocks.seize(volume.instance_id, serial)
+        return cloud.state.volumes.change(volume.id, **DETACHED)
+    cloud.host.blocks.detach(volume.instance_id, serial)
+    cloud.state.volumes.change(volume.id, detach_asked=times.now(), attachment="busy" if asked else "detaching")
+    return not asked
+
+
+def _modify(cloud: Cloud, volume: Volume) -> bool:
+    row = cloud.state.modifications.get(volume.id)
+    if row is None or row.state != "modifying":
+        return False
+    wanted = disk_spec.modified(volume, row.target)
+    if volume.instance_id and _on(cloud, volume):
+        serial = disk_spec.serial(volume)
+        if serial not in cloud.host.blocks.chains(volume.instance_id):
+            raise Retry(f"{volume.instance_id} does not have {volume.id} yet")
+        if wanted.size > volume.size:
+            cloud.host.blocks.resize(volume.instance_id, serial, wanted.size * disk_spec.GIB)
+        cloud.host.blocks.limit(volume.instance_id, serial, disk_spec.limits(wanted))
+    else:
+        layer_files.make(cloud, volume.layer_id)
+        cloud.host.disks.resize(volume.layer_id, wanted.size * disk_spec.GIB)
+    with cloud.state.transaction():
+        cloud.state.layers.change(volume.layer_id, size=wanted.size * disk_spec.GIB)
+        cloud.state.volumes.change(
+            volume.id, size=wanted.size, kind=wanted.kind, iops=wanted.iops, throughput=wanted.throughput, failures=0, reason=""
+        )
+        cloud.state.modifications.change(volume.id, state="completed", ended=times.now(), message="")
+    return True
+
+
+def prepare_one(cloud: Cloud, volume: Volume) -> None:
+    """A volume's files are there and whole enough to be read; else the volume is in error. Raises HostError."""
+    try:
+        layer_files.make(cloud, volume.layer_id)
+        layer_files.verify(cloud, volume.layer_id)
+    except Permanent as error:
+        cloud.state.volumes.change(volume.id, state="error", reason=error.message)
+        raise Permanent(f"{volume.id}: {error.message}", "Client.VolumeInError") from error
+    if volume.state == "error" and volume.instance_id:  # somebody has mended it
+        cloud.state.volumes.change(volume.id, state="in-use", reason="")
+
+
+def prepare(cloud: Cloud, instance_id: str) -> None:
+    """What the volumes of an instance need before its guest starts. The caller holds the instance's lock."""
+    snapshots.settle(cloud, instance_id)
+    with contextlib.ExitStack() as stack:
+        for volume in sorted(cloud.state.volumes.find(instance_id=instance_id), key=lambda volume: volume.id):
+            stack.enter_context(locks.held(cloud.settings.run, volume.id, layer_files.PATIENCE))
+            prepare_one(cloud, volume)
+
+
+def release(cloud: Cloud, instance_id: str) -> None:
+    """An instance has ended, and its guest is gone: volumes that end with it go, the others are free."""
+    snapshots.settle(cloud, instance_id)
+    for volume in cloud.state.volumes.find(instance_id=instance_id):
+        if volume.delete_on_termination:
+            forget(cloud, volume.id)
+        else:
+            cloud.state.volumes.change(volume.id, **{**DETACHED, **({"state": "error"} if volume.state == "error" else {})})

@@ -1,0 +1,1 @@
+"""Amazon Data Lifecycle Manager: policies that make snapshots and images by schedules, and delete the oldest."""
