@@ -78,7 +78,10 @@ class State:
     def _open(self) -> sqlite3.Connection:
         """A connection of one thread, with foreign keys on. It waits up to 30 s for another writer."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        # Only a file that is not there is opened here: closing a descriptor of a database that this process has open would
+        # drop all its locks (POSIX), and the next process to close it would take the log away under this one.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(self._path, timeout=30.0, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA foreign_keys=ON")
         if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:

@@ -5,6 +5,8 @@ import dataclasses
 import hashlib
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -239,3 +241,24 @@ def test_tags_of_many(state: State) -> None:
     found = state.tags_of(["i-1", "i-2"])
     assert found["i-1"] == [{"Key": "a", "Value": "b"}, {"Key": "c", "Value": ""}]
     assert found["i-2"] == []
+
+
+def test_threads_that_open_it_take_no_locks_from_one_another(path: Path) -> None:
+    """SQLite's locks are the process's: had a thread closed a descriptor of the file, the others would read old rows for ever."""
+    first = State(path)
+    assert first.tags.query() == []
+    second = threading.Thread(target=State(path).tags.query)
+    second.start()
+    second.join()
+    write = """
+import pathlib, sys
+from minicloud.state.rows import Tag
+from minicloud.state.store import State
+state = State(pathlib.Path(sys.argv[1]))
+with state.transaction():
+    state.tags.add(Tag(sys.argv[2], "k", "v", "instance"))
+state.close()
+"""
+    for number in ("i-1", "i-2", "i-3"):
+        subprocess.run([sys.executable, "-c", write, str(path), number], check=True)
+        assert first.tags.get(number, "k") is not None
