@@ -69,6 +69,7 @@ def ssh_argv(guest: InstanceGuest, keys: Sequence[str], words: Sequence[str]) ->
         "CheckHostIP": "no",
         "UpdateHostKeys": "no",
         "ConnectTimeout": "60",
+        "ConnectionAttempts": "20",  # one a second: cloud-init may start the server anew just after it answered
     }
     argv = ["ssh", *(word for name, value in options.items() for word in ("-o", f"{name}={value}"))]
     if guest.identity is not None:

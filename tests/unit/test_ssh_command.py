@@ -73,6 +73,7 @@ def test_ssh_gets_the_right_user_key_and_host_key(ec2: Ec2, web: str, run: Calla
     assert argv[-3:] == [f"debian@{address(ec2, web)}", "uptime", "-p"]
     assert option(argv, "HostKeyAlias") == web
     assert option(argv, "StrictHostKeyChecking") == "yes"
+    assert int(option(argv, "ConnectionAttempts")) > 1
     assert option(argv, "KnownHostsCommand").endswith(f'printf "%%s %%s %%s\\n" {web} {ONE}')
     assert argv[argv.index("-i") + 1] == str(tmp_path / "k.pem")
     assert "IdentitiesOnly=yes" in argv
