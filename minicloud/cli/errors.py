@@ -5,6 +5,7 @@ rights; 254 an operation was refused; 255 a wait failed.
 """
 
 import os
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
@@ -70,6 +71,8 @@ def _explain(error: Exception) -> int:
         return _say(f"An error occurred ({error.code}): {error.message}", SERVICE)
     if isinstance(error, click.UsageError):
         return _say(f"{error.ctx.command_path if error.ctx else 'minicloud'}: {error.format_message()}", USAGE)
+    if isinstance(error, sqlite3.DatabaseError):
+        return _say(f"minicloud: the state cannot be used: {error}; see: minicloud doctor", CONFIGURATION)
     known = {
         UsageError: USAGE,
         ConfigurationError: CONFIGURATION,

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import importlib
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -126,7 +127,10 @@ def _write_operations(service: str, formatter: click.HelpFormatter) -> None:
         groups.setdefault(file.replace("_", " ").capitalize(), []).append(model.xform_name(name, "-"))
     for title, commands in sorted(groups.items()):
         with formatter.section(title):
-            formatter.write_text(", ".join(sorted(commands)))
+            room = formatter.width - formatter.current_indent
+            # click's own write_text breaks a name at its hyphens, and half a name is no command.
+            for line in textwrap.wrap(", ".join(sorted(commands)), room, break_on_hyphens=False, break_long_words=False):
+                formatter.write(f"{' ' * formatter.current_indent}{line}\n")
 
 
 def _start(ctx: click.Context, /, **flags: Any) -> None:

@@ -6,6 +6,7 @@ pass is a command's and the daemon's.
 """
 
 import logging
+import sqlite3
 import time
 from collections.abc import Collection
 
@@ -78,6 +79,9 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
             reachability.reconcile(cloud)
     except (HostError, locks.Busy) as error:
         log.warning("%s", error)
+    except sqlite3.OperationalError as error:
+        # A full disk above all: what was done on the host is seen again by the next pass, which then records it.
+        log.warning("the state cannot be written: %s; make room where it lies", error)
     now = time.time()
     due = [instance_plan.waits_until(row, now) for row in instances.unsettled(cloud)]
     return min((moment for moment in due if moment is not None), default=None)

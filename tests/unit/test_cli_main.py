@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from minicloud import api
+from minicloud.aws import model
 from minicloud.cli.commands import COMMANDS
 from minicloud.cli.errors import ConfigurationError
 from minicloud.cli.main import execute
@@ -258,3 +260,17 @@ def test_a_reader_that_leaves_early_is_no_fault(tmp_path: Path) -> None:
     child = subprocess.run([sys.executable, "-c", program, str(tmp_path)], stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
     assert (child.returncode, child.stderr) == (141, b"")
+
+
+def test_the_help_breaks_no_name_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert [name for name in api.operations("ec2") if model.xform_name(name, "-") not in said] == []
+
+
+def test_a_state_that_is_no_database_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "state.sqlite").write_bytes(b"no database at all " * 100)
+    session = Session(connect=lambda: Cloud(Settings(home=tmp_path), no_host))
+    assert execute(["describe-vpcs"], session) == 253
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "minicloud: the state cannot be used: file is not a database; see: minicloud doctor"

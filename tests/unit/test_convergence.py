@@ -1,6 +1,7 @@
 """From any row and any state of the host, repeated passes come to rest, and there the host is as it was wished to be."""
 
 import itertools
+import sqlite3
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minicloud.cloud import Cloud
 from minicloud.errors import ApiError, Permanent, Retry
 from minicloud.host import fake
 from minicloud.host.contracts import Power
@@ -188,3 +190,13 @@ def test_whatever_happens_in_whatever_order(steps: list[Any]) -> None:
         loop.run_pass(ec2.cloud)
         assert ec2.cloud.state.instances.query() == []
         assert ec2.cloud.state.tags.query() == []
+
+
+def test_a_full_disk_under_the_state_ends_a_pass_and_no_more(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> bool:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(loop.images, "reconcile", full)
+    loop.run_pass(cloud)
+    monkeypatch.undo()
+    assert loop.run_pass(cloud) is None
