@@ -2,12 +2,18 @@
 
 import os
 
+import hypothesis
 import pytest
 
 from .cloud_fixtures import cloud, ec2, host, idle
 from .endpoint_fixtures import served
 
 __all__ = ["cloud", "ec2", "host", "idle", "served"]
+
+
+# How long an example takes says something of the machine, nothing of the code.
+hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
