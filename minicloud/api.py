@@ -131,9 +131,10 @@ def operation(
     def declare(function: Callable[..., Answer]) -> Callable[..., Answer]:
         service = function.__module__.split(".")[2]
         name = model.service(service).named(function.__name__)
-        _declared.setdefault(service, {})[name] = OperationDef(
-            service, name, function, items, key, filters, outer_filters, tags, replay, complete
-        )
+        there = _declared.setdefault(service, {})
+        if name in there and there[name].function.__module__ != function.__module__:
+            raise TypeError(f"{name} is declared in {there[name].function.__module__} and in {function.__module__}")
+        there[name] = OperationDef(service, name, function, items, key, filters, outer_filters, tags, replay, complete)
         return function
 
     return declare

@@ -115,3 +115,11 @@ def test_items_keys_and_filters_lead_to_members_of_the_answer(found: OperationDe
 def test_what_can_be_filtered_or_paged_in_aws_can_be_here(found: OperationDef) -> None:
     assert ("Filters" in found.model.input) <= bool(found.filters)
     assert ("NextToken" in found.model.input) <= bool(found.key)
+
+
+def test_two_files_cannot_declare_one_operation() -> None:
+    def describe_vpcs() -> None: ...
+
+    describe_vpcs.__module__ = "minicloud.services.ec2.another"
+    with pytest.raises(TypeError, match="DescribeVpcs is declared in"):
+        api.operation()(describe_vpcs)
