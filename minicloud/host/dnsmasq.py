@@ -120,10 +120,10 @@ def names_text(spec: NetworkSpec) -> str:
 
 def pid(service: Service, proc: Path = Path("/proc")) -> int | None:
     """The number of the running process, None if there is none of ours."""
+    number = _number(service)
     try:
-        number = int(service.pid_file.read_text())
         words = (proc / str(number) / "cmdline").read_bytes().split(b"\0")
-    except (OSError, ValueError):
+    except OSError:
         return None
     return number if f"--conf-file={service.configuration}".encode() in words else None
 
@@ -134,27 +134,53 @@ def start(service: Service) -> None:
 
 
 def stop(service: Service) -> None:
-    """End the process, and wait until it has: its address must be free for the next one."""
-    number = pid(service)
+    """End the process, and wait until it has: its address must be free for the next one.
+
+    A process that was killed shows no command line any more while the kernel still closes its sockets: it is waited for, too.
+    """
+    number = _number(service)
     if number is None:
         return
     with contextlib.suppress(ProcessLookupError):
         handle = os.pidfd_open(number)
         try:
-            if pid(service) == number:  # still ours, now that the number cannot be given to another
+            # Asked now that the number cannot be given to another.
+            if pid(service) == number:
                 _end(handle)
+            elif _is_ending(number):
+                _ended(handle)
         finally:
             os.close(handle)
 
 
-def _end(handle: int) -> None:
-    import select
+def _number(service: Service) -> int | None:
+    """The number that the process wrote down, whoever has it now."""
+    try:
+        return int(service.pid_file.read_text())
+    except (OSError, ValueError):
+        return None
 
+
+def _is_ending(number: int, proc: Path = Path("/proc")) -> bool:
+    try:
+        return (proc / str(number) / "comm").read_text() == "dnsmasq\n" and not (proc / str(number) / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _end(handle: int) -> None:
     for which in (signal.SIGTERM, signal.SIGKILL):
         signal.pidfd_send_signal(handle, which)
-        if select.select([handle], [], [], _STOP_SECONDS)[0]:
+        if _ended(handle):
             return
     raise Retry("dnsmasq does not end")
+
+
+def _ended(handle: int) -> bool:
+    """Wait for the end of a process, with its sockets closed; whether it came."""
+    import select
+
+    return bool(select.select([handle], [], [], _STOP_SECONDS)[0])
 
 
 def reload(service: Service) -> None:
