@@ -13,10 +13,7 @@ from . import limits
 from .refusals import configuration, invalid, no_group, unsupported
 
 MOST_STICKY = 604800
-_COMPATIBLE = {
-    "HTTP": ("HTTP", "HTTPS"), "HTTPS": ("HTTP", "HTTPS"), "TCP": ("TCP", "TCP_UDP"), "TLS": ("TCP", "TLS"),
-    "UDP": ("UDP", "TCP_UDP"), "TCP_UDP": ("TCP_UDP",),
-}  # fmt: skip
+_COMPATIBLE = {"HTTP": ("HTTP", "HTTPS"), "HTTPS": ("HTTP", "HTTPS"), "TCP": ("TCP",), "TLS": ("TCP", "TLS")}
 _CONTENT_TYPES = ("text/plain", "text/css", "text/html", "application/javascript", "application/json")
 _PARTS = re.compile(r"#\{(protocol|host|port|path|query)\}")
 _HOST = re.compile(r"[A-Za-z0-9.*_-]*")

@@ -6,7 +6,7 @@ from . import names
 from .attributes import TRUTH, Attribute, AttributeInput, Attributes, matching, number, one_of, view
 from .refusals import invalid
 
-_ALB, _NLB = ("HTTP", "HTTPS"), ("TCP", "TLS", "UDP", "TCP_UDP")
+_ALB, _NLB = ("HTTP", "HTTPS"), ("TCP", "TLS")
 _BOTH = _ALB + _NLB
 _COOKIE = matching(r"|(?!AWSALB)[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}", "a cookie's name that does not begin with AWSALB")
 _WEEK = 604800
@@ -33,7 +33,7 @@ KNOWN = Attributes(
         ),
         "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count": Attribute("1", number(1, 1000), _BOTH),
         "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage": Attribute(
-            "off", number(1, 100, "off"), _BOTH
+            "off", number(1, 100, "off"), _BOTH, ("off",)
         ),
         "load_balancing.algorithm.type": Attribute(
             "round_robin", one_of("round_robin", "least_outstanding_requests", "weighted_random"), _ALB
@@ -46,7 +46,7 @@ KNOWN = Attributes(
         "deregistration_delay.connection_termination.enabled": Attribute("false", TRUTH, _NLB),
         "preserve_client_ip.enabled": Attribute("true", TRUTH, _NLB),
         "proxy_protocol_v2.enabled": Attribute("false", TRUTH, _NLB),
-        "target_health_state.unhealthy.connection_termination.enabled": Attribute("true", TRUTH, _NLB),
+        "target_health_state.unhealthy.connection_termination.enabled": Attribute("true", TRUTH, _NLB, ("true",)),
         "target_health_state.unhealthy.draining_interval_seconds": Attribute("0", number(0, 360000), _NLB, ("0",)),
     },
 )
@@ -57,10 +57,7 @@ def defaults(protocol: str, target_type: str) -> dict[str, str]:
     changes = {}
     if protocol in _NLB:
         changes["stickiness.type"] = "source_ip"
-    if protocol in ("UDP", "TCP_UDP"):
-        changes["deregistration_delay.connection_termination.enabled"] = "true"
-        changes["target_health_state.unhealthy.connection_termination.enabled"] = "false"
-    if protocol in ("TCP", "TLS") and target_type == "ip":
+    if protocol in _NLB and target_type == "ip":
         changes["preserve_client_ip.enabled"] = "false"
     return KNOWN.defaults(protocol, changes)
 
@@ -94,8 +91,6 @@ def _check_whole(protocol: str, found: dict[str, str]) -> None:
         raise invalid("'stickiness.app_cookie.cookie_name' must be set for the stickiness type 'app_cookie'")
     if protocol == "TLS" and found["stickiness.enabled"] == "true":
         raise invalid("Stickiness is not supported for target groups with the TLS protocol")
-    if protocol in ("UDP", "TCP_UDP") and found["preserve_client_ip.enabled"] == "false":
-        raise invalid(f"Client IP preservation can't be disabled for target groups with the {protocol} protocol")
     if protocol in _ALB and found["slow_start.duration_seconds"] != "0":
         algorithm = found["load_balancing.algorithm.type"]
         if algorithm != "round_robin":

@@ -33,7 +33,7 @@ class Wanted:
     matcher: MatcherInput | None = None
 
 
-def columns(wanted: Wanted, protocol: str, version: str, before: dict[str, Any] | None = None) -> dict[str, Any]:
+def columns(wanted: Wanted, protocol: str, before: dict[str, Any] | None = None) -> dict[str, Any]:
     """The check's columns of a target group of this protocol; `before` has those of one that is changed. Raises ApiError."""
     application = protocol in HTTP
     kind = wanted.protocol or (before or {}).get("check_protocol") or ("HTTP" if application else "TCP")
@@ -43,7 +43,7 @@ def columns(wanted: Wanted, protocol: str, version: str, before: dict[str, Any] 
         raise invalid(f"Health check protocol 'TCP' is not supported for target groups with the protocol '{protocol}'")
     if wanted.enabled is False:
         raise invalid("Health checks cannot be disabled for target groups of the target types 'instance' and 'ip'")
-    found = _defaults(kind, application, version)
+    found = _defaults(kind, application=application)
     if before is not None:
         # What goes with the old protocol only (a path, codes, ...) does not outlive it.
         found |= {name: value for name, value in before.items() if before["check_protocol"] == kind or name not in _OF_PROTOCOL}
@@ -54,31 +54,29 @@ def columns(wanted: Wanted, protocol: str, version: str, before: dict[str, Any] 
     found |= {name: value for name, value in given.items() if value is not None}
     found["check_protocol"] = kind
     if wanted.matcher:
-        found["check_codes"] = _codes(wanted.matcher, kind, application, version)
-    _check(found, wanted, application)
+        found["check_codes"] = _codes(wanted.matcher, kind, application=application)
+    _check(found, wanted, application=application)
     return found
 
 
 _OF_PROTOCOL = {"check_path", "check_codes"}
 
 
-def _defaults(kind: str, application: bool, version: str) -> dict[str, Any]:
-    grpc = version == "GRPC"
+def _defaults(kind: str, *, application: bool) -> dict[str, Any]:
     timeout = 5 if application else 6 if kind == "HTTP" else 10
-    path = "/AWS.ALB/healthcheck" if grpc else "/"
     return {
         "check_enabled": True,
         "check_port": "traffic-port",
-        "check_path": "" if kind == "TCP" else path,
+        "check_path": "" if kind == "TCP" else "/",
         "check_interval": 30,
         "check_timeout": timeout,
         "healthy_count": 5,
         "unhealthy_count": 2,
-        "check_codes": "" if kind == "TCP" else "12" if grpc else "200" if application else "200-399",
+        "check_codes": "" if kind == "TCP" else "200" if application else "200-399",
     }
 
 
-def _check(found: dict[str, Any], wanted: Wanted, application: bool) -> None:
+def _check(found: dict[str, Any], wanted: Wanted, *, application: bool) -> None:
     timeout, interval, port = found["check_timeout"], found["check_interval"], found["check_port"]
     if timeout > interval or (application and timeout == interval):
         raise invalid(f"Health check timeout '{timeout}' must be smaller than the interval '{interval}'")
@@ -90,13 +88,12 @@ def _check(found: dict[str, Any], wanted: Wanted, application: bool) -> None:
         raise invalid(f"Health check path '{found['check_path'][:80]}' is not valid: it is the path of a URI and begins with '/'")
 
 
-def _codes(matcher: MatcherInput, kind: str, application: bool, version: str) -> str:
+def _codes(matcher: MatcherInput, kind: str, *, application: bool) -> str:
     """The codes of a matcher, such as 200-299,301. Raises ApiError."""
-    grpc = version == "GRPC"
-    if grpc != ("GrpcCode" in matcher) or len(matcher) != 1:
-        raise invalid(f"A matcher of a target group with this protocol version has {'a GrpcCode' if grpc else 'an HttpCode'}")
-    text = matcher.get("GrpcCode") or matcher.get("HttpCode") or ""
-    low, high = (0, 99) if grpc else (200, 499) if application else (200, 599)
+    if "GrpcCode" in matcher or "HttpCode" not in matcher:
+        raise invalid("The matcher of a target group that does not speak GRPC has an HttpCode")
+    text = matcher["HttpCode"]
+    low, high = (200, 499) if application else (200, 599)
     if kind == "TCP":
         raise invalid("A matcher cannot be specified for health checks with the protocol 'TCP'")
     if not _CODES.fullmatch(text):

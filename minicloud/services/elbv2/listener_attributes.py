@@ -6,7 +6,7 @@ from ...api import Answer, Call, operation
 from . import names
 from .attributes import TRUTH, Attribute, AttributeInput, Attributes, matching, number, one_of, view
 
-_HTTP, _HTTPS, _TCP = ("HTTP", "HTTPS"), ("HTTPS",), ("TCP", "TLS", "TCP_UDP")
+_HTTP, _HTTPS, _TCP = ("HTTP", "HTTPS"), ("HTTPS",), ("TCP", "TLS")
 _VALUE = matching(r"""[A-Za-z0-9 !#$%&'()*+,./:;<=>?@\[\]^_`{|}~-]{0,1024}""", "printable ASCII without quotes and backslashes")
 _START = "routing.http.response."
 

@@ -16,15 +16,19 @@ from . import names as naming
 from . import tags as tagging
 from .actions import ActionInput
 from .certificates import CertificateInput
-from .refusals import invalid, no_listener
+from .refusals import invalid, no_listener, unsupported
 from .tags import TagInput
 
-PROTOCOLS = {"application": ("HTTP", "HTTPS"), "network": ("TCP", "TLS", "UDP", "TCP_UDP")}
+PROTOCOLS = {"application": ("HTTP", "HTTPS"), "network": ("TCP", "TLS")}
+UNSUPPORTED = ("UDP", "TCP_UDP", "QUIC", "TCP_QUIC")
+"""What AWS has for network balancers and HAProxy, which carries the traffic here, has not."""
 ALPN = ("HTTP1Only", "HTTP2Only", "HTTP2Optional", "HTTP2Preferred", "None")
 
 
 def _protocol(balancer: LoadBalancer, protocol: str) -> str:
     allowed = PROTOCOLS[balancer.kind]
+    if balancer.kind == "network" and protocol in UNSUPPORTED:
+        raise unsupported(f"minicloud does not support {protocol} listeners")
     if protocol not in allowed:
         raise invalid(f"Listener protocol '{protocol}' must be one of '{', '.join(allowed)}'")
     return protocol
@@ -42,16 +46,10 @@ def _alpn(protocol: str, given: Sequence[str] | None) -> str:
     return given[0]
 
 
-def _check_port(state: State, balancer: LoadBalancer, protocol: str, port: int, own: str = "") -> None:
-    """Refuse a port that another listener has; UDP and TCP listeners are of different ports. Raises ApiError."""
-    for other in state.listeners.find(load_balancer_id=balancer.id, port=port):
-        if other.id != own and bool(transports(other.protocol) & transports(protocol)):
-            raise ApiError("DuplicateListener", f"A listener already exists on this port for this load balancer '{balancer.arn}'")
-
-
-def transports(protocol: str) -> set[str]:
-    """What a listener of this protocol takes up of its port."""
-    return {"UDP": {"udp"}, "TCP_UDP": {"tcp", "udp"}}.get(protocol, {"tcp"})
+def _check_port(state: State, balancer: LoadBalancer, port: int, own: str = "") -> None:
+    """Refuse a port that another listener has. Raises ApiError (DuplicateListener)."""
+    if any(other.id != own for other in state.listeners.find(load_balancer_id=balancer.id, port=port)):
+        raise ApiError("DuplicateListener", f"A listener already exists on this port for this load balancer '{balancer.arn}'")
 
 
 @operation()
@@ -73,7 +71,7 @@ def create_listener(
     if protocol is None or port is None:
         raise invalid(f"A listener {'protocol' if protocol is None else 'port'} must be specified")
     _protocol(balancer, protocol)
-    _check_port(state, balancer, protocol, port)
+    _check_port(state, balancer, port)
     if len(state.listeners.find(load_balancer_id=balancer.id)) >= limits.MOST_LISTENERS:
         raise ApiError("TooManyListeners", f"A load balancer can have at most {limits.MOST_LISTENERS} listeners")
     digits = naming.digits()
@@ -160,7 +158,7 @@ def modify_listener(
         raise no_listener()
     wanted = _protocol(balancer, protocol or row.protocol)
     port = port or row.port
-    _check_port(state, balancer, wanted, port, row.id)
+    _check_port(state, balancer, port, row.id)
     policy = ssl_policy or (row.ssl_policy if wanted in certs.SECURE else None)
     given = [dict(one) for one in actions.view(row.actions)]
     chosen = default_actions if default_actions is not None else [_as_input(one) for one in given]

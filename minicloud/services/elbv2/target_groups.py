@@ -17,7 +17,7 @@ from .health_checks import HTTP, MatcherInput, Wanted
 from .refusals import invalid, no_group, unsupported
 from .tags import TagInput
 
-_PROTOCOLS = ("HTTP", "HTTPS", "TCP", "TLS", "UDP", "TCP_UDP")
+_PROTOCOLS = ("HTTP", "HTTPS", "TCP", "TLS")
 _VERSIONS = ("HTTP1", "HTTP2", "GRPC")
 
 
@@ -70,7 +70,7 @@ def create_target_group(
         ip_type=ip_address_type,
         attributes=group_attributes.defaults(protocol, target_type),
         created=call.now,
-        **health_checks.columns(wanted, protocol, version),
+        **health_checks.columns(wanted, protocol),
     )
     there = state.target_groups.query("name = ? and target_type != 'classic'", (name,))
     if there:
@@ -100,6 +100,8 @@ def _version(protocol: str, wanted: str | None) -> str:
         return ""
     if wanted and wanted not in _VERSIONS:
         raise invalid(f"Protocol version '{wanted[:80]}' must be one of '{', '.join(_VERSIONS)}'")
+    if wanted == "GRPC":
+        raise unsupported("minicloud does not support the protocol version GRPC")
     return wanted or "HTTP1"
 
 
@@ -141,7 +143,7 @@ def view(row: TargetGroup, users: Mapping[str, str]) -> dict[str, Any]:
     if row.check_path:
         view["HealthCheckPath"] = row.check_path
     if row.check_codes:
-        view["Matcher"] = {"GrpcCode" if row.protocol_version == "GRPC" else "HttpCode": row.check_codes}
+        view["Matcher"] = {"HttpCode": row.check_codes}
     if row.protocol_version:
         view["ProtocolVersion"] = row.protocol_version
     return view
@@ -197,7 +199,7 @@ def modify_target_group(
         health_check_enabled, health_check_protocol, health_check_port, health_check_path, health_check_interval_seconds,
         health_check_timeout_seconds, healthy_threshold_count, unhealthy_threshold_count, matcher,
     )  # fmt: skip
-    fields = health_checks.columns(wanted, row.protocol, row.protocol_version, _check_of(row))
+    fields = health_checks.columns(wanted, row.protocol, _check_of(row))
     state.target_groups.change(row.id, **fields)
     users = _users(state)
     if row.id in users:
