@@ -10,8 +10,8 @@ from .refusals import configuration
 
 _BOTH, _ALB, _NLB = ("application", "network"), ("application",), ("network",)
 _OFF = ("false",)
-_BUCKET = matching(r"|[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)*", "a bucket name: small letters, digits, hyphens and single dots")
-_PREFIX = matching(r"|(?!.*(^|/)\.\.?(/|$))[A-Za-z0-9!_.*'()-][A-Za-z0-9!_.*'()/-]{0,254}", "a path without '.' and '..' in it")
+BUCKET = matching(r"|[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)*", "a bucket name: small letters, digits, hyphens and single dots")
+PREFIX = matching(r"|(?!.*(^|/)\.\.?(/|$))[A-Za-z0-9!_.*'()-][A-Za-z0-9!_.*'()/-]{0,254}", "a path without '.' and '..' in it")
 _ROUTING = one_of("availability_zone_affinity", "partial_availability_zone_affinity", "any_availability_zone")
 
 KNOWN = Attributes(
@@ -20,18 +20,18 @@ KNOWN = Attributes(
         "deletion_protection.enabled": Attribute("false", TRUTH, _BOTH),
         "load_balancing.cross_zone.enabled": Attribute("false", TRUTH, _BOTH),
         "access_logs.s3.enabled": Attribute("false", TRUTH, _BOTH),
-        "access_logs.s3.bucket": Attribute("", _BUCKET, _BOTH),
-        "access_logs.s3.prefix": Attribute("", _PREFIX, _BOTH),
+        "access_logs.s3.bucket": Attribute("", BUCKET, _BOTH),
+        "access_logs.s3.prefix": Attribute("", PREFIX, _BOTH),
         "ipv6.deny_all_igw_traffic": Attribute("false", TRUTH, _BOTH, _OFF),
         "zonal_shift.config.enabled": Attribute("false", TRUTH, _BOTH, _OFF),
         "idle_timeout.timeout_seconds": Attribute("60", number(1, 4000), _ALB),
         "client_keep_alive.seconds": Attribute("3600", number(60, 604800), _ALB),
         "connection_logs.s3.enabled": Attribute("false", TRUTH, _ALB, _OFF),
-        "connection_logs.s3.bucket": Attribute("", _BUCKET, _ALB),
-        "connection_logs.s3.prefix": Attribute("", _PREFIX, _ALB),
+        "connection_logs.s3.bucket": Attribute("", BUCKET, _ALB),
+        "connection_logs.s3.prefix": Attribute("", PREFIX, _ALB),
         "health_check_logs.s3.enabled": Attribute("false", TRUTH, _ALB, _OFF),
-        "health_check_logs.s3.bucket": Attribute("", _BUCKET, _ALB),
-        "health_check_logs.s3.prefix": Attribute("", _PREFIX, _ALB),
+        "health_check_logs.s3.bucket": Attribute("", BUCKET, _ALB),
+        "health_check_logs.s3.prefix": Attribute("", PREFIX, _ALB),
         "routing.http.desync_mitigation_mode": Attribute(
             "defensive", one_of("monitor", "defensive", "strictest"), _ALB, ("defensive", "strictest")
         ),
