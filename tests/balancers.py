@@ -66,8 +66,14 @@ def tls(*domains: str, alpn: tuple[str, ...] = ("h2", "http/1.1")) -> Tls:
 def application() -> LoadBalancerSpec:
     """An ALB with each kind of condition, action and stickiness."""
     rules = (
-        Rule(1, (Condition("host-header", ("*.example.com", "a?b")), Condition("path-pattern", ("/img/*",))), Forward((("tg-b", 1),))),
-        Rule(2, (Condition("http-header", ("*Chrome's \"9\"*",), "User-Agent"),), FixedResponse(404, "text/html", "<p>it's 100%\n")),
+        Rule(
+            1,
+            (Condition("host-header", ("*.example.com", "a?b")), Condition("path-pattern", ("/img/*",))),
+            Forward((("tg-b", 1),)),
+        ),
+        Rule(
+            2, (Condition("http-header", ('*Chrome\'s "9"*',), "User-Agent"),), FixedResponse(404, "text/html", "<p>it's 100%\n")
+        ),
         Rule(3, (Condition("http-request-method", ("POST",)), Condition("source-ip", ("10.0.0.0/8",))), FixedResponse(403)),
         Rule(
             4,
@@ -86,7 +92,9 @@ def application() -> LoadBalancerSpec:
     )  # fmt: skip
     listeners = (
         Listener(80, "HTTP", Forward((("tg-a", 1),)), rules),
-        Listener(443, "HTTP", Forward((("tg-a", 1),)), (), tls("a.example", "b.example"), 4000, (("X-Frame-Options", "it's 5%"),)),
+        Listener(
+            443, "HTTP", Forward((("tg-a", 1),)), (), tls("a.example", "b.example"), 4000, (("X-Frame-Options", "it's 5%"),)
+        ),
         Listener(8080, "HTTP", Redirect("#{protocol}", "#{host}", "443", "/#{path}", "#{query}", 302), server_name=""),
     )
     certificates = (certificate("a.example"), certificate("b.example"))

@@ -45,7 +45,7 @@ class Place:
 
 def files(spec: LoadBalancerSpec, place: Place) -> dict[str, str]:
     """The files by relative name. Raises Permanent for what no configuration can say."""
-    _check(spec)
+    check(spec)
     found = {f"errors/{status}": _page(status, words) for status, words in _ERRORS.items()}
     lines = [*_global(spec, place), *_defaults()]
     for listener in spec.listeners:
@@ -57,7 +57,8 @@ def files(spec: LoadBalancerSpec, place: Place) -> dict[str, str]:
     return found
 
 
-def _check(spec: LoadBalancerSpec) -> None:
+def check(spec: LoadBalancerSpec) -> None:
+    """Raise Permanent for what no configuration can say."""
     for group in spec.groups:
         if group.check and group.check.codes and not _CODES.fullmatch(group.check.codes):
             raise Permanent(f"{group.check.codes!r} are not codes of HTTP")
@@ -69,7 +70,9 @@ def _check(spec: LoadBalancerSpec) -> None:
 
 def _page(status: int, words: str) -> str:
     title = f"{status} {words}"
-    return f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
+    return (
+        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
+    )
 
 
 def _global(spec: LoadBalancerSpec, place: Place) -> Iterator[str]:

@@ -36,7 +36,7 @@ def _format(listener: Listener, options: Options) -> str:
             f"%[ssl_fc_sni] %[ssl_fc_alpn] - - {_TIME}"
         )
     if listener.protocol != "HTTP":
-        return f"{_TIME} {name} %ci:%cp %si:%sp 0.000 0.000 0.000 - - %U %B \"- - - \" \"-\" {secure}"
+        return f'{_TIME} {name} %ci:%cp %si:%sp 0.000 0.000 0.000 - - %U %B "- - - " "-" {secure}'
     request = f'"%HM {scheme}://%[var(txn.authority)]%[var(txn.url)] %HV"'
     times = f"0.000 {_TOOK} 0.000 %ST %[var(txn.status)] %U %B"
     agent = '"%[var(txn.agent)]"'
@@ -45,5 +45,6 @@ def _format(listener: Listener, options: Options) -> str:
     kind = scheme if not listener.tls else "h2" if "h2" in listener.tls.alpn else "https"
     return (
         f"%{{+E}}o {kind} {_TIME} {name} %ci:%cp %si:%sp {times} {request} {agent} {secure} %[var(txn.arn)] "
-        f'"%[var(txn.trace)]" "%[var(txn.domain)]" "-" %[var(txn.rule)] {_TIME} "-" "-" "-" "%si:%sp" "%[var(txn.status)]" "-" "-"'
+        f'"%[var(txn.trace)]" "%[var(txn.domain)]" "-" %[var(txn.rule)] {_TIME} "-" "-" "-" '
+        '"%si:%sp" "%[var(txn.status)]" "-" "-"'
     )

@@ -1,4 +1,4 @@
-"""Words of an HAProxy configuration: whatever a user wrote becomes one word that means only itself, or is refused. Pure functions.
+"""Words of an HAProxy configuration: what a user wrote becomes one word that means only itself, or is refused. Pure functions.
 
 Between single quotes HAProxy interprets nothing; in a format `%` begins a variable, so it is doubled. In a pattern every byte
 that is neither a letter nor a digit is written as its number, so that no regular expression's sign is left.

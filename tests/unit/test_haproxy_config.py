@@ -1,14 +1,12 @@
 """Configurations of HAProxy, compared with files that people have read, and accepted by the real one."""
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from minicloud.errors import Permanent
-from minicloud.host import haproxy_config, haproxy_text
-from minicloud.host.load_balancer_spec import Condition, FixedResponse, Forward, LoadBalancerSpec, Redirect, Rule
+from minicloud.host import haproxy_config
+from minicloud.host.load_balancer_spec import LoadBalancerSpec
 
 from .. import balancers, golden_file
 
