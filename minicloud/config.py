@@ -69,6 +69,11 @@ class Settings:
         """The DNS suffix of private names, as EC2 has it."""
         return "ec2.internal" if self.region == "us-east-1" else f"{self.region}.compute.internal"
 
+    @property
+    def balancer_domain(self) -> str:
+        """The DNS suffix of load balancers. A name below `internal` is nobody's on the internet, so none of them leads there."""
+        return f"{self.region}.elb.internal"
+
 
 def _convert(name: str, kind: Any, value: Any) -> Any:
     try:

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from ..cloud import Cloud
 from ..errors import HostError
 from . import (
+    certificates,
     firewall,
     halted,
     images,
@@ -73,6 +74,7 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
             acted |= instances.reconcile(cloud, touched)
             acted |= halted.reconcile(cloud)
             acted |= layers.reconcile(cloud, merge=look or bool(touched))
+            acted |= certificates.reconcile(cloud)
             if not acted:
                 break
         if look:

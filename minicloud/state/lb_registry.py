@@ -73,6 +73,10 @@ class Registry:
         """The balancer that forwards to a group; a group has one at most."""
         return next((self.balancers[one] for one in self._users.get(group.id, ()) if one in self.balancers), None)
 
+    def count_groups(self, balancer: LoadBalancer) -> int:
+        """How many target groups a balancer forwards to."""
+        return sum(balancer.id in users for users in self._users.values())
+
     def address_of(self, target: Target) -> str:
         """The address that a target has in its VPC; empty for an instance without one."""
         if not target.target_id.startswith("i-"):

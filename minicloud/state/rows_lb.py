@@ -47,7 +47,7 @@ class LoadBalancer:
 class TargetGroup:
     """A target group. `id` is `tg-` and the 16 digits that its ARN ends with; of a classic balancer it is the balancer's.
 
-    `protocol` is HTTP, HTTPS, TCP, TLS, UDP or TCP_UDP, `protocol_version` HTTP1, HTTP2 or GRPC (empty for those of network
+    `protocol` is HTTP, HTTPS, TCP or TLS, `protocol_version` HTTP1 or HTTP2 (empty for those of network
     balancers); `target_type` instance, ip or classic. The health check: `check_port` is a number or `traffic-port`, times
     are seconds, `check_codes` AWS's matcher such as `200-299,301` (empty where nothing but a connection is asked for).
     Of a classic balancer `check_protocol` is HTTP, HTTPS, TCP or SSL. `attributes` has every attribute by AWS's keys.
@@ -99,7 +99,7 @@ class Target:
 
 @dataclass
 class Listener:
-    """A listener. `id` is `listener-` and 16 digits. `protocol` is HTTP or HTTPS; TCP, TLS, UDP or TCP_UDP; classic HTTP,
+    """A listener. `id` is `listener-` and 16 digits. `protocol` is HTTP or HTTPS; TCP or TLS; classic HTTP,
     HTTPS, TCP or SSL.
 
     `certificates` are ARNs, the default one first, those for SNI after it. `actions` are AWS's default Actions with ARNs of
