@@ -37,6 +37,8 @@ class Settings:
     """The interface of the LAN that public_cidr belongs to; its neighbours then reach public addresses, too."""
     most_addresses: int = 5
     """How many Elastic IPs the account may have."""
+    hosts_file: Path = Path("/etc/hosts")
+    """Where the host finds load balancers by name; /dev/null for nowhere."""
     metadata_port: int = 16925
     """The port of the gateways' addresses on which the metadata service listens."""
     memory_reserve: int = 512
