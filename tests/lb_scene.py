@@ -1,4 +1,4 @@
-"""Load balancers over a fake host: clients of the three services that hold every answer against AWS's model, and the usual things."""
+"""Load balancers over a fake host: clients of the three services that hold every answer against AWS's model."""
 
 import datetime
 from dataclasses import dataclass, field

@@ -92,7 +92,7 @@ class ServiceGroup(click.Group):
 class Root(ServiceGroup):
     """`minicloud` itself."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click calls it so
         """Commands of our own, operations of EC2, other services."""
         from .. import api
 

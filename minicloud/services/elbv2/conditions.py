@@ -119,7 +119,9 @@ def _condition(given: ConditionInput) -> dict[str, Any]:
 
 def _header(name: str) -> str:
     if not _HEADER.fullmatch(name):
-        raise invalid(f"HTTP header name '{name[:80]}' is not valid: it has 1 to 40 characters of those of RFC 7230, and no quote")
+        raise invalid(
+            f"HTTP header name '{name[:80]}' is not valid: it has 1 to 40 characters of those of RFC 7230, and no quote"
+        )
     if name.lower() == "host":
         raise invalid("An 'http-header' condition cannot be on the Host header; use a 'host-header' condition")
     return name
