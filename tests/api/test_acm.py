@@ -13,7 +13,7 @@ from minicloud.cloud import Cloud
 from minicloud.reconcile import loop
 from minicloud.state import certificate_keys
 
-from ..lb_scene import Issued, Scene, issue
+from ..lb_scene import ANSWER, Client, Issued, Scene, issue
 
 
 @pytest.fixture
@@ -140,3 +140,28 @@ def test_a_directory_that_others_may_read_is_not_made(scene: Scene) -> None:
         os.umask(before)
     assert stat.S_IMODE(files(scene)[0].stat().st_mode) == 0o600
     assert stat.S_IMODE(files(scene)[0].parent.stat().st_mode) == 0o700
+
+
+def test_server_certificates_of_iam_serve_as_well(scene: Scene) -> None:
+    iam, made, other = Client(scene.cloud, "iam"), issue(["a.example.com"]), issue(["b.example.com"])
+    whole = {"CertificateBody": made.pem.decode(), "PrivateKey": made.key.decode()}
+    mismatched = iam.refused(
+        "UploadServerCertificate", ServerCertificateName="web", **{**whole, "PrivateKey": other.key.decode()}
+    )
+    assert mismatched[0] == "KeyPairMismatch"
+    malformed = iam.refused("UploadServerCertificate", ServerCertificateName="web", **{**whole, "CertificateBody": "x"})
+    assert malformed[0] == "MalformedCertificate"
+    uploaded = iam("UploadServerCertificate", ServerCertificateName="web", **whole)["ServerCertificateMetadata"]
+    assert uploaded["Arn"] == "arn:aws:iam::000000000000:server-certificate/web"
+    assert iam.refused("UploadServerCertificate", ServerCertificateName="web", **whole)[0] == "EntityAlreadyExists"
+    assert iam("ListServerCertificates")["ServerCertificateMetadataList"] == [uploaded]
+    got = iam("GetServerCertificate", ServerCertificateName="web")["ServerCertificate"]
+    assert got["CertificateBody"] == made.pem.decode()
+    assert scene.acm("ListCertificates")["CertificateSummaryList"] == []
+    certificates = [{"CertificateArn": uploaded["Arn"]}]
+    listener = scene.listener(scene.balancer(), ANSWER, port=443, protocol="HTTPS", Certificates=certificates)
+    assert iam.refused("DeleteServerCertificate", ServerCertificateName="web")[0] == "DeleteConflict"
+    scene.v2("DeleteListener", ListenerArn=listener)
+    iam("DeleteServerCertificate", ServerCertificateName="web")
+    assert files(scene) == []
+    assert iam.refused("GetServerCertificate", ServerCertificateName="web")[0] == "NoSuchEntity"
