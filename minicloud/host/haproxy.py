@@ -68,7 +68,7 @@ class HaproxyBalancers:
         _check(spec)
         balancer = self._of(spec.balancer_id)
         balancer.prepare()
-        pid = balancer_namespace.ensure(balancer.directory, spec.legs, for_clients=spec.client_address)
+        pid = balancer_namespace.ensure(balancer.directory, spec.legs, for_clients=spec.client_address, alive=balancer.pid())
         kept = self._name(spec)
         refused = balancer.configure(spec, pid)
         kept["fingerprint"] = "" if refused else spec.fingerprint()
