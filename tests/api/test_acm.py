@@ -122,6 +122,12 @@ def test_pages_and_tags(scene: Scene) -> None:
     second = scene.acm("ListCertificates", MaxItems=2, NextToken=first["NextToken"])
     both = [*first["CertificateSummaryList"], *second["CertificateSummaryList"]]
     assert {one["CertificateArn"] for one in both} == arns
+    order = {"SortBy": "CREATED_AT", "SortOrder": "DESCENDING", "MaxItems": 2}
+    last = scene.acm("ListCertificates", **order)
+    rest = scene.acm("ListCertificates", **order, NextToken=last["NextToken"])
+    down = [*last["CertificateSummaryList"], *rest["CertificateSummaryList"]]
+    assert down == list(reversed(both))
+    assert scene.acm.refused("ListCertificates", NextToken="nonsense")[0] == "ValidationException"
     arn = arns.pop()
     scene.acm("AddTagsToCertificate", CertificateArn=arn, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
     scene.acm("RemoveTagsFromCertificate", CertificateArn=arn, Tags=[{"Key": "a", "Value": "other"}, {"Key": "b"}])
