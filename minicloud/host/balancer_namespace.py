@@ -95,7 +95,11 @@ def ensure(directory: Path, legs: tuple[Leg, ...], *, for_clients: bool, alive: 
 
     `alive` is a process that lives in it, if there is one: it still does when the one that holds it was killed.
     """
-    pid = holder(directory) or _hold(directory, alive)
+    pid = holder(directory)
+    if pid is None and alive is None:
+        # The kernel takes a dead namespace's cables away some time later.
+        unplug(leg.tap for leg in legs)
+    pid = pid or _hold(directory, alive)
     inside = command(pid)
     there = cables()
     lines: list[str] = []
@@ -109,6 +113,14 @@ def ensure(directory: Path, legs: tuple[Leg, ...], *, for_clients: bool, alive: 
     _rules(inside, legs, for_clients)
     run([*inside, "ip", "-batch", "-"], input="\n".join(_routes(legs)).encode())
     return pid
+
+
+def unplug(taps: Iterable[str]) -> None:
+    """Take cables away, with both their ends."""
+    there = cables()
+    for tap in taps:
+        if tap in there:
+            run(["ip", "link", "delete", "dev", tap], check=False)
 
 
 def _hold(directory: Path, alive: int | None) -> int:
