@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..reconcile.layer_plan import Seen
     from ..state.rows_storage import Policy, PolicyRun, Snapshot
 
+RUNS_SHOWN = 10
+"""Of lifecycle policies, to a person; a program gets all that are kept."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -114,17 +117,34 @@ def _missing(facts: Facts, layer_id: str) -> dict[str, Any]:
 
 
 def _policy(facts: Facts, policy: "Policy") -> dict[str, Any]:
+    """What a policy did, the newest run first; an empty `Ran` is of a run under way."""
     runs = [run for run in facts.runs if run.policy_id == policy.id]
-    made, removed = sum(len(run.made) for run in runs), sum(len(run.removed) for run in runs)
-    last = runs[-1] if runs else None
     return {
         "PolicyId": policy.id,
         "State": policy.state,
         "Runs": len(runs),
-        "Made": made,
-        "Deleted": removed,
-        "LastRun": {"Due": last.due, "Made": last.made, "Deleted": last.removed, "Failed": last.failed} if last else None,
+        "Made": sum(len(run.made) for run in runs),
+        "Deleted": sum(len(run.removed) for run in runs),
+        "History": [
+            {
+                "Due": run.due,
+                "Schedule": run.schedule,
+                "Ran": run.ran,
+                "Made": run.made,
+                "Deleted": run.removed,
+                "Failed": run.failed,
+            }
+            for run in reversed(runs)
+        ],
     }
+
+
+def _history(policies: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """The newest runs of all policies, for a person."""
+    runs = [{"PolicyId": policy["PolicyId"], **run} for policy in policies for run in policy["History"]]
+    newest = sorted(runs, key=lambda run: str(run["Due"]), reverse=True)[:RUNS_SHOWN]
+    joined = ("Made", "Deleted", "Failed")
+    return [{**run, **{name: ", ".join(run[name]) for name in joined}, "Ran": run["Ran"] or "under way"} for run in newest]
 
 
 def table_of(answer: dict[str, Any]) -> dict[str, Any]:
@@ -142,6 +162,7 @@ def table_of(answer: dict[str, Any]) -> dict[str, Any]:
     lines["Policies"] = [
         {name: one[name] for name in ("PolicyId", "State", "Runs", "Made", "Deleted")} for one in answer["Policies"]
     ]
+    lines["PolicyRuns"] = _history(answer["Policies"])
     lines["UnknownFiles"] = answer["UnknownFiles"]
     lines["MissingFiles"] = [{**one, "NeededBy": ", ".join(one["NeededBy"])} for one in answer["MissingFiles"]]
     return {name: value or "none" for name, value in lines.items()}

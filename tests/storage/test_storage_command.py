@@ -9,9 +9,10 @@ from minicloud.errors import HostError, UsageError
 from minicloud.host.fake import FakeHost
 
 from ..cloud_fixtures import IMAGE, Ec2
+from .dlm_client import HOUR, Dlm, dlm, tagged
 from .real_disks import Real, real
 
-__all__ = ["real"]
+__all__ = ["dlm", "real"]
 
 
 def report(ec2: Ec2) -> dict[str, object]:
@@ -56,6 +57,20 @@ def test_layers_that_wait_for_guests_are_told(ec2: Ec2) -> None:
     ec2("StopInstances", InstanceIds=[one.id for one in ec2.cloud.state.instances.query()])
     ec2.look()
     assert report(ec2)["Reclaimable"]["Layers"] == []  # type: ignore[index]
+
+
+def test_what_a_policy_did_is_told(dlm: Dlm, ec2: Ec2) -> None:
+    tagged(ec2)
+    policy = dlm.policy(retain={"Count": 1})
+    for _ in range(2):
+        dlm.passes(HOUR)
+    told = report(ec2)["Policies"][0]  # type: ignore[index]
+    assert (told["PolicyId"], told["Runs"], told["Made"], told["Deleted"]) == (policy, 2, 2, 1)
+    newest, oldest = told["History"]
+    assert newest["Made"] == [one["SnapshotId"] for one in dlm.snapshots()]
+    assert newest["Deleted"] == oldest["Made"]
+    shown = storage.table_of(report(ec2))["PolicyRuns"]
+    assert [run["Deleted"] for run in shown] == [oldest["Made"][0], ""]
 
 
 def test_export_is_a_disk_of_its_own(real: Real, tmp_path: Path) -> None:
