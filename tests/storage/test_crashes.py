@@ -28,17 +28,24 @@ pytestmark = pytest.mark.lab
 MIB = 1 << 20
 NAME = "crashes-of-storage"
 
-OF_SNAPSHOT = [
+OF_LIVE_SNAPSHOT = [
     COMMITTED,
     *both("minicloud.reconcile.snapshots:_journal", "disks.create", "blocks.freeze", "minicloud.reconcile.snapshots:_record"),
     Point("minicloud.host.account:share", "before"),
+]
+OF_SNAPSHOT = [
+    Point("minicloud.reconcile.snapshots:_journal", "after"),
+    Point("disks.create", "after"),
+    *both("minicloud.reconcile.snapshots:_record"),
 ]
 OF_IMAGE = [COMMITTED, *both("blocks.freeze"), Point("disks.create", "after", 2)]
 OF_LIVE_MERGE = [COMMITTED, *both("blocks.commit")]
 OF_MERGE = [
     COMMITTED,
-    *both("disks.commit", "disks.repoint", "disks.remove", "minicloud.reconcile.layers:_replace"),
+    Point("disks.commit", "before"),
     Point("minicloud.host.qemu_img:commit", "after"),
+    *both("disks.repoint", "disks.remove"),
+    Point("minicloud.reconcile.layers:_replace", "after"),
 ]
 OF_ATTACH = [COMMITTED, *both("blocks.attach")]
 
@@ -172,11 +179,16 @@ def world(only_world: World) -> World:
     return only_world
 
 
-@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
-@pytest.mark.parametrize("point", OF_SNAPSHOT, ids=str)
+def with_and_without(running: list[Point], stopped: list[Point]) -> pytest.MarkDecorator:
+    """Points of a running and of a stopped instance."""
+    cases = [pytest.param(point, True, id=f"running, {point}") for point in running]
+    return pytest.mark.parametrize(
+        ("point", "running"), cases + [pytest.param(point, False, id=f"stopped, {point}") for point in stopped]
+    )
+
+
+@with_and_without(OF_LIVE_SNAPSHOT, OF_SNAPSHOT)
 def test_a_snapshot(world: World, point: Point, running: bool) -> None:
-    if not running and "freeze" in point.where:
-        point = Point("minicloud.reconcile.snapshots:_switch", point.when)
     world.power(on=running)
     crash(world.make, point, "CreateSnapshot", {"VolumeId": world.volume})
     world.look()
@@ -195,11 +207,8 @@ def test_an_image(world: World, point: Point) -> None:
     assert {device["Ebs"]["SnapshotId"] for device in image.devices} >= set(world.taken)
 
 
-@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
-@pytest.mark.parametrize("point", sorted({*OF_LIVE_MERGE, *OF_MERGE}, key=str), ids=str)
+@with_and_without(OF_LIVE_MERGE, OF_MERGE)
 def test_a_merge(world: World, point: Point, running: bool) -> None:
-    if point not in (OF_LIVE_MERGE if running else OF_MERGE):
-        pytest.skip("merges of this kind do not come to that")
     oldest = world.snapshot()
     world.snapshot()
     world.power(on=running)
