@@ -31,6 +31,8 @@ CENTRAL = ("DryRun", "ClientToken", "Filters", "MaxResults", "NextToken", "TagSp
 MOST_TOKEN = 64
 TOKEN_KEPT = 7 * 86400.0
 """Seconds for which a client token is remembered; AWS promises a day at least."""
+SAYS_PARAMETERS = {"CreateVolume"}
+"""Operations that speak of parameters where the others of AWS speak of arguments, when a client token comes again."""
 _READS = ("Describe", "Get", "List")
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -219,9 +221,10 @@ def _replayed(request: Call, given: dict[str, Any]) -> Answer:
         tokens.add(ClientToken(scope, token, digest, answer, request.now))
         return answer
     if before.digest != digest:
+        word = "parameters" if request.operation.name in SAYS_PARAMETERS else "arguments"
         raise ApiError(
             "IdempotentParameterMismatch",
-            "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+            f"{word.title()} on this idempotent request are inconsistent with {word} used in previous request(s).",
         )
     if request.operation.replay is not None:
         request.operation.replay(request, before.answer)
