@@ -211,5 +211,5 @@ def attachment_view(row: Interface) -> dict[str, Any]:
         "DeleteOnTermination": row.delete_on_termination,
         "DeviceIndex": row.device_index,
         "NetworkCardIndex": 0,
-        "Status": "attached",
+        "Status": row.attachment or "attached",
     }
