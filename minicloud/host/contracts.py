@@ -272,13 +272,22 @@ class Reservation:
 
 
 @dataclass(frozen=True)
+class Name:
+    """A whole DNS name, and the address that those who ask in a network are told."""
+
+    name: str
+    address: IPv4Address
+
+
+@dataclass(frozen=True)
 class NetworkSpec:
-    """A subnet: the host's own address in it, a DNS suffix, and who lives there."""
+    """A subnet: the host's own address in it, a DNS suffix, who lives there, and names that mean something else elsewhere."""
 
     network_id: str
     gateway: IPv4Interface
     domain: str
     reservations: tuple[Reservation, ...] = field(default_factory=tuple)
+    names: tuple[Name, ...] = ()
 
 
 class Networks(Protocol):

@@ -1,9 +1,11 @@
 """Network cards of a real guest: two at its launch, one plugged in while it runs and let go again, one taken by force."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from minicloud.cli import uninstall
 from minicloud.host.run import run
 
 from .network_scene import Guests, scene, until
@@ -95,6 +97,18 @@ def test_by_force_the_cable_of_a_guest_that_does_not_listen_is_cut(guest: Guests
     guest("AttachNetworkInterface", **moved)
     assert _status(guest, second["NetworkInterfaceId"]) == "in-use"
     until(lambda: second["MacAddress"] in guest.ssh("peer", "ip -o link").text)
+
+
+def test_uninstalling_leaves_nothing_on_the_host(guest: Guests) -> None:
+    addresses = (interfaces(guest)[0]["PrivateIpAddress"], guest.private["peer"])
+    removed = list(uninstall.remove(guest.cloud, data=False))
+    assert {f"the guest {instance_id}" for instance_id in guest.ids.values()} <= set(removed)
+    assert run(["virsh", "-q", "-c", "qemu:///system", "list", "--all"]).text.strip() == ""
+    left = [["iptables-save"], ["ebtables-nft-save"], ["ipset", "list", "-name"], ["ip", "route"], ["ip", "-o", "link"]]
+    shown = "".join(run(words).text for words in left)
+    assert not [word for word in ("MC-", "mc", "172.31.", "203.0.113.") if word in shown]
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"dnsmasq" in path.read_bytes()]
+    assert all(f"{address} " not in run(["conntrack", "-L"], check=False).text for address in addresses)
 
 
 def _group(guest: Guests, name: str = "pinged") -> str:

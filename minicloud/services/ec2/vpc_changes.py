@@ -72,11 +72,12 @@ def delete_vpc(call: Call, *, vpc_id: str) -> Answer:
 
 @operation()
 def modify_vpc_attribute(call: Call, *, vpc_id: str, enable_dns_hostnames: BooleanValue | None = None) -> Answer:
-    """ModifyVpcAttribute: EnableDnsHostnames is kept and shown; public addresses have no names here either way."""
+    """ModifyVpcAttribute: EnableDnsHostnames, whether public addresses in the VPC have DNS names."""
     vpc = named(call.cloud.state.vpcs, "vpc", vpc_id)
     if enable_dns_hostnames is None:
         raise ApiError("InvalidParameterCombination", "The request must contain one attribute to change")
     call.cloud.state.vpcs.change(vpc.id, dns_hostnames=enable_dns_hostnames.get("Value", False))
+    call.touch(vpc.id)
     return {}
 
 
