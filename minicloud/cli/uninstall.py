@@ -1,11 +1,13 @@
 """`minicloud uninstall`: everything of minicloud's comes off this host: guests, networks, rules; with --data what it keeps, too.
 
 It asks the drivers what is there, not the rows, so that it also works where there is no state, or one that cannot be read.
+Of files it deletes only those that minicloud makes: a setting may have named a directory where others keep theirs.
 """
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +16,14 @@ from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
+
+RUN = ("locks", "networks", "firewall", "metadata.key", "wake.sock")
+IMAGES = ("ami-*", ".partial-*", ".downloads")
+HOME = (
+    "volumes", "seeds", "consoles", "nvram", "state.sqlite", "state.sqlite-*", "credentials.key", ".credentials.key.*",
+    "identity.key", "identity.pem", "endpoint.key", "endpoint.pem",
+)  # fmt: skip
+"""What there is of minicloud in its three directories."""
 
 
 def remove(cloud: "Cloud", *, data: bool) -> Iterator[str]:
@@ -38,10 +48,22 @@ def remove(cloud: "Cloud", *, data: bool) -> Iterator[str]:
         if not host.firewall.in_force(FirewallSpec()):
             host.firewall.apply(FirewallSpec())
             yield "the rules of the firewall, with their sets and routes"
-    shutil.rmtree(settings.run)
-    for directory in (each for each in (settings.home, settings.images) if data and each.exists()):
-        shutil.rmtree(directory)
-        yield str(directory)
+    list(_delete(settings.run, RUN))
+    if data:
+        yield from _delete(settings.images, IMAGES)
+        yield from _delete(settings.home, HOME)
+
+
+def _delete(directory: Path, names: Sequence[str]) -> Iterator[str]:
+    """Delete what minicloud puts into a directory, by name, and the directory itself if nothing else is in it."""
+    for path in sorted({path for name in names for path in directory.glob(name)}):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+        yield str(path)
+    with contextlib.suppress(OSError):
+        directory.rmdir()
 
 
 @click.command("uninstall", short_help="Take everything of minicloud's off this host.")
