@@ -54,7 +54,7 @@ class IptablesFirewall:
         state = self._read()
         if state is None:
             return not spec.lans and not _left()
-        if state.wanted != _wanted_digest(spec):
+        if state.wanted != _wanted_digest(spec, firewall_rules.render(spec)):
             return False
         return state.seen == _seen_digest(spec) and firewall_routes.in_force(spec)
 
@@ -70,7 +70,7 @@ class IptablesFirewall:
         _restore_frames(frames)
         _destroy_sets(keep=rules.sets)
         opened = firewall_routes.apply(spec, before.answers, before.opened)
-        after = _applied(spec, opened)
+        after = _applied(spec, rules, opened)
         _forget_connections(before, after)
         self._write(after if spec.lans else None)
 
@@ -145,8 +145,7 @@ def _digest(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _wanted_digest(spec: FirewallSpec) -> str:
-    rules = firewall_rules.render(spec)
+def _wanted_digest(spec: FirewallSpec, rules: Rules) -> str:
     return _digest([json.dumps([rules.chains, firewall_frames.chains(spec)]), rules.sets_text, *firewall_routes.answers(spec)])
 
 
@@ -176,9 +175,9 @@ def _flags() -> dict[str, bool]:
     return found
 
 
-def _applied(spec: FirewallSpec, opened: list[str]) -> Applied:
+def _applied(spec: FirewallSpec, rules: Rules, opened: list[str]) -> Applied:
     return Applied(
-        wanted=_wanted_digest(spec),
+        wanted=_wanted_digest(spec, rules),
         seen=_seen_digest(spec),
         publics={str(pair.public): str(pair.private) for pair in spec.publics},
         private={str(address): port.mac for port in spec.ports for address in port.addresses},
