@@ -51,6 +51,8 @@ class Scene:
             guest.serve(22)
         self.listeners = wires.listening(9000)
 
+    gateway_mac = bridges.hardware_address("subnet-0a")
+
     def apply(self, **changes: object) -> None:
         self.spec = dataclasses.replace(self.spec, **changes)  # type: ignore[arg-type]
         self.firewall.apply(self.spec)
