@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Retry
-from . import failures, firewall_frames, firewall_routes, firewall_rules, firewall_seen
+from . import failures, firewall_frames, firewall_routes, firewall_rules, firewall_seen, firewalld
 from .bridges import bridge_name
 from .firewall_rules import Rules
 from .firewall_sets import PREFIX
@@ -56,7 +56,7 @@ class IptablesFirewall:
             return not spec.lans and not _left()
         if state.wanted != _wanted_digest(spec, firewall_rules.render(spec)):
             return False
-        return state.seen == _seen_digest(spec) and firewall_routes.in_force(spec)
+        return state.seen == _seen_digest(spec) and firewall_routes.in_force(spec) and firewalld.in_force(_bridges(spec))
 
     @failures.of_system()
     def apply(self, spec: FirewallSpec) -> None:
@@ -69,6 +69,7 @@ class IptablesFirewall:
         _restore_rules(rules)
         _restore_frames(frames)
         _destroy_sets(keep=rules.sets)
+        firewalld.apply(_bridges(spec))
         opened = firewall_routes.apply(spec, before.answers, before.opened)
         after = _applied(spec, rules, opened)
         _forget_connections(before, after)
@@ -106,6 +107,8 @@ def _prepare(spec: FirewallSpec) -> None:
 
 def _left() -> bool:
     """Whether anything of ours is on the host, whatever is noted of it."""
+    if not firewalld.in_force(()):
+        return True
     saved = any(_parse(command).chains for command in ("iptables-save", "ebtables-nft-save"))
     return saved or bool(_set_names()) or not firewall_routes.in_force(FirewallSpec())
 
@@ -156,10 +159,14 @@ def _seen_digest(spec: FirewallSpec) -> str:
     return _digest([*lines, *(f"{name} {there[name]}" for name, _ in _wanted_flags(spec) if not there.get(name, True))])
 
 
+def _bridges(spec: FirewallSpec) -> list[str]:
+    return sorted(bridge_name(lan.network_id) for lan in spec.lans)
+
+
 def _wanted_flags(spec: FirewallSpec) -> list[tuple[str, str]]:
     """The devices that must have a flag of the kernel's, and how ip(8) sets it: bridges filter, some ports give frames back."""
-    bridges = [(bridge_name(lan.network_id), "bridge nf_call_iptables 1") for lan in spec.lans]
-    return sorted(bridges) + sorted((port.tap, "bridge_slave hairpin on") for port in firewall_frames.hairpins(spec))
+    bridges = [(name, "bridge nf_call_iptables 1") for name in _bridges(spec)]
+    return bridges + sorted((port.tap, "bridge_slave hairpin on") for port in firewall_frames.hairpins(spec))
 
 
 def _flags() -> dict[str, bool]:
