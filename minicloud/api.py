@@ -26,6 +26,7 @@ from .aws import ids, model, pages, tags, times, validate
 from .cloud import Cloud
 from .errors import ApiError
 from .state.rows import ClientToken, Tag
+from .state.table import Row, Table
 
 CENTRAL = ("DryRun", "ClientToken", "Filters", "MaxResults", "NextToken", "TagSpecifications")
 MOST_TOKEN = 64
@@ -270,6 +271,15 @@ def _paged(found: OperationDef, answer: Answer, given: dict[str, Any]) -> Answer
 
     shown, token = pages.page(answer[outer], key, given.get("MaxResults"), given.get("NextToken"))
     return {**answer, outer: shown, **({"NextToken": token} if token else {})}
+
+
+def named(table: Table[Row], kind: str, identifier: str) -> Row:
+    """The row of an identifier of `kind`. Raises ApiError (…Malformed, …NotFound)."""
+    ids.check(kind, [identifier])
+    found = table.get(identifier)
+    if found is None:
+        raise ids.not_found(kind, [identifier])
+    return found
 
 
 def require(kind: str, wanted: Iterable[str], found: Mapping[str, Any]) -> None:
