@@ -27,7 +27,7 @@ _ERRORS = {
 }
 _CIPHER = re.compile(r"[A-Z0-9_-]{1,64}")
 _VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-_CONNECTIONS = 10_000
+_CONNECTIONS = 8192
 _CODES = re.compile(r"\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*")
 
 

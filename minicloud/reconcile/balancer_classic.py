@@ -23,18 +23,14 @@ def listener(row: Row, balancer: LoadBalancer, tls: Tls | None) -> Listener:
 
 
 def group(
-    row: Row,
-    first: Row,
-    balancer: LoadBalancer,
-    checked: TargetGroup,
-    policies: Mapping[str, LbPolicy],
-    targets: tuple[Target, ...],
+    row: Row, first: Row, rest: tuple[LoadBalancer, TargetGroup, Mapping[str, LbPolicy]], targets: tuple[Target, ...]
 ) -> Group:
     """The group of a listener; that of the `first` one probes for all, because a classic balancer has one health check.
 
     It does not turn to targets that are not healthy, even where no other is.
     """
     of_port = balancer.backend_policies.get(str(row.instance_port), [])
+    balancer, checked, policies = rest
     return Group(
         group_id=group_id(row),
         protocol=_PROTOCOLS[row.instance_protocol],

@@ -68,7 +68,7 @@ class _OnlyBalancers:
     def __init__(self, field: Scene) -> None:
         self._cloud = field.cloud
 
-    def work(self, touched: object) -> None:
+    def work(self, touched: object) -> None:  # noqa: ARG002  as a worker has it
         load_balancers.reconcile(self._cloud)
 
     def refresh(self, operation: str) -> None:
