@@ -113,7 +113,13 @@ class Guests(Protocol):
         """Ask the guest's system to power off (ACPI); returns at once. Does nothing if it is off."""
 
     def reboot(self, guest_id: str) -> None:
-        """Reset a running guest through its system where it listens, hard where it does not; its memory starts anew."""
+        """Ask a running guest's system to restart, its file systems whole; returns at once. May be asked again."""
+
+    def rebooting(self, guest_id: str) -> bool:
+        """Whether a restart that was asked for is still waited for."""
+
+    def reset(self, guest_id: str) -> None:
+        """Restart a running guest at once, whatever its system is doing."""
 
     def destroy(self, guest_id: str) -> None:
         """Cut the power. The definition stays."""
@@ -171,6 +177,22 @@ class Blocks(Protocol):
         """The disks on which `pull` or `commit` is under way."""
 
 
+class Cards(Protocol):
+    """The network cards of running guests. A card is named by its hardware address; a guest that is off is Permanent."""
+
+    def list(self, guest_id: str) -> set[str]:
+        """The cards that a guest has, by hardware address in lower case; empty for a guest that is off."""
+
+    def attach(self, guest_id: str, card: NicSpec) -> None:
+        """Plug a card in; its network is there."""
+
+    def detach(self, guest_id: str, mac: str) -> None:
+        """Ask the guest's system to let a card go; it is gone when `list` has it no more. May be asked again."""
+
+    def seize(self, guest_id: str, mac: str) -> None:
+        """Cut the cable of a card that a guest does not let go: nothing passes any more, and its tap's name is free."""
+
+
 class Disks(Protocol):
     """Where the bytes of volumes are. Sizes are in bytes.
 
@@ -191,6 +213,9 @@ class Disks(Protocol):
 
     def list(self) -> dict[str, int]:
         """All disks of ours, with the bytes that each occupies."""
+
+    def others(self) -> dict[str, int]:
+        """What lies where disks are kept and is none, by a name that a person finds it by, with the bytes that it occupies."""
 
     def size(self, disk_id: str) -> int:
         """How large a guest sees it. Raises Permanent where it is not there, or is damaged so that this cannot be told."""
@@ -257,13 +282,22 @@ class Reservation:
 
 
 @dataclass(frozen=True)
+class Name:
+    """A whole DNS name, and the address that those who ask in a network are told."""
+
+    name: str
+    address: IPv4Address
+
+
+@dataclass(frozen=True)
 class NetworkSpec:
-    """A subnet: the host's own address in it, a DNS suffix, and who lives there."""
+    """A subnet: the host's own address in it, a DNS suffix, who lives there, and names that mean something else elsewhere."""
 
     network_id: str
     gateway: IPv4Interface
     domain: str
     reservations: tuple[Reservation, ...] = field(default_factory=tuple)
+    names: tuple[Name, ...] = ()
 
 
 class Networks(Protocol):
@@ -358,3 +392,4 @@ class Host:
     firewall: Firewall
     blocks: Blocks
     balancers: LoadBalancers
+    cards: Cards

@@ -8,6 +8,7 @@ from .firewall import IptablesFirewall
 from .haproxy import HaproxyBalancers
 from .libvirt import LibvirtGuests
 from .libvirt_blocks import LibvirtBlocks
+from .libvirt_cards import LibvirtCards
 from .machine import LocalMachine
 from .networks import BridgeNetworks
 from .seed import LocalSeeds
@@ -20,6 +21,7 @@ def host(settings: Settings) -> Host:
     return Host(
         guests=guests,
         blocks=LibvirtBlocks(guests),
+        cards=LibvirtCards(guests),
         disks=LocalDisks(settings.home / "volumes"),
         seeds=LocalSeeds(settings.home / "seeds"),
         networks=networks,

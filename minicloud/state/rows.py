@@ -73,6 +73,10 @@ class Image:
     reason: str = ""
     users: list[str] = field(default_factory=list)
     """The accounts that may launch it."""
+    protection: str = ""
+    """Whether it can be deregistered: empty (yes), `enabled`, `with-cooldown`, or until when it cannot (ISO 8601)."""
+    source_image: str = ""
+    """The image that it was copied from, or that the instance it was made of was launched from."""
 
 
 @dataclass
@@ -153,6 +157,8 @@ class Instance:
     stop_forced: bool = False
     reboots_asked: int = 0
     reboots_done: int = 0
+    reboot_began: str = ""
+    """When a restart that is under way was asked for."""
     terminated: str = ""
     failures: int = 0
     retry_at: str = ""
@@ -161,11 +167,17 @@ class Instance:
     checked: str = ""
     host_keys: list[str] = field(default_factory=list)
     accelerators: list[str] = field(default_factory=list)
+    placement_group: str = ""
+    """The name of one."""
+    capacity_reservation: str = ""
 
 
 @dataclass
 class Interface:
-    """A network interface. `instance_id` is empty while it is not attached."""
+    """A network interface. `instance_id` is empty while it is not attached.
+
+    `attachment` is attaching, attached, detaching, or empty; `force_detach` takes it from a guest that does not let it go.
+    """
 
     id: str
     subnet_id: str
@@ -187,6 +199,10 @@ class Interface:
     secondary: list[str] = field(default_factory=list)
     load_balancer_id: str = ""
     """The balancer that it belongs to: then it is attached to that, and nobody but the balancer may change it."""
+    attachment: str = ""
+    detach_asked: str = ""
+    force_detach: bool = False
+    failures: int = 0
 
 
 @dataclass

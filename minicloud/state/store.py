@@ -19,7 +19,7 @@ from pathlib import Path
 from . import rows, rows_access, rows_lb, rows_network, rows_storage
 from .table import Table
 
-VERSION = 12
+VERSION = 16
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 
@@ -75,6 +75,8 @@ class State:
         self.rules = Table(self._connection, "rules", rows_lb.Rule)
         self.lb_policies = Table(self._connection, "lb_policies", rows_lb.LbPolicy, ("load_balancer_id", "name"))
         self.certificates = Table(self._connection, "certificates", rows_lb.Certificate, ("arn",))
+        self.account_settings = Table(self._connection, "account_settings", rows_access.AccountSetting, ("name",))
+        self.capacity_reservations = Table(self._connection, "capacity_reservations", rows_access.CapacityReservation)
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)

@@ -56,7 +56,6 @@ NEVER_TRUE = {
         "platform": "only Windows images have it",
         "product-code*": "there is no marketplace",
         "public-ssm-parameter-name": "there is no Systems Manager",
-        "source-image-*": "a copy does not say what it was copied from",
         "sriov-net-support": "network cards are virtio",
     },
     "DescribeInstanceStatus": {
@@ -70,7 +69,6 @@ NEVER_TRUE = {
         "association.public-dns-name": "public addresses have no names",
         "ipv6-addresses.*": "addresses are IPv4",
         "operator.*": "nobody but the account manages its resources",
-        "requester-id": "nobody but the account makes interfaces",
     },
     "DescribeSecurityGroups": {"*prefix-list-id": "there are no prefix lists"},
     "DescribeVolumes": {
