@@ -29,8 +29,8 @@ def group(
 
     It does not turn to targets that are not healthy, even where no other is.
     """
-    of_port = balancer.backend_policies.get(str(row.instance_port), [])
     balancer, checked, policies = rest
+    of_port = balancer.backend_policies.get(str(row.instance_port), [])
     return Group(
         group_id=group_id(row),
         protocol=_PROTOCOLS[row.instance_protocol],
