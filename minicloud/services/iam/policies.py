@@ -12,6 +12,7 @@ from ...errors import ApiError
 from . import roles
 
 _READS = ("Describe", "Get", "List")
+_BALANCERS = ("elb", "elbv2")
 _EC2 = ("ec2", "elb", "elbv2", "autoscaling", "cloudwatch")
 _PREFIX = "arn:aws:iam::aws:policy/"
 _ALLOWS: dict[str, Callable[[str, str], bool]] = {
@@ -20,6 +21,10 @@ _ALLOWS: dict[str, Callable[[str, str], bool]] = {
     "ReadOnlyAccess": lambda service, name: service != "sts" and name.startswith(_READS),
     "AmazonEC2FullAccess": lambda service, _name: service in _EC2,
     "AmazonEC2ReadOnlyAccess": lambda service, name: service in _EC2 and name.startswith(_READS),
+    "ElasticLoadBalancingFullAccess": lambda service, _name: service in _BALANCERS,
+    "ElasticLoadBalancingReadOnly": lambda service, name: service in _BALANCERS and name.startswith(_READS),
+    "AWSCertificateManagerFullAccess": lambda service, _name: service == "acm",
+    "AWSCertificateManagerReadOnly": lambda service, name: service == "acm" and name.startswith(_READS),
 }
 
 
