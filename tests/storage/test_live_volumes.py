@@ -76,13 +76,20 @@ def test_a_hundred_attachments_leave_nothing(live: Live, guest: str) -> None:
     files, disks = open_files(guest), live.ec2.cloud.host.blocks.chains(guest)
     devices, rows = addresses(guest), numbers_of_rows(live)
     for _ in range(100):
-        live.plug(guest, volume)
+        live.ec2("AttachVolume", InstanceId=guest, VolumeId=volume, Device="/dev/sdf")
+        until("the guest has looked at its disks", lambda: all(reads(live, guest)))
         live.unplug(volume)
     until("no file is open that was not before", lambda: all(now <= files[name] for name, now in open_files(guest).items()))
     assert live.ec2.cloud.host.blocks.chains(guest) == disks
     assert addresses(guest) == devices
     assert numbers_of_rows(live) == rows
     live.ec2("DeleteVolume", VolumeId=volume)
+
+
+def reads(live: Live, guest: str) -> list[int]:
+    """How often a guest has read from each of its disks: its kernel does so as soon as it has one."""
+    stats = live.ec2.cloud.host.guests.monitor(guest, "query-blockstats")  # type: ignore[attr-defined]
+    return [one["stats"]["rd_operations"] for one in stats if one.get("qdev")]
 
 
 def addresses(guest: str) -> list[str]:
