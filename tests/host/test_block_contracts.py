@@ -101,6 +101,10 @@ class TestLayers:
         with pytest.raises(Permanent, match="exists already"):
             host.disks.export(chain[0], str(tmp_path / "out"))
 
+    def test_nothing_else_lies_where_disks_are(self, host: Host, chain: list[str]) -> None:
+        assert len(host.disks.list()) == len(chain)
+        assert host.disks.others() == {}
+
     def test_there_is_room(self, host: Host) -> None:
         assert host.disks.free() > 0
 
