@@ -212,8 +212,11 @@ class Disks(Protocol):
     def repoint(self, disk_id: str, base: str) -> None:
         """Let a disk stand on `base`, which reads the same as what it stood on."""
 
+    def damage(self, disk_id: str) -> str:
+        """What a disk says itself of its being damaged, empty for nothing: a look, also while a guest has it."""
+
     def check(self, disk_id: str) -> None:
-        """Raise Permanent, with what is wrong, where a disk's own structure is damaged."""
+        """Raise Permanent, with what is wrong, where a disk's own structure is damaged. Reads all of it."""
 
     def export(self, path: str, destination: str) -> None:
         """Write what the disk at a driver's path reads as into a new file: one qcow2 that stands on nothing."""

@@ -99,6 +99,11 @@ class FakeDisks:
             if disk["base"] != base:
                 _free(held, disk_id)["base"] = base
 
+    def damage(self, disk_id: str) -> str:
+        """Damaged where `FakeHost.corrupt` damaged it."""
+        with self._store.call("disks.damage", disk_id) as held:
+            return "QEMU found it damaged" if held["disks"].get(disk_id, {}).get("damaged") else ""
+
     def check(self, disk_id: str) -> None:
         """Damaged where `FakeHost.corrupt` damaged it."""
         with self._store.call("disks.check", disk_id) as held:

@@ -148,6 +148,33 @@ def test_a_damaged_disk_puts_its_volume_in_error_and_no_other(ec2: Ec2, host: Fa
     assert ec2.state(other) == "running"
 
 
+def test_a_disk_that_is_found_damaged_while_it_is_used(ec2: Ec2, host: FakeHost) -> None:
+    instance, other = ec2.run(), ec2.run()
+    made = volume(ec2)
+    ec2("AttachVolume", VolumeId=made, InstanceId=instance, Device="/dev/sdf")
+    row = ec2.cloud.state.volumes.get(made)
+    assert row is not None
+    host.corrupt(row.layer_id)
+    ec2.look()
+    assert shown(ec2, made)["State"] == "error"
+    status = ec2("DescribeVolumeStatus", VolumeIds=[made])["VolumeStatuses"][0]
+    assert status["VolumeStatus"]["Status"] == "impaired"
+    assert "damaged" in status["Events"][0]["Description"]
+    assert [one["State"] for one in ec2("DescribeVolumes")["Volumes"] if one["VolumeId"] != made] == ["in-use"] * 2
+    assert (ec2.state(instance), ec2.state(other)) == ("running", "running")
+    ec2("StopInstances", InstanceIds=[instance])
+    ec2.look()
+    ec2("DetachVolume", VolumeId=made)
+    assert (shown(ec2, made)["Attachments"], shown(ec2, made)["State"]) == ([], "error")
+    ec2("EnableVolumeIO", VolumeId=made)
+    assert shown(ec2, made)["State"] == "error"
+    with host.store.change() as held:
+        held["disks"][row.layer_id].pop("damaged")
+    ec2("EnableVolumeIO", VolumeId=made)
+    assert shown(ec2, made)["State"] == "available"
+    ec2("DeleteVolume", VolumeId=made)
+
+
 def test_a_guest_halted_by_a_full_disk_goes_on_when_there_is_room(ec2: Ec2, host: FakeHost) -> None:
     instance = ec2.run()
     with host.store.change() as held:
