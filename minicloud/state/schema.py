@@ -222,6 +222,12 @@ def m101_storage(db: Database) -> None:
     )
 
 
+@migrations()
+def m005_reboots(db: Database) -> None:
+    """Since when a guest has been asked to restart."""
+    db.table("instances").add_column("reboot_began", str, not_null_default="")
+
+
 def _write_ahead(db: Database) -> None:
     """Turn write-ahead logging on. Somebody may just be reading the version: then it fails at once, and is tried again."""
     deadline = time.monotonic() + 30.0
