@@ -89,7 +89,8 @@ def _freed(volume: Volume) -> dict[str, object]:
 def _create(cloud: Cloud, volume: Volume) -> bool:
     """One that was in error (EnableVolumeIO) is looked at from one end to the other."""
     layer_files.make(cloud, volume.layer_id)
-    layer_files.verify(cloud, volume.layer_id, thorough=bool(volume.reason))
+    if volume.reason:
+        layer_files.verify(cloud, volume.layer_id, thorough=True)
     return cloud.state.volumes.change(volume.id, state="available", failures=0, reason="")
 
 
@@ -179,12 +180,21 @@ def _modify(cloud: Cloud, volume: Volume) -> bool:
 def watch(cloud: Cloud) -> None:
     """Volumes that a guest's QEMU found to be damaged are in error, and say so."""
     for volume in cloud.state.volumes.find(state="in-use", attachment="attached"):
-        try:
-            if damage := cloud.host.disks.damage(volume.layer_id):
-                log.warning("%s: %s", volume.id, damage)
-                cloud.state.volumes.change(volume.id, state="error", reason=damage)
-        except HostError as error:
-            log.warning("%s: %s", volume.id, error.message)
+        if _damage(cloud, volume.layer_id):
+            with contextlib.suppress(locks.Busy), locks.held(cloud.settings.run, volume.id):
+                current = cloud.state.volumes.get(volume.id)  # its layer may have been merged into another meanwhile
+                if current is not None and (damage := _damage(cloud, current.layer_id)):
+                    log.warning("%s: %s", volume.id, damage)
+                    cloud.state.volumes.change(volume.id, state="error", reason=damage)
+
+
+def _damage(cloud: Cloud, layer_id: str) -> str:
+    try:
+        return cloud.host.disks.damage(layer_id)
+    except Permanent as error:
+        return error.message
+    except Retry:
+        return ""
 
 
 def prepare_one(cloud: Cloud, volume: Volume) -> None:
