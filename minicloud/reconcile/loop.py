@@ -13,6 +13,7 @@ from collections.abc import Collection
 from ..cloud import Cloud
 from ..errors import HostError
 from . import (
+    cards,
     firewall,
     halted,
     images,
@@ -70,6 +71,7 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
             acted |= volumes.reconcile(cloud, touched)
             acted |= _networks(cloud)
             acted |= _firewall(cloud)
+            acted |= cards.reconcile(cloud, touched)
             acted |= instances.reconcile(cloud, touched)
             acted |= halted.reconcile(cloud)
             acted |= layers.reconcile(cloud, merge=look or bool(touched))

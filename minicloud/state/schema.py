@@ -10,6 +10,7 @@ from sqlite_utils import Database, Migrations
 
 from ..aws.ids import new_id
 from ..errors import UsageError
+from . import schema_network
 
 migrations = Migrations("minicloud")
 
@@ -226,6 +227,9 @@ def m101_storage(db: Database) -> None:
 def m005_reboots(db: Database) -> None:
     """Since when a guest has been asked to restart."""
     db.table("instances").add_column("reboot_began", str, not_null_default="")
+
+
+schema_network.register(migrations)
 
 
 def _write_ahead(db: Database) -> None:
