@@ -6,6 +6,7 @@ A new group lets everything out and nothing in; the default group of a VPC lets 
 from collections import defaultdict
 from typing import Any
 
+from ... import api
 from ...api import Answer, Call, operation, require
 from ...aws import ids, ip_permissions
 from ...errors import ApiError
@@ -177,10 +178,7 @@ VPC_FILTERS = {
 @operation(items="SecurityGroupForVpcs", key="GroupId", filters=VPC_FILTERS)
 def get_security_groups_for_vpc(call: Call, *, vpc_id: str) -> Answer:
     """GetSecurityGroupsForVpc: the groups that interfaces of a VPC can have; none is shared between VPCs."""
-    ids.check("vpc", [vpc_id])
-    state = call.cloud.state
-    if state.vpcs.get(vpc_id) is None:
-        raise ids.not_found("vpc", [vpc_id])
-    views = _views(call, state.security_groups.find(vpc_id=vpc_id))
+    vpc = api.named(call.cloud.state.vpcs, "vpc", vpc_id)
+    views = _views(call, call.cloud.state.security_groups.find(vpc_id=vpc.id))
     shown = ("Description", "GroupName", "OwnerId", "GroupId", "Tags")
     return {"SecurityGroupForVpcs": [{**{name: view[name] for name in shown}, "PrimaryVpcId": vpc_id} for view in views]}
