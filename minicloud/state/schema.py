@@ -10,7 +10,7 @@ from sqlite_utils import Database, Migrations
 
 from ..aws.ids import new_id
 from ..errors import UsageError
-from . import schema_endpoint, schema_network
+from . import schema_endpoint, schema_lb, schema_network
 
 migrations = Migrations("minicloud")
 
@@ -231,6 +231,7 @@ def m005_reboots(db: Database) -> None:
 
 schema_network.register(migrations)
 schema_endpoint.register(migrations)
+schema_lb.register(migrations)
 
 
 def _write_ahead(db: Database) -> None:
