@@ -20,7 +20,7 @@ _CALLS_KEPT = 10_000
 
 def _empty() -> dict[str, Any]:
     kinds: dict[str, Any] = {name: {} for name in ("guests", "consoles", "disks", "seeds", "networks", "images", "failures")}
-    return {**kinds, "calls": [], "boot_id": str(uuid.uuid4()), "capacity": dataclasses.asdict(Capacity(16, 65536))}
+    return {**kinds, "calls": [], "lives": 0, "boot_id": str(uuid.uuid4()), "capacity": dataclasses.asdict(Capacity(16, 65536))}
 
 
 class Store:

@@ -8,6 +8,7 @@ from .firewall import IptablesFirewall
 from .libvirt import LibvirtGuests
 from .libvirt_blocks import LibvirtBlocks
 from .machine import LocalMachine
+from .messages import LocalMessages
 from .networks import BridgeNetworks
 from .seed import LocalSeeds
 
@@ -24,4 +25,5 @@ def host(settings: Settings) -> Host:
         images=BaseImages(store(settings)),
         machine=LocalMachine(),
         firewall=IptablesFirewall(settings.run / "firewall"),
+        messages=LocalMessages(),
     )
