@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
 
+from .contracts_lb import LoadBalancers
 from .firewall_spec import FirewallSpec
 
 
@@ -408,3 +409,4 @@ class Host:
     firewall: Firewall
     blocks: Blocks
     messages: Messages
+    balancers: LoadBalancers

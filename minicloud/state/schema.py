@@ -10,6 +10,7 @@ from sqlite_utils import Database, Migrations
 
 from ..aws.ids import new_id
 from ..errors import UsageError
+from . import schema_cloudwatch, schema_lb
 
 migrations = Migrations("minicloud")
 
@@ -222,6 +223,10 @@ def m101_storage(db: Database) -> None:
     )
 
 
+schema_lb.register(migrations)
+schema_cloudwatch.register(migrations)
+
+
 def _write_ahead(db: Database) -> None:
     """Turn write-ahead logging on. Somebody may just be reading the version: then it fails at once, and is tried again."""
     deadline = time.monotonic() + 30.0
@@ -256,6 +261,3 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-from . import schema_cloudwatch  # noqa: E402, F401  its migrations register on the object above
