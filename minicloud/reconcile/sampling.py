@@ -19,6 +19,7 @@ from ..host.contracts import GuestCounters, Power
 from ..state.metrics import Entry, Metric, dimensions
 from ..state.rows import Instance, Volume
 from . import disk_spec, usage
+from .balancer_sampling import BalancerSampler
 from .usage import Credits, Figures, Usage
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,10 @@ class Sampler:
     _window: int = 0
     _credits: dict[str, Credits] = field(default_factory=dict)
     _bursts: dict[str, float] = field(default_factory=dict)
+    _balancers: BalancerSampler = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._balancers = BalancerSampler(self.cloud)
 
     @property
     def interval(self) -> int:
@@ -91,6 +96,7 @@ class Sampler:
         """From here on there is something to say."""
         self.watching = wall
         self._windows.clear()
+        self._balancers.look(begin=True)
         self.cloud.metrics.forget_after(int(wall), "AWS/")
 
     def _publish(self, begin: int, done: Mapping[str, Usage], now: Look) -> None:
@@ -108,6 +114,8 @@ class Sampler:
                 entries += _entries(_places(row, groups.get(row.id), detailed=True), many, self.resolution, begin)
             self._spend(row, used)
         entries += self._volumes(begin, done)
+        for namespace, about, figures in self._balancers.look(begin=False):
+            entries += _entries([about], _points([figures]), self.resolution, begin, namespace)
         if begin % MINUTE == 0 or self.interval > MINUTE:
             entries += self._checks(rows.values(), now, begin)
         if begin + self.interval >= window + BASIC:
