@@ -34,6 +34,15 @@ class Drawn:
 
 
 @dataclass(frozen=True)
+class _Stack:
+    """A series with the heights that it is drawn at, and what it stands on; nothing where it does not stand on anything."""
+
+    drawn: Drawn
+    heights: dict[int, float]
+    floors: dict[int, float]
+
+
+@dataclass(frozen=True)
 class _Scale:
     """Values between `low` and `high` over pixels from `bottom` up to `top`."""
 
@@ -84,7 +93,7 @@ class _Chart:
         image.save(out, "PNG", optimize=True)
         return out.getvalue()
 
-    def _stacks(self, *, right: bool) -> list[tuple[Drawn, dict[int, float]]]:
+    def _stacks(self, *, right: bool) -> list[_Stack]:
         """The heights that are drawn: the values, or with `stacked` what they come to on those before."""
         below: dict[int, float] = {}
         found = []
@@ -92,14 +101,14 @@ class _Chart:
             if one.right != right:
                 continue
             heights = dict(one.series.points)
-            if self.widget.stacked:
-                heights = {time: value + below.get(time, 0.0) for time, value in heights.items()}
-                below |= heights
-            found.append((one, heights))
+            floors = {time: below.get(time, 0.0) for time in heights} if self.widget.stacked else {}
+            heights = {time: value + floors.get(time, 0.0) for time, value in heights.items()}
+            below |= heights
+            found.append(_Stack(one, heights, floors))
         return found
 
     def _scale(self, axis: Axis, *, right: bool) -> _Scale:
-        values = [value for _, heights in self._stacks(right=right) for value in heights.values()]
+        values = [value for stack in self._stacks(right=right) for value in stack.heights.values()]
         values += [mark.value for mark in self.widget.horizontal if mark.right == right]
         low = axis.low if axis.low is not None else min([0.0, *values])
         high = axis.high if axis.high is not None else max([low, *values])
@@ -135,33 +144,34 @@ class _Chart:
     def _lines(self, image: Image.Image) -> None:
         draw = ImageDraw.Draw(image, "RGBA")
         for right in (False, True):
-            scale = self.scales[right]
-            below: list[Point] | None = None
-            for one, heights in self._stacks(right=right):
-                for run in self._runs(heights, one.series.period, scale):
-                    if self.widget.stacked and len(run) > 1:
-                        floor = below if below is not None else [(x, scale.at(max(0.0, scale.low))) for x, _ in run]
-                        draw.polygon(_big([*run, *reversed(floor)]), (*_rgb(one.colour), 150))
-                    if len(run) == 1:
-                        (x, y), size = run[0], 2.5
-                        draw.ellipse(_big([(x - size, y - size), (x + size, y + size)]), one.colour)
-                    else:
-                        draw.line(_big(run), one.colour, 2 * _SMOOTH, joint="curve")
-                below = [(self._x(time), scale.at(value)) for time, value in sorted(heights.items())] or below
+            for stack in self._stacks(right=right):
+                for run in self._runs(stack):
+                    self._line(draw, stack, run)
         self._marks(draw)
 
-    def _runs(self, heights: dict[int, float], period: int, scale: _Scale) -> list[list[Point]]:
-        """The points in pixels, apart where there is a gap."""
-        runs: list[list[Point]] = []
-        last: int | None = None
-        for time, value in sorted(heights.items()):
-            if not self.widget.start <= time <= self.widget.end:
-                continue
-            y = min(max(scale.at(value), self.top - 1.0), self.bottom + 1.0)
-            if last is None or time - last > 1.5 * period:
-                runs.append([])
-            runs[-1].append((self._x(time), y))
-            last = time
+    def _line(self, draw: ImageDraw.ImageDraw, stack: _Stack, run: list[int]) -> None:
+        scale, colour = self.scales[stack.drawn.right], stack.drawn.colour
+        points = [self._point(scale, time, stack.heights[time]) for time in run]
+        if len(points) == 1:
+            (x, y), size = points[0], 2.5
+            draw.ellipse(_big([(x - size, y - size), (x + size, y + size)]), colour)
+            return
+        if stack.floors:
+            floor = [self._point(scale, time, stack.floors[time]) for time in run]
+            draw.polygon(_big([*points, *reversed(floor)]), (*_rgb(colour), 150))
+        draw.line(_big(points), colour, 2 * _SMOOTH, joint="curve")
+
+    def _point(self, scale: _Scale, time: int, value: float) -> Point:
+        return self._x(time), min(max(scale.at(value), self.top - 1.0), self.bottom + 1.0)
+
+    def _runs(self, stack: _Stack) -> list[list[int]]:
+        """The times of the points, apart where there is a gap."""
+        runs: list[list[int]] = []
+        for time in sorted(stack.heights):
+            if self.widget.start <= time <= self.widget.end:
+                if not runs or time - runs[-1][-1] > 1.5 * stack.drawn.series.period:
+                    runs.append([])
+                runs[-1].append(time)
         return runs
 
     def _marks(self, draw: ImageDraw.ImageDraw) -> None:
@@ -177,7 +187,7 @@ class _Chart:
     def _texts(self, draw: ImageDraw.ImageDraw) -> None:
         ink, widget = self.colours["text"], self.widget
         if widget.title:
-            draw.text((widget.width / 2, 17), self._fit(draw, widget.title, widget.width - 20), ink, self.bold, "mm")
+            draw.text((widget.width / 2, 17), self._fit(widget.title, widget.width - 20), ink, self.bold, "mm")
         for right, x, anchor in ((False, self.left - 6, "rm"), (True, self.right + 6, "lm")):
             scale = self.scales[right]
             if right and not self.both:
@@ -189,7 +199,7 @@ class _Chart:
             draw.text((self._x(time), self.bottom + 7), _clock(time + widget.zone, step), ink, self.font, "ma")
         for text, x, anchor in ((widget.left.label, 6, "la"), (widget.right.label, self.right, "ra")):
             if text:
-                draw.text((x, self.top - 14), self._fit(draw, text, 160), ink, self.font, anchor)
+                draw.text((x, self.top - 14), self._fit(text, 160), ink, self.font, anchor)
         self._mark_labels(draw)
         if not any(one.series.points for one in self.drawn):
             middle = ((self.left + self.right) / 2, (self.top + self.bottom) / 2)
@@ -201,17 +211,19 @@ class _Chart:
         for mark in widget.horizontal:
             y = self.scales[mark.right].at(mark.value)
             if mark.label and self.top <= y <= self.bottom:
-                draw.text((self.right - 4, y - 2), self._fit(draw, mark.label, 200), mark.colour, self.font, "rs")
+                above = y - self.top > _ROW
+                place = (self.right - 4, y - 2 if above else y + 2)
+                draw.text(place, self._fit(mark.label, 200), mark.colour, self.font, "rs" if above else "rt")
         for mark in widget.vertical:
             if mark.label and widget.start <= mark.value <= widget.end:
-                draw.text((self._x(mark.value) + 3, self.top + 2), self._fit(draw, mark.label, 120), mark.colour, self.font)
+                draw.text((self._x(mark.value) + 3, self.top + 2), self._fit(mark.label, 120), mark.colour, self.font)
 
     def _legend_rows(self) -> list[list[tuple[str, str]]]:
         """Labels with their colours, in the rows that they fit into."""
         rows: list[list[tuple[str, str]]] = []
         used = 0.0
         for one in self.drawn[:40]:
-            label = self._fit(None, one.series.label, self.widget.width - 60)
+            label = self._fit(one.series.label, self.widget.width - 60)
             wide = self.font.getlength(label) + 26
             if not rows or used + wide > self.widget.width - 20:
                 rows, used = [*rows, []], 0.0
@@ -230,7 +242,7 @@ class _Chart:
         if self.widget.legend == "right":
             x, y = self.widget.width - _LEGEND_WIDTH + 4.0, float(self.top)
             for one in self.drawn[: (self.bottom - self.top) // _ROW]:
-                self._entry(draw, (x, y), self._fit(draw, one.series.label, _LEGEND_WIDTH - 26), one.colour)
+                self._entry(draw, (x, y), self._fit(one.series.label, _LEGEND_WIDTH - 26), one.colour)
                 y += _ROW
 
     def _entry(self, draw: ImageDraw.ImageDraw, at: Point, label: str, colour: str) -> None:
@@ -238,7 +250,7 @@ class _Chart:
         draw.rectangle((x, y + 2, x + 9, y + 11), colour)
         draw.text((x + 14, y), label, self.colours["text"], self.font)
 
-    def _fit(self, _: object, text: str, room: float) -> str:
+    def _fit(self, text: str, room: float) -> str:
         """A text without what cannot be drawn, cut to the pixels that there are."""
         clean = "".join(letter if letter.isprintable() else " " for letter in text)
         if self.font.getlength(clean) <= room:

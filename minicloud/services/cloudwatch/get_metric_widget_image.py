@@ -2,15 +2,21 @@
 
 import math
 import time
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from ...api import Answer, Call, operation
 from ...metrics import queries, widget
 from ...metrics.expression import ExpressionError
 from ...metrics.queries import Evaluation
+from ...metrics.values import TimeSeries
 from ...metrics.widget import Widget, WidgetError
 from . import errors
 from .get_metric_statistics import check_period, finest
+
+if TYPE_CHECKING:
+    from ...metrics.chart import Drawn
 
 
 @operation()
@@ -33,7 +39,17 @@ def get_metric_widget_image(call: Call, *, metric_widget: str, output_format: st
         ]
     except (WidgetError, ExpressionError) as error:
         raise errors.invalid(f"Invalid widget: {error}") from error
-    return {"MetricWidgetImage": chart.draw(wanted, drawn)}
+    return {
+        "MetricWidgetImage": chart.draw(wanted, [chart.Drawn(_named(one.series, drawn), one.colour, one.right) for one in drawn])
+    }
+
+
+def _named(series: TimeSeries, drawn: "Sequence[Drawn]") -> TimeSeries:
+    """A series whose label others have, too, is told by its dimensions."""
+    if sum(one.series.label == series.label for one in drawn) < 2:
+        return series
+    values = [value for name, value in series.properties.items() if name.startswith("Dim.")]
+    return replace(series, label=" ".join([*values, series.label]))
 
 
 def _coarsened(wanted: Widget) -> list[dict[str, Any]]:
