@@ -28,8 +28,8 @@ def get_metric_widget_image(call: Call, *, metric_widget: str, output_format: st
         raise errors.unsupported(f"the output format {output_format}; it has png")
     try:
         wanted = widget.parse(metric_widget, time.time())
+        queries.check([line.query for line in wanted.lines], check_period)
         given = _coarsened(wanted)
-        queries.check(given, check_period)
         evaluation = Evaluation(call.cloud.metrics, given, _start(wanted, given), math.ceil(wanted.end))
         drawn = [
             chart.Drawn(series, line.colour, line.right)
