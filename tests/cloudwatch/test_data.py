@@ -16,7 +16,14 @@ A = [{"Name": "a", "Value": "1"}]
 
 
 def statistics(world: World, *names: str, **more: Any) -> list[dict[str, Any]]:
-    params = {"Namespace": "Test", "MetricName": "load", "StartTime": world.at(-600), "EndTime": world.at(60), "Period": 60, **more}
+    params = {
+        "Namespace": "Test",
+        "MetricName": "load",
+        "StartTime": world.at(-600),
+        "EndTime": world.at(60),
+        "Period": 60,
+        **more,
+    }
     found = world("GetMetricStatistics", **params, **({"Statistics": list(names)} if names else {}))["Datapoints"]
     return sorted(found, key=lambda one: str(one["Timestamp"]))
 
@@ -238,7 +245,11 @@ class TestPictures:
 
         from PIL import Image
 
-        changes = {"metrics": [["Test", "load", "a", "1", {"color": "#ff0000"}]], "start": "-PT30M", "legend": {"position": "hidden"}}
+        changes = {
+            "metrics": [["Test", "load", "a", "1", {"color": "#ff0000"}]],
+            "start": "-PT30M",
+            "legend": {"position": "hidden"},
+        }
         image = Image.open(io.BytesIO(self.widget(world, **changes))).convert("RGB")
         red = [(x, y) for x in range(600) for y in range(400) if image.getpixel((x, y)) == (255, 0, 0)]
         first, last = min(red), max(red)
