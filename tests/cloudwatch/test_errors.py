@@ -14,7 +14,10 @@ ALARM: dict[str, Any] = {
     "Threshold": 10.0, "ComparisonOperator": "GreaterThanThreshold",
 }  # fmt: skip
 PERIOD = "Period must be 10, 20, 30 or a multiple of 60"
-DAY = "Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400) for alarms using period < 3600"
+DAY = (
+    "Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400) for alarms using "
+    "period < 3600"
+)
 WEEK = (
     "Metrics cannot be checked across more than a week (EvaluationPeriods * Period must be <= 604800) for alarms using "
     "period >= 3600"
@@ -218,7 +221,7 @@ def test_composite_alarms_that_cannot_be(world: World) -> None:
         world.refused("PutCompositeAlarm", AlarmName="c", AlarmRule="ALARM(a)", ActionsSuppressor="a").code == "ValidationError"
     )
     stop = "arn:aws:automate:us-east-1:ec2:stop"
-    assert world.refused("PutCompositeAlarm", AlarmName="c", AlarmRule="ALARM(a)", AlarmActions=[stop]).code == "ValidationError"
+    assert world.refused("PutCompositeAlarm", **given, AlarmActions=[stop]).code == "ValidationError"
     assert world.refused("PutCompositeAlarm", AlarmName="a", AlarmRule="TRUE").code == "ValidationError"
 
 
