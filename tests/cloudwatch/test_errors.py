@@ -221,6 +221,7 @@ def test_composite_alarms_that_cannot_be(world: World) -> None:
         world.refused("PutCompositeAlarm", AlarmName="c", AlarmRule="ALARM(a)", ActionsSuppressor="a").code == "ValidationError"
     )
     stop = "arn:aws:automate:us-east-1:ec2:stop"
+    given = {"AlarmName": "c", "AlarmRule": "ALARM(a)"}
     assert world.refused("PutCompositeAlarm", **given, AlarmActions=[stop]).code == "ValidationError"
     assert world.refused("PutCompositeAlarm", AlarmName="a", AlarmRule="TRUE").code == "ValidationError"
 
