@@ -73,6 +73,10 @@ class Image:
     reason: str = ""
     users: list[str] = field(default_factory=list)
     """The accounts that may launch it."""
+    protection: str = ""
+    """Whether it can be deregistered: empty (yes), `enabled`, `with-cooldown`, or until when it cannot (ISO 8601)."""
+    source_image: str = ""
+    """The image that it was copied from, or that the instance it was made of was launched from."""
 
 
 @dataclass
@@ -153,6 +157,8 @@ class Instance:
     stop_forced: bool = False
     reboots_asked: int = 0
     reboots_done: int = 0
+    reboot_began: str = ""
+    """When a restart that is under way was asked for."""
     terminated: str = ""
     failures: int = 0
     retry_at: str = ""
@@ -161,6 +167,9 @@ class Instance:
     checked: str = ""
     host_keys: list[str] = field(default_factory=list)
     accelerators: list[str] = field(default_factory=list)
+    placement_group: str = ""
+    """The name of one."""
+    capacity_reservation: str = ""
 
 
 @dataclass

@@ -10,7 +10,7 @@ from sqlite_utils import Database, Migrations
 
 from ..aws.ids import new_id
 from ..errors import UsageError
-from . import schema_cloudwatch, schema_lb
+from . import schema_cloudwatch, schema_endpoint, schema_lb
 
 migrations = Migrations("minicloud")
 
@@ -223,6 +223,13 @@ def m101_storage(db: Database) -> None:
     )
 
 
+@migrations()
+def m005_reboots(db: Database) -> None:
+    """Since when a guest has been asked to restart."""
+    db.table("instances").add_column("reboot_began", str, not_null_default="")
+
+
+schema_endpoint.register(migrations)
 schema_lb.register(migrations)
 schema_cloudwatch.register(migrations)
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from minicloud.aws import sigv4
+from minicloud.aws import model, query_client, sigv4
 from minicloud.aws.wire import WireRequest
 from minicloud.cloud import Cloud
-from minicloud.errors import UsageError
+from minicloud.errors import ApiError, UsageError
 from minicloud.http import certificate, requests
 from minicloud.http.app import Endpoint
 from minicloud.http.rates import Rates
@@ -47,6 +47,23 @@ def test_a_million_filters_are_refused_and_the_server_lives(served: Served) -> N
     few = "&".join(f"F{number}" for number in range(200_000))
     status, body = post(served, f"Action=DescribeVpcs&{few}".encode())
     assert (status, b"MalformedQueryString" in body) == (400, True)
+    assert post(served, b"Action=DescribeVpcs&Version=2016-11-15")[0] == 200
+
+
+BOMB = b"""<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bbbbbbbbbb">%s]><a>&z;</a>""" % b"".join(
+    b'<!ENTITY %c "%s">' % (letter + 1, b"&%c;" % letter * 10) for letter in range(ord("b"), ord("z"))
+)
+
+
+def test_bombs_of_xml_are_bytes_that_nobody_reads(served: Served) -> None:
+    for kind in ("text/xml", "application/xml", "application/x-www-form-urlencoded"):
+        status, answer = post(served, BOMB, **{"content-type": kind})
+        assert status == 400, answer
+        assert b"bbbbbbbbbbbb" not in answer
+    # Nor does our own client read one, whoever sends it.
+    for sent in (BOMB, b" " * 5000 + BOMB):
+        with pytest.raises(ApiError, match="does not answer as AWS does"):
+            query_client.answer(model.service("ec2").operation("DescribeVpcs"), sent, ec2=True)
     assert post(served, b"Action=DescribeVpcs&Version=2016-11-15")[0] == 200
 
 

@@ -10,7 +10,7 @@ from ...aws import instance_types
 from ...aws.names import private_dns_name
 from ...state.rows import Image, Instance, Interface, SecurityGroup, Volume
 from ...state.rows_network import PublicAddress
-from . import metadata_options
+from . import metadata_options, reserved
 from .instance_profiles import of_instances
 from .instance_rows import state_view
 from .interfaces import addresses_view, association_view, attachment_view, groups_of
@@ -29,6 +29,8 @@ class Around:
     publics: dict[str, dict[str, PublicAddress]] = field(default_factory=dict)
     """The public addresses of each interface, by the private ones that they stand for."""
     profiles: dict[str, dict[str, str]] = field(default_factory=dict)
+    reservations: dict[str, str] = field(default_factory=dict)
+    """The capacity reservations that they run in."""
 
 
 def around(call: Call, rows: Sequence[Instance]) -> Around:
@@ -41,6 +43,7 @@ def around(call: Call, rows: Sequence[Instance]) -> Around:
         tags=state.tags_of(instance_ids),
         groups={group.id: group for group in state.security_groups.query()},
         profiles=of_instances(call, instance_ids),
+        reservations=reserved.of_instances(call),
     )
     for interface in state.interfaces.among("instance_id", instance_ids):
         found.interfaces[interface.instance_id].append(interface)
@@ -90,6 +93,7 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "Tags": found.tags[row.id],
         "VirtualizationType": "hvm",
         "CpuOptions": {"CoreCount": kind.cores, "ThreadsPerCore": kind.family.threads_per_core},
+        "CapacityReservationSpecification": reserved.specification(row.capacity_reservation),
         "HibernationOptions": {"Configured": False},
         "EnclaveOptions": {"Enabled": False},
         "BootMode": image.boot_mode,
@@ -109,7 +113,7 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "InstanceType": row.instance_type,
         "LaunchTime": row.launched,
         "Placement": {
-            "GroupName": "",
+            "GroupName": row.placement_group,
             "Tenancy": "default",
             "AvailabilityZone": row.zone,
             "AvailabilityZoneId": zone_id(call.cloud.settings.region, row.zone),
@@ -120,6 +124,8 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
     }
     if row.id in found.profiles:
         view["IamInstanceProfile"] = found.profiles[row.id]
+    if row.id in found.reservations:
+        view["CapacityReservationId"] = found.reservations[row.id]
     if row.key_name:
         view["KeyName"] = row.key_name
     if row.reason_code:
