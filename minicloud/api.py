@@ -26,11 +26,14 @@ from .aws import ids, model, pages, refusals, tags, times, validate
 from .cloud import Cloud
 from .errors import ApiError
 from .state.rows import ClientToken, Tag
+from .state.table import Row, Table
 
 CENTRAL = ("DryRun", "ClientToken", "Filters", "MaxResults", "MaxRecords", "NextToken", "TagSpecifications")
 MOST_TOKEN = 64
 TOKEN_KEPT = 7 * 86400.0
 """Seconds for which a client token is remembered; AWS promises a day at least."""
+SAYS_PARAMETERS = {"CreateVolume"}
+"""Operations that speak of parameters where the others of AWS speak of arguments, when a client token comes again."""
 _READS = ("Describe", "Get", "List")
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -228,9 +231,10 @@ def _replayed(request: Call, given: dict[str, Any]) -> Answer:
         tokens.add(ClientToken(scope, token, digest, answer, request.now))
         return answer
     if before.digest != digest:
+        word = "parameters" if request.operation.name in SAYS_PARAMETERS else "arguments"
         raise ApiError(
             "IdempotentParameterMismatch",
-            "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+            f"{word.title()} on this idempotent request are inconsistent with {word} used in previous request(s).",
         )
     if request.operation.replay is not None:
         request.operation.replay(request, before.answer)
@@ -283,6 +287,15 @@ def _paged(found: OperationDef, answer: Answer, given: dict[str, Any]) -> Answer
 
     shown, token = pages.page(answer[outer], key, _most(given), given.get("NextToken"))
     return {**answer, outer: shown, **({"NextToken": token} if token else {})}
+
+
+def named(table: Table[Row], kind: str, identifier: str) -> Row:
+    """The row of an identifier of `kind`. Raises ApiError (…Malformed, …NotFound)."""
+    ids.check(kind, [identifier])
+    found = table.get(identifier)
+    if found is None:
+        raise ids.not_found(kind, [identifier])
+    return found
 
 
 def require(kind: str, wanted: Iterable[str], found: Mapping[str, Any]) -> None:

@@ -9,11 +9,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "Show what runs, what is left of the host, and what went wrong."),
     "top": ("top", "What instances do right now: CPU, network, disk; sizes of groups."),
     "network": ("network", "Show subnets, interfaces, addresses, and what may come in."),
+    "lb": ("lb", "Show load balancers: listeners, targets, health, traffic."),
     "storage": ("storage", "Show what uses the disk: layers, sharing, chains, what can be reclaimed."),
     "doctor": ("doctor", "Check all that minicloud needs of this host."),
     "serve": ("serve", "Run the daemon in the foreground."),
     "configure": ("configure", "Make an access key and a profile for AWS clients."),
     "credentials": ("credentials", "Access keys for the AWS endpoint: create, list, delete."),
+    "uninstall": ("uninstall", "Take everything of minicloud's off this host."),
     "wait": ("wait", "Wait for a state, such as instance-running."),
     "completion": ("completion", "Print the script that completes commands and flags in bash, zsh or fish."),
 }

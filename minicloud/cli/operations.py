@@ -52,7 +52,7 @@ class OperationCommand(FlagCommand):
         if kind := words.get("generate-cli-skeleton"):
             output.show(self._skeleton(kind, words), "json" if form == "table" else form, query)
             return
-        output.show(Request(self, session, words).call(), form, query, operation=self.operation.name)
+        output.show(Request(self, session, words).call(), form, query, operation=columns_key(self.service, self.operation.name))
 
     def _skeleton(self, kind: Words, words: dict[str, Words]) -> Params:
         from ..aws.validate import validate
@@ -136,6 +136,11 @@ class Request:
         numbers = {name: pages.number(name, text) for name, text in wanted.items() if name != "starting-token"}
         asked = pages.Pages(wanted.get("starting-token"), numbers.get("max-items"), numbers.get("page-size"))
         return pages.collect(call, definition, params, asked)
+
+
+def columns_key(service: str, name: str) -> str:
+    """Under which name `columns` has what a table shows of an operation."""
+    return name if service == "ec2" else f"{service}:{name}"
 
 
 def _text(words: dict[str, Words], name: str) -> str | None:

@@ -174,7 +174,10 @@ class Instance:
 
 @dataclass
 class Interface:
-    """A network interface. `instance_id` is empty while it is not attached."""
+    """A network interface. `instance_id` is empty while it is not attached.
+
+    `attachment` is attaching, attached, detaching, or empty; `force_detach` takes it from a guest that does not let it go.
+    """
 
     id: str
     subnet_id: str
@@ -196,6 +199,10 @@ class Interface:
     secondary: list[str] = field(default_factory=list)
     load_balancer_id: str = ""
     """The balancer that it belongs to: then it is attached to that, and nobody but the balancer may change it."""
+    attachment: str = ""
+    detach_asked: str = ""
+    force_detach: bool = False
+    failures: int = 0
 
 
 @dataclass

@@ -19,7 +19,7 @@ from pathlib import Path
 from . import rows, rows_access, rows_cloudwatch, rows_lb, rows_network, rows_storage
 from .table import Table
 
-VERSION = 16
+VERSION = 17
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 
@@ -68,8 +68,6 @@ class State:
             self._connection, "launch_template_versions", rows_access.LaunchTemplateVersion, versions
         )
         self.placement_groups = Table(self._connection, "placement_groups", rows_access.PlacementGroup)
-        self.account_settings = Table(self._connection, "account_settings", rows_access.AccountSetting, ("name",))
-        self.capacity_reservations = Table(self._connection, "capacity_reservations", rows_access.CapacityReservation)
         self.alarms = Table(self._connection, "alarms", rows_cloudwatch.Alarm, ("name",))
         self.alarm_history = Table(self._connection, "alarm_history", rows_cloudwatch.AlarmHistory)
         self.alarm_actions = Table(self._connection, "alarm_actions", rows_cloudwatch.AlarmAction)
@@ -82,6 +80,8 @@ class State:
         self.rules = Table(self._connection, "rules", rows_lb.Rule)
         self.lb_policies = Table(self._connection, "lb_policies", rows_lb.LbPolicy, ("load_balancer_id", "name"))
         self.certificates = Table(self._connection, "certificates", rows_lb.Certificate, ("arn",))
+        self.account_settings = Table(self._connection, "account_settings", rows_access.AccountSetting, ("name",))
+        self.capacity_reservations = Table(self._connection, "capacity_reservations", rows_access.CapacityReservation)
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)

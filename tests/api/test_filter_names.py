@@ -73,7 +73,6 @@ NEVER_TRUE = {
         "association.public-dns-name": "public addresses have no names",
         "ipv6-addresses.*": "addresses are IPv4",
         "operator.*": "nobody but the account manages its resources",
-        "requester-id": "nobody but the account makes interfaces",
     },
     "DescribeSecurityGroups": {"*prefix-list-id": "there are no prefix lists"},
     "DescribeVolumes": {
