@@ -42,11 +42,11 @@ def disk_names(stats: Stats) -> tuple[tuple[str, str], ...]:
 
 
 def serials(xml: str) -> dict[str, str]:
-    """The serials of a domain's disks by libvirt's names; disks without one are not in it."""
+    """The serials of a domain's disks by libvirt's names; the seed, which nobody writes to, is not in it."""
     found = {}
     for disk in ET.fromstring(xml).findall("./devices/disk"):  # noqa: S314  libvirt wrote it
         name, serial = disk.find("target"), disk.findtext("serial")
-        if name is not None and serial:
+        if name is not None and serial and disk.find("readonly") is None:
             found[str(name.get("dev"))] = serial
     return found
 
