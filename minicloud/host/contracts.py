@@ -112,7 +112,13 @@ class Guests(Protocol):
         """Ask the guest's system to power off (ACPI); returns at once. Does nothing if it is off."""
 
     def reboot(self, guest_id: str) -> None:
-        """Reset a running guest through its system where it listens, hard where it does not; its memory starts anew."""
+        """Ask a running guest's system to restart, its file systems whole; returns at once. May be asked again."""
+
+    def rebooting(self, guest_id: str) -> bool:
+        """Whether a restart that was asked for is still waited for."""
+
+    def reset(self, guest_id: str) -> None:
+        """Restart a running guest at once, whatever its system is doing."""
 
     def destroy(self, guest_id: str) -> None:
         """Cut the power. The definition stays."""

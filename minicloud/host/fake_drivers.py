@@ -58,8 +58,24 @@ class FakeGuests:
         self._set("guests.shutdown", guest_id, Power.OFF_BY_GUEST, unless_deaf=True)
 
     def reboot(self, guest_id: str) -> None:
+        """The guest restarts at once, unless it is deaf: then it is waited for. One that is off stays off."""
+        with self._store.call("guests.reboot", guest_id) as held:
+            guest = held["guests"].get(guest_id)
+            if guest is not None and guest["power"] in (Power.RUNNING.value, Power.PAUSED.value):
+                guest["rebooting"] = guest["deaf"]
+                guest["power"] = guest["power"] if guest["deaf"] else Power.RUNNING.value
+
+    def rebooting(self, guest_id: str) -> bool:
+        """Whether it was deaf when it was asked."""
+        with self._store.call("guests.rebooting", guest_id) as held:
+            return bool(held["guests"].get(guest_id, {}).get("rebooting", False))
+
+    def reset(self, guest_id: str) -> None:
         """A guest that is off stays off."""
-        self._set("guests.reboot", guest_id, Power.RUNNING)
+        with self._store.call("guests.reset", guest_id) as held:
+            guest = held["guests"].get(guest_id)
+            if guest is not None and guest["power"] in (Power.RUNNING.value, Power.PAUSED.value):
+                guest.update(rebooting=False, power=Power.RUNNING.value)
 
     def destroy(self, guest_id: str) -> None:
         """Cut the power."""

@@ -29,16 +29,19 @@ _TAIL = 64 * 1024
 _PNG = b"\x89PNG\r\n\x1a\n"
 LOGS = Path("/var/log/libvirt/qemu")
 """Where libvirt writes down, for each guest, how it was started and why it ended."""
+STATES = Path("/run/libvirt/qemu")
+"""Where libvirt keeps what it must know of a running guest after a restart of its own."""
 
 
 class LibvirtGuests:
     """Guests of one libvirt. `home` is where console logs and firmware variables are kept."""
 
-    def __init__(self, uri: str, home: Path, logs: Path = LOGS) -> None:
+    def __init__(self, uri: str, home: Path, logs: Path = LOGS, states: Path = STATES) -> None:
         self._uri = uri
         self._consoles = home / "consoles"
         self._nvram = home / "nvram"
         self._logs = logs
+        self._states = states
         self._connection: Any = None
         self._platform: Platform | None = None
 
@@ -99,7 +102,7 @@ class LibvirtGuests:
         self._if_running(guest_id, lambda dom: dom.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN))
 
     def reboot(self, guest_id: str) -> None:
-        """By the guest agent where it is connected; else a reset, because nothing tells whether a guest minds its buttons."""
+        """By the guest agent where it is connected, else by the power button: libvirt starts again what then powers off."""
         libvirt = _libvirt()
 
         def act(dom: Any) -> None:
@@ -107,9 +110,20 @@ class LibvirtGuests:
                 with contextlib.suppress(libvirt.libvirtError):
                     dom.reboot(libvirt.VIR_DOMAIN_REBOOT_GUEST_AGENT)
                     return
-            dom.reset()
+            dom.reboot(libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN)
 
         self._if_running(guest_id, act)
+
+    def rebooting(self, guest_id: str) -> bool:
+        """As libvirt notes it for itself in the state of a running guest; no call of its tells."""
+        try:
+            return ET.fromstring((self._states / f"{guest_id}.xml").read_bytes()).find("fakereboot") is not None  # noqa: S314
+        except (OSError, ET.ParseError):
+            return False
+
+    def reset(self, guest_id: str) -> None:
+        """Press the reset button."""
+        self._if_running(guest_id, lambda dom: dom.reset())
 
     def destroy(self, guest_id: str) -> None:
         """Cut the power."""

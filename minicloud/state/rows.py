@@ -153,6 +153,8 @@ class Instance:
     stop_forced: bool = False
     reboots_asked: int = 0
     reboots_done: int = 0
+    reboot_began: str = ""
+    """When a restart that is under way was asked for."""
     terminated: str = ""
     failures: int = 0
     retry_at: str = ""

@@ -223,6 +223,12 @@ def m101_storage(db: Database) -> None:
     )
 
 
+@migrations()
+def m005_reboots(db: Database) -> None:
+    """Since when a guest has been asked to restart."""
+    db.table("instances").add_column("reboot_began", str, not_null_default="")
+
+
 schema_network.register(migrations)
 
 

@@ -85,7 +85,7 @@ class TestGuests:
         assert host.guests.console_log("i-0a") == b""
 
     def test_nothing_is_done_to_guests_that_are_not_there(self, host: Host) -> None:
-        for act in (host.guests.shutdown, host.guests.reboot, host.guests.destroy, host.guests.remove):
+        for act in (host.guests.shutdown, host.guests.reboot, host.guests.reset, host.guests.destroy, host.guests.remove):
             act("i-none")
         assert host.guests.list() == {}
         assert host.guests.console_log("i-none") == b""
@@ -95,9 +95,17 @@ class TestGuests:
         host.guests.destroy("i-0a")
         host.guests.shutdown("i-0a")
         host.guests.reboot("i-0a")
+        host.guests.reset("i-0a")
         assert power(host) is Power.OFF
+        assert not host.guests.rebooting("i-0a")
 
     def test_a_running_guest_is_reset(self, host: Host, spec: GuestSpec) -> None:
+        host.guests.start(spec)
+        host.guests.reset("i-0a")
+        assert power(host) is Power.RUNNING
+        assert not host.guests.rebooting("i-0a")
+
+    def test_a_guest_that_is_asked_to_restart_goes_on(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)
         host.guests.reboot("i-0a")
         assert power(host) is Power.RUNNING
