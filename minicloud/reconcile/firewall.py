@@ -24,6 +24,8 @@ class Rows:
     interfaces: Sequence[Interface]
     rules: Sequence[SecurityGroupRule]
     publics: Sequence[PublicAddress]
+    open: frozenset[str]
+    """The subnets that reach the outside."""
 
 
 def read(state: State) -> Rows:
@@ -37,7 +39,22 @@ def read(state: State) -> Rows:
             interfaces=interfaces,
             rules=state.security_group_rules.among("group_id", sorted(used)),
             publics=state.public_addresses.query("interface_id != ''", order="address"),
+            open=frozenset(open_subnets(state)),
         )
+
+
+def open_subnets(state: State) -> set[str]:
+    """The subnets whose route table leads to the internet gateway that is attached to their VPC."""
+    vpcs = {vpc.id: vpc for vpc in state.vpcs.query()}
+    own = {link.subnet_id: link.table_id for link in state.route_associations.query()}
+    gateways = {route.table_id: route.gateway_id for route in state.routes.query()}
+
+    def is_open(subnet: Subnet) -> bool:
+        vpc = vpcs[subnet.vpc_id]
+        leads_to = gateways.get(own.get(subnet.id, vpc.route_table_id), "")
+        return bool(leads_to) and leads_to == vpc.internet_gateway_id
+
+    return {subnet.id for subnet in state.subnets.query() if is_open(subnet)}
 
 
 def wanted(rows: Rows, settings: Settings) -> FirewallSpec:
@@ -48,16 +65,15 @@ def wanted(rows: Rows, settings: Settings) -> FirewallSpec:
     }
     for rule in rows.rules:
         groups[rule.group_id].append(rule)
-    open_ = {vpc.id for vpc in rows.vpcs if vpc.internet_gateway_id}
-    attached = {interface.id for interface in rows.interfaces}
+    reached = {interface.id for interface in rows.interfaces if interface.subnet_id in rows.open}
     return FirewallSpec(
-        lans=tuple(Lan(subnet.id, gateway(subnet), ranges[subnet.vpc_id], subnet.vpc_id in open_) for subnet in rows.subnets),
+        lans=tuple(Lan(subnet.id, gateway(subnet), ranges[subnet.vpc_id], subnet.id in rows.open) for subnet in rows.subnets),
         ports=tuple(_port(interface) for interface in rows.interfaces),
         groups=tuple(_group(group_id, groups[group_id]) for group_id in sorted(groups)),
         publics=tuple(
             Public(IPv4Address(row.address), IPv4Address(row.private_address))
             for row in rows.publics
-            if row.interface_id in attached
+            if row.interface_id in reached
         ),
         uplink=settings.public_interface,
         endpoint=_endpoint(settings),

@@ -13,7 +13,7 @@ from ...errors import UsageError
 from ...state.rows import Subnet, Vpc
 from ...state.rows_network import InternetGateway
 from ...state.store import State
-from . import security_groups
+from . import route_tables, security_groups
 
 
 def ensure(state: State, settings: Settings) -> None:
@@ -42,6 +42,7 @@ def _make(state: State, settings: Settings) -> None:
         )
     )
     state.internet_gateways.add(InternetGateway(vpc.internet_gateway_id, now))
+    route_tables.add(state, vpc.id, vpc.route_table_id, now, vpc.internet_gateway_id)
     for zone, cidr in zip(settings.zone_names, _cut(settings.vpc_cidr), strict=False):
         state.subnets.add(
             Subnet(new_id("subnet"), vpc.id, str(cidr), zone, is_default=True, public_ip_on_launch=True, created=now)
