@@ -59,6 +59,35 @@ def power(host: Host) -> Power:
     return host.guests.list()["i-0a"].power
 
 
+class TestCards:
+    CARD = NicSpec("02:00:00:00:00:0b", "subnet-0a", "mct0b")
+
+    def test_a_guest_that_is_off_has_none_and_gets_none(self, host: Host, spec: GuestSpec) -> None:
+        assert host.cards.list("i-0a") == set()
+        host.guests.start(spec)
+        host.guests.destroy("i-0a")
+        assert host.cards.list("i-0a") == set()
+        for act in (lambda: host.cards.attach("i-0a", self.CARD), lambda: host.cards.detach("i-0a", MAC)):
+            with pytest.raises(Permanent):
+                act()
+
+    def test_one_is_plugged_in_once_and_its_cable_is_cut(self, host: Host, spec: GuestSpec) -> None:
+        host.guests.start(spec)
+        for _ in range(2):
+            host.cards.attach("i-0a", self.CARD)
+            assert host.cards.list("i-0a") == {MAC, self.CARD.mac}
+        for _ in range(2):
+            host.cards.seize("i-0a", self.CARD.mac)
+            assert host.cards.list("i-0a") == {MAC}
+        host.cards.detach("i-0a", "02:00:00:00:00:ff")
+
+    def test_a_network_that_is_not_there(self, host: Host, spec: GuestSpec) -> None:
+        host.guests.start(spec)
+        with pytest.raises(Retry):
+            host.cards.attach("i-0a", dataclasses.replace(self.CARD, network_id="subnet-0f"))
+        assert host.cards.list("i-0a") == {MAC}
+
+
 class TestGuests:
     def test_a_host_starts_empty(self, host: Host) -> None:
         assert host.guests.list() == {}
