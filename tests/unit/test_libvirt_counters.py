@@ -12,7 +12,8 @@ STATS = {
     "net.0.rx.pkts": 1, "net.0.tx.bytes": 20, "net.0.tx.pkts": 2,
 }  # fmt: skip
 XML = """<domain><devices>
-<disk><target dev='vda'/><serial>vol0123</serial></disk><disk><target dev='vdb'/><serial>seed</serial><readonly/></disk></devices></domain>"""
+<disk><target dev='vda'/><serial>vol0123</serial></disk>
+<disk><target dev='vdb'/><serial>seed</serial><readonly/></disk></devices></domain>"""
 
 
 def test_times() -> None:
