@@ -13,6 +13,7 @@ from . import roles
 from .pages import page
 
 _READS = ("Describe", "Get", "List")
+_BALANCERS = ("elb", "elbv2")
 _EC2 = ("ec2", "elb", "elbv2", "autoscaling", "cloudwatch")
 _PREFIX = "arn:aws:iam::aws:policy/"
 _ALLOWS: dict[str, Callable[[str, str], bool]] = {
@@ -21,6 +22,10 @@ _ALLOWS: dict[str, Callable[[str, str], bool]] = {
     "ReadOnlyAccess": lambda service, name: service != "sts" and name.startswith(_READS),
     "AmazonEC2FullAccess": lambda service, _name: service in _EC2,
     "AmazonEC2ReadOnlyAccess": lambda service, name: service in _EC2 and name.startswith(_READS),
+    "ElasticLoadBalancingFullAccess": lambda service, _name: service in _BALANCERS,
+    "ElasticLoadBalancingReadOnly": lambda service, name: service in _BALANCERS and name.startswith(_READS),
+    "AWSCertificateManagerFullAccess": lambda service, _name: service == "acm",
+    "AWSCertificateManagerReadOnly": lambda service, name: service == "acm" and name.startswith(_READS),
 }
 
 
