@@ -22,6 +22,7 @@ from . import (
     launch_template_rows,
     reserved,
 )
+from . import cpu_options as cpu_options_
 from .block_devices import BlockDeviceInput, Disk
 from .instance_profiles import IamInstanceProfileInput
 from .instance_view import reservation
@@ -107,6 +108,7 @@ def run_instances(
     iam_instance_profile: IamInstanceProfileInput | None = None,
     launch_template: LaunchTemplateSpecification | None = None,
     capacity_reservation_specification: reserved.Specification | None = None,
+    cpu_options: cpu_options_.CpuOptions | None = None,
 ) -> Answer:
     """RunInstances. Answers before the guests are up. A launch template is in the parameters already (`complete`)."""
     del launch_template
@@ -133,6 +135,7 @@ def run_instances(
         "credits": _credits(call, kind, credit_specification),
         "metadata_options": metadata_options_of(account_defaults.metadata_of(call), metadata_options or MetadataOptions()),
         "capacity_reservation": preference,
+        **cpu_options_.wanted(kind, cpu_options),
         "placement_group": instance_placement.check_group(call, (placement or {}).get("GroupName", "")),
     }
     return instance_profiles.attached(call, _record(call, plan, settings), profile)
