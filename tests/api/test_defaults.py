@@ -120,6 +120,28 @@ def test_fewer_cores_than_the_type_has(ec2: Ec2, host: FakeHost) -> None:
         assert refused.code == code
 
 
+NONE_OF_IT = {
+    "HibernationOptions": {"Configured": False},
+    "EnclaveOptions": {"Enabled": False},
+    "MaintenanceOptions": {"AutoRecovery": "default"},
+    "PrivateDnsNameOptions": {"HostnameType": "ip-name", "EnableResourceNameDnsARecord": False},
+}
+
+
+def test_options_that_ask_for_nothing_are_no_reason_to_refuse(ec2: Ec2) -> None:
+    one = ec2.instance(ec2.run(**NONE_OF_IT))
+    for name, options in NONE_OF_IT.items():
+        assert options.items() <= one[name].items()
+    for name, options in (
+        ("HibernationOptions", {"Configured": True}),
+        ("EnclaveOptions", {"Enabled": True}),
+        ("MaintenanceOptions", {"AutoRecovery": "disabled"}),
+        ("PrivateDnsNameOptions", {"HostnameType": "resource-name"}),
+    ):
+        refused = ec2.refused("RunInstances", **{**RUN, name: options})
+        assert (refused.code, name in refused.message) == ("UnsupportedOperation", True)
+
+
 def test_resets(ec2: Ec2) -> None:
     one = ec2.run()
     card = ec2.instance(one)["NetworkInterfaces"][0]["NetworkInterfaceId"]

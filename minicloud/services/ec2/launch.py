@@ -19,6 +19,7 @@ from . import (
     instance_profiles,
     interface_request,
     launch_interfaces,
+    launch_options,
     launch_template_rows,
     reserved,
 )
@@ -109,9 +110,19 @@ def run_instances(
     launch_template: LaunchTemplateSpecification | None = None,
     capacity_reservation_specification: reserved.Specification | None = None,
     cpu_options: cpu_options_.CpuOptions | None = None,
+    hibernation_options: launch_options.HibernationOptions | None = None,
+    enclave_options: launch_options.EnclaveOptions | None = None,
+    maintenance_options: launch_options.MaintenanceOptions | None = None,
+    private_dns_name_options: launch_options.PrivateDnsNameOptions | None = None,
 ) -> Answer:
     """RunInstances. Answers before the guests are up. A launch template is in the parameters already (`complete`)."""
     del launch_template
+    launch_options.check(
+        HibernationOptions=hibernation_options,
+        EnclaveOptions=enclave_options,
+        MaintenanceOptions=maintenance_options,
+        PrivateDnsNameOptions=private_dns_name_options,
+    )
     profile = instance_profiles.wanted(call, iam_instance_profile) if iam_instance_profile else None
     if image_id is None:
         raise ApiError("MissingParameter", "The request must contain the parameter ImageId")
