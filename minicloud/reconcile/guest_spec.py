@@ -80,7 +80,7 @@ def guest(given: Parts, host: Host, settings: Settings, base: BaseImage | None) 
     ]
     return GuestSpec(
         guest_id=row.id,
-        vcpus=kind.vcpus,
+        vcpus=row.cpu_cores * row.cpu_threads or kind.vcpus,
         memory=kind.memory_mib,
         cpu_weight=kind.cpu_weight,
         disks=tuple(disks),

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from minicloud.aws import model
+from minicloud.aws.model import Shape
 from minicloud.cloud import Cloud
 from minicloud.errors import ApiError
 from minicloud.host.fake import FakeHost
@@ -67,10 +68,34 @@ class Wired(Ec2):
 
 
 def _sendable(operation: str, params: dict[str, Any]) -> bool:
-    """Whether boto3 sends such a request as it is: it knows no strange names, leaves out empty maps, encodes user data itself."""
-    if operation not in model.service("ec2").operation_names or {} in params.values() or "UserData" in params:
+    """Whether boto3 sends such a request as it is: it encodes user data itself."""
+    if operation not in model.service("ec2").operation_names or "UserData" in params:
         return False
-    return set(params) <= set(model.service("ec2").operation(operation).input)
+    shape = model.service("ec2").operation(operation).input_shape
+    given = {name: value for name, value in params.items() if value is not None}
+    return not given or (shape is not None and _typed(shape, given))
+
+
+_TYPES = {
+    "string": str,
+    "timestamp": str,
+    "integer": int,
+    "long": int,
+    "float": float,
+    "double": float,
+    "boolean": bool,
+    "blob": bytes,
+}
+
+
+def _typed(shape: Shape, value: Any) -> bool:
+    """Whether a value is of the model's type, with known members: a form carries no other, and nothing for an empty map."""
+    if shape.kind == "structure":
+        known = isinstance(value, dict) and bool(value) and set(value) <= set(shape.members)
+        return known and all(_typed(shape.members[name].shape, inner) for name, inner in value.items())
+    if shape.kind == "list":
+        return isinstance(value, list) and all(_typed(shape.element, inner) for inner in value)
+    return type(value) is _TYPES[shape.kind] and not (isinstance(value, int) and abs(value) >= 2**63)
 
 
 @pytest.fixture(scope="session")

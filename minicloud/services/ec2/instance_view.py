@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...api import Call
-from ...aws import instance_types
 from ...aws.names import private_dns_name, public_dns_name
 from ...state.rows import Image, Instance, Interface, SecurityGroup, Volume
 from ...state.rows_network import PublicAddress
-from . import metadata_options, reserved
+from . import cpu_options, metadata_options, reserved
 from .instance_profiles import of_instances
 from .instance_rows import state_view
 from .interfaces import addresses_view, association_view, attachment_view, groups_of
@@ -83,7 +82,7 @@ def _reservation(call: Call, rows: Sequence[Instance], found: Around) -> dict[st
 
 
 def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
-    kind, image = instance_types.get(row.instance_type), found.images[row.image_id]
+    image = found.images[row.image_id]
     view: dict[str, Any] = {
         "Architecture": image.architecture,
         "BlockDeviceMappings": [_block_device(volume) for volume in found.volumes[row.id]],
@@ -95,7 +94,7 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "RootDeviceType": "ebs",
         "Tags": found.tags[row.id],
         "VirtualizationType": "hvm",
-        "CpuOptions": {"CoreCount": kind.cores, "ThreadsPerCore": kind.family.threads_per_core},
+        "CpuOptions": cpu_options.view(row),
         "CapacityReservationSpecification": reserved.specification(row.capacity_reservation),
         "HibernationOptions": {"Configured": False},
         "EnclaveOptions": {"Enabled": False},

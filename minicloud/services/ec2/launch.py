@@ -19,9 +19,11 @@ from . import (
     instance_profiles,
     interface_request,
     launch_interfaces,
+    launch_options,
     launch_template_rows,
     reserved,
 )
+from . import cpu_options as cpu_options_
 from .block_devices import BlockDeviceInput, Disk
 from .instance_profiles import IamInstanceProfileInput
 from .instance_view import reservation
@@ -107,9 +109,20 @@ def run_instances(
     iam_instance_profile: IamInstanceProfileInput | None = None,
     launch_template: LaunchTemplateSpecification | None = None,
     capacity_reservation_specification: reserved.Specification | None = None,
+    cpu_options: cpu_options_.CpuOptions | None = None,
+    hibernation_options: launch_options.HibernationOptions | None = None,
+    enclave_options: launch_options.EnclaveOptions | None = None,
+    maintenance_options: launch_options.MaintenanceOptions | None = None,
+    private_dns_name_options: launch_options.PrivateDnsNameOptions | None = None,
 ) -> Answer:
     """RunInstances. Answers before the guests are up. A launch template is in the parameters already (`complete`)."""
     del launch_template
+    launch_options.check(
+        HibernationOptions=hibernation_options,
+        EnclaveOptions=enclave_options,
+        MaintenanceOptions=maintenance_options,
+        PrivateDnsNameOptions=private_dns_name_options,
+    )
     profile = instance_profiles.wanted(call, iam_instance_profile) if iam_instance_profile else None
     if image_id is None:
         raise ApiError("MissingParameter", "The request must contain the parameter ImageId")
@@ -133,6 +146,7 @@ def run_instances(
         "credits": _credits(call, kind, credit_specification),
         "metadata_options": metadata_options_of(account_defaults.metadata_of(call), metadata_options or MetadataOptions()),
         "capacity_reservation": preference,
+        **cpu_options_.wanted(kind, cpu_options),
         "placement_group": instance_placement.check_group(call, (placement or {}).get("GroupName", "")),
     }
     return instance_profiles.attached(call, _record(call, plan, settings), profile)
