@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Permanent, Retry
-from .contracts import DiskSpec, IoLimits, Power
+from .contracts import Power
+from .contracts_storage import DiskSpec, IoLimits
 from .fake_store import Store
 
 Held = dict[str, Any]
@@ -33,7 +34,7 @@ def write(held: Held, path: str, block: int, value: str) -> None:
 
 
 class FakeDisks:
-    """Implements contracts.Disks."""
+    """Implements contracts_storage.Disks."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -171,7 +172,7 @@ def _chain(held: Held, disk: dict[str, Any]) -> tuple[str, ...]:
 
 
 class FakeBlocks:
-    """Implements contracts.Blocks. Guests run a guest agent unless they are deaf."""
+    """Implements contracts_storage.Blocks. Guests run a guest agent unless they are deaf."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

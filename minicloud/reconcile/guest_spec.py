@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ..aws import instance_types
 from ..aws.names import hostname
 from ..config import Settings
-from ..host.contracts import BaseImage, BootSpec, DiskSpec, GuestSpec, Host, NicSpec, Seed
+from ..host.contracts import BaseImage, BootSpec, GuestSpec, Host, NicSpec, Seed
+from ..host.contracts_storage import DiskSpec
 from ..state.rows import Image, Instance, Interface, Volume
 from ..state.store import State
 from . import disk_spec

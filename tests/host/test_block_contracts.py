@@ -12,7 +12,8 @@ import pytest
 from minicloud.config import load
 from minicloud.errors import Permanent, Retry
 from minicloud.host import fake, local
-from minicloud.host.contracts import BootSpec, DiskSpec, GuestSpec, Host, IoLimits
+from minicloud.host.contracts import BootSpec, GuestSpec, Host
+from minicloud.host.contracts_storage import DiskSpec, IoLimits
 
 from ..waits import until
 

@@ -10,17 +10,8 @@ import pytest
 from minicloud.config import load
 from minicloud.errors import Permanent, Retry
 from minicloud.host import fake, local
-from minicloud.host.contracts import (
-    BootSpec,
-    DiskSpec,
-    GuestSpec,
-    Host,
-    NetworkSpec,
-    NicSpec,
-    Power,
-    Reservation,
-    Seed,
-)
+from minicloud.host.contracts import BootSpec, GuestSpec, Host, NetworkSpec, NicSpec, Power, Reservation, Seed
+from minicloud.host.contracts_storage import DiskSpec
 from minicloud.host.firewall_spec import FirewallSpec, Group, Lan, Port
 
 MAC = "02:00:00:00:00:0a"
