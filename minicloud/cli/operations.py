@@ -13,13 +13,14 @@ import click
 
 from ..aws.model import Operation, xform_name
 from ..errors import UsageError
-from . import ec2_flags, values
+from . import cloudwatch_flags, ec2_flags, values
 from .flag_command import FlagCommand
 from .flags import COMMON, PAGING, Flags, flags_of
 from .parse import Words
 from .session import Session
 
 Params = dict[str, Any]
+_TWISTS = {**ec2_flags.TWISTS, **cloudwatch_flags.TWISTS}
 
 
 class OperationCommand(FlagCommand):
@@ -29,7 +30,7 @@ class OperationCommand(FlagCommand):
         super().__init__(xform_name(operation.name, "-"))
         self.service = service
         self.operation = operation
-        self.twist = ec2_flags.TWISTS.get((service, operation.name), ec2_flags.NONE)
+        self.twist = _TWISTS.get((service, operation.name), ec2_flags.NONE)
 
     @functools.cached_property
     def flags(self) -> Flags:

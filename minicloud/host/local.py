@@ -10,6 +10,7 @@ from .libvirt import LibvirtGuests
 from .libvirt_blocks import LibvirtBlocks
 from .libvirt_cards import LibvirtCards
 from .machine import LocalMachine
+from .messages import LocalMessages
 from .networks import BridgeNetworks
 from .seed import LocalSeeds
 
@@ -28,5 +29,6 @@ def host(settings: Settings) -> Host:
         images=BaseImages(store(settings)),
         machine=LocalMachine(),
         firewall=IptablesFirewall(settings.run / "firewall"),
+        messages=LocalMessages(),
         balancers=HaproxyBalancers(settings.run / "balancers", networks, settings.hosts_file),
     )
