@@ -16,7 +16,7 @@ from minicloud.host.messages import LocalMessages
 class Hook(http.server.BaseHTTPRequestHandler):
     seen: list[tuple[str, dict[str, str], bytes]]
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         type(self).seen.append((self.path, dict(self.headers), body))
         status = 302 if self.path == "/away" else 500 if self.path == "/broken" else 204
@@ -52,7 +52,9 @@ def test_what_is_no_success_is_a_failure_and_no_redirect_is_followed(hook: str, 
     assert len(Hook.seen) == 1
 
 
-@pytest.mark.parametrize("url", ["http://169.254.169.254/", "http://[fe80::1]/", "http://0.0.0.0/", "http://user:secret@127.0.0.1/"])
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254/", "http://[fe80::1]/", "http://0.0.0.0/", "http://user:secret@127.0.0.1/"]
+)
 def test_nothing_is_sent_to_metadata_services(url: str) -> None:
     with pytest.raises(Permanent):
         LocalMessages().post(url, b"", {})

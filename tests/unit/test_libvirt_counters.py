@@ -1,7 +1,7 @@
 """libvirt's statistics as counters."""
 
 from minicloud.host import libvirt_counters
-from minicloud.host.contracts import DiskCounters, GuestCounters, NicCounters, Power
+from minicloud.host.contracts_meters import DiskCounters, GuestCounters, NicCounters
 from minicloud.reconcile import usage
 
 STATS = {
@@ -12,7 +12,8 @@ STATS = {
     "net.0.rx.pkts": 1, "net.0.tx.bytes": 20, "net.0.tx.pkts": 2,
 }  # fmt: skip
 XML = """<domain><devices>
-<disk><target dev='vda'/><serial>vol0123</serial></disk><disk><target dev='vdb'/><serial>seed</serial><readonly/></disk></devices></domain>"""
+<disk><target dev='vda'/><serial>vol0123</serial></disk>
+<disk><target dev='vdb'/><serial>seed</serial><readonly/></disk></devices></domain>"""
 
 
 def test_times() -> None:
@@ -33,7 +34,7 @@ def test_disks_and_cards() -> None:
 
 
 def guest(cpu: float, lost: float = 0.0, life: str = "1") -> GuestCounters:
-    return GuestCounters("i-1", life, Power.RUNNING, cpu, 2, lost_seconds=lost)
+    return GuestCounters("i-1", life, False, cpu, 2, lost_seconds=lost)
 
 
 def test_utilization_is_of_the_time_that_a_guest_was_given() -> None:
