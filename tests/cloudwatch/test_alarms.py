@@ -154,6 +154,26 @@ def test_an_action_that_is_refused_is_told(world: World) -> None:
     assert world.cloud.state.alarm_actions.query() == []
 
 
+def test_an_action_that_fails_keeps_no_other_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = world.ec2.run()
+    real = api.call
+
+    def call(cloud: Any, service: str, name: str, params: Any, **more: Any) -> Any:
+        if service == "autoscaling":
+            raise KeyError("a fault of ours")
+        return real(cloud, service, name, params, **more)
+
+    monkeypatch.setattr(alarm_actions.api, "call", call)
+    world.alarm("bad", AlarmActions=[POLICY])
+    world.alarm("good", Dimensions=[{"Name": "InstanceId", "Value": one}], AlarmActions=[STOP])
+    for name in ("bad", "good"):
+        world("SetAlarmState", AlarmName=name, StateValue="ALARM", StateReason="test")
+    world.step()
+    assert world.ec2.row(one).wish == "stopped"
+    assert world.cloud.state.alarm_actions.query() == []
+    assert [said[:6] for said in world.history("Action")] == ["Failed", "Succes"]
+
+
 def test_a_policy_is_asked_for_again_while_the_alarm_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
     real = api.call
