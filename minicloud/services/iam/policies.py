@@ -12,6 +12,7 @@ from ...errors import ApiError
 from . import roles
 
 _READS = ("Describe", "Get", "List")
+_BALANCERS = ("elb", "elbv2")
 _EC2 = ("ec2", "elb", "elbv2", "autoscaling", "cloudwatch")
 _AGENT = {("cloudwatch", "PutMetricData"), ("ec2", "DescribeVolumes"), ("ec2", "DescribeTags")}
 _PREFIX = "arn:aws:iam::aws:policy/"
@@ -25,6 +26,10 @@ _ALLOWS: dict[str, Callable[[str, str], bool]] = {
     "CloudWatchReadOnlyAccess": lambda service, name: service == "cloudwatch" and name.startswith(_READS),
     "CloudWatchAgentServerPolicy": lambda service, name: (service, name) in _AGENT,
     "AmazonEC2ReadOnlyAccess": lambda service, name: service in _EC2 and name.startswith(_READS),
+    "ElasticLoadBalancingFullAccess": lambda service, _name: service in _BALANCERS,
+    "ElasticLoadBalancingReadOnly": lambda service, name: service in _BALANCERS and name.startswith(_READS),
+    "AWSCertificateManagerFullAccess": lambda service, _name: service == "acm",
+    "AWSCertificateManagerReadOnly": lambda service, name: service == "acm" and name.startswith(_READS),
 }
 
 
