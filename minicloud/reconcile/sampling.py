@@ -72,7 +72,8 @@ class Sampler:
     def look(self, wall: float, steady: float) -> None:
         """Read the counters, and put what was done since the last look. Raises HostError."""
         if self._last is not None and steady - self._last.steady < SHORTEST * self.interval:
-            return  # the clock went back over the end of an interval, a little
+            if abs((wall - self._last.wall) - (steady - self._last.steady)) <= JUMP:
+                return  # the clock went back over the end of an interval, a little
         now = Look(wall, steady, self.cloud.host.guests.counters())
         last, self._last = self._last, now
         if last is None:

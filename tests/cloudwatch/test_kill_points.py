@@ -64,6 +64,8 @@ def test_once(tmp_path: Path, point: Point) -> None:
     with mock.patch("time.time", return_value=START + 30):
         datum = {"MetricName": "load", "Value": 50.0, "Timestamp": times.text(START + 10), "Dimensions": about}
         call(cloud, "PutMetricData", Namespace="Test", MetricData=[datum])
+    cloud.state.close()
+    cloud.metrics.close()
     cloud = opened(tmp_path)
     call(cloud, "PutMetricAlarm", AlarmName="high", Namespace="Test", MetricName="load", Dimensions=about, Statistic="Average",
          Period=60, EvaluationPeriods=1, Threshold=10.0, ComparisonOperator="GreaterThanThreshold",
