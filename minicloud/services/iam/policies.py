@@ -10,6 +10,7 @@ from ...api import Answer, Call, Caller, operation
 from ...aws import model, refusals
 from ...errors import ApiError
 from . import roles
+from .pages import page
 
 _READS = ("Describe", "Get", "List")
 _BALANCERS = ("elb", "elbv2")
@@ -72,15 +73,15 @@ def detach_role_policy(call: Call, *, role_name: str, policy_arn: str) -> Answer
 
 
 @operation()
-def list_attached_role_policies(call: Call, *, role_name: str) -> Answer:
+def list_attached_role_policies(call: Call, *, role_name: str, marker: str | None = None, max_items: int | None = None) -> Answer:
     """ListAttachedRolePolicies."""
     found = roles.existing(call, role_name).policies
     views = [{"PolicyName": name, "PolicyArn": _PREFIX + name} for name in found]
-    return {"AttachedPolicies": views, "IsTruncated": False}
+    return page("AttachedPolicies", views, lambda view: view["PolicyName"], marker, max_items)
 
 
 @operation()
-def list_role_policies(call: Call, *, role_name: str) -> Answer:
+def list_role_policies(call: Call, *, role_name: str, marker: str | None = None, max_items: int | None = None) -> Answer:
     """ListRolePolicies: inline policies, of which there are none."""
     roles.existing(call, role_name)
-    return {"PolicyNames": [], "IsTruncated": False}
+    return page("PolicyNames", [], str, marker, max_items)
