@@ -213,6 +213,9 @@ class Disks(Protocol):
     def list(self) -> dict[str, int]:
         """All disks of ours, with the bytes that each occupies."""
 
+    def others(self) -> dict[str, int]:
+        """What lies where disks are kept and is none, by a name that a person finds it by, with the bytes that it occupies."""
+
     def size(self, disk_id: str) -> int:
         """How large a guest sees it. Raises Permanent where it is not there, or is damaged so that this cannot be told."""
 

@@ -54,7 +54,7 @@ def take_snapshots(cloud: Cloud, touched: Collection[str]) -> None:
     """Take what snapshots are asked for, now: a caller who has the answer may count on what is in them."""
     try:
         snapshots.reconcile(cloud, touched)
-    except (HostError, locks.Busy) as error:
+    except (HostError, locks.Busy, sqlite3.OperationalError) as error:
         log.warning("%s", error)
 
 
