@@ -24,6 +24,7 @@ class Facts:
     guests: int
     uplink: str
     uplink_there: bool
+    haproxy: bool = True
 
 
 def gather(cloud: "Cloud") -> Facts:
@@ -40,12 +41,15 @@ def gather(cloud: "Cloud") -> Facts:
         found = error.message
     uplink = cloud.settings.public_interface
     there = {name for _, name in socket.if_nameindex()}
-    return Facts(missing, found, len(spec.ports), uplink, not uplink or uplink in there)
+    haproxy = shutil.which("haproxy", path=_PATH) is not None
+    return Facts(missing, found, len(spec.ports), uplink, not uplink or uplink in there, haproxy)
 
 
 def judge(facts: Facts) -> list[Check]:
     """The checks."""
     checks = [_rules(facts)]
+    if not facts.haproxy:
+        checks.append(Check("haproxy", WARN, "HAProxy is not installed; no load balancer works", "apt-get install haproxy"))
     if not facts.uplink_there:
         remedy = "correct public_interface in /etc/minicloud/config.toml; interfaces: ip -brief link"
         checks.append(Check("public_interface", FAIL, f"there is no interface {facts.uplink}", remedy))

@@ -10,17 +10,8 @@ import pytest
 from minicloud.config import load
 from minicloud.errors import Permanent, Retry
 from minicloud.host import fake, local
-from minicloud.host.contracts import (
-    BootSpec,
-    DiskSpec,
-    GuestSpec,
-    Host,
-    NetworkSpec,
-    NicSpec,
-    Power,
-    Reservation,
-    Seed,
-)
+from minicloud.host.contracts import BootSpec, GuestSpec, Host, NetworkSpec, NicSpec, Power, Reservation, Seed
+from minicloud.host.contracts_storage import DiskSpec
 from minicloud.host.firewall_spec import FirewallSpec, Group, Lan, Port
 
 MAC = "02:00:00:00:00:0a"
@@ -138,6 +129,19 @@ class TestGuests:
         host.guests.start(spec)
         host.guests.reboot("i-0a")
         assert power(host) is Power.RUNNING
+
+    def test_counters_are_those_of_running_guests(self, host: Host, spec: GuestSpec) -> None:
+        assert host.guests.counters() == {}
+        host.guests.start(spec)
+        first = host.guests.counters()["i-0a"]
+        assert (first.vcpus, first.power, set(first.disks), set(first.nics)) == (1, Power.RUNNING, {"vol0a"}, {"mct0a"})
+        later = host.guests.counters()["i-0a"]
+        assert later.life == first.life
+        assert later.cpu_seconds >= first.cpu_seconds >= 0
+        host.guests.destroy("i-0a")
+        assert host.guests.counters() == {}
+        host.guests.start(spec)
+        assert host.guests.counters()["i-0a"].life != first.life
 
     def test_screen_and_console_of_a_running_guest(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)

@@ -6,6 +6,7 @@ A new group lets everything out and nothing in; the default group of a VPC lets 
 from collections import defaultdict
 from typing import Any
 
+from ... import api
 from ...api import Answer, Call, operation, require
 from ...api import named as row_named
 from ...aws import ids, ip_permissions
@@ -157,3 +158,21 @@ def _views(call: Call, groups: list[SecurityGroup]) -> list[dict[str, Any]]:
         }
         for group in groups
     ]
+
+
+VPC_FILTERS = {
+    "group-id": "GroupId",
+    "description": "Description",
+    "group-name": "GroupName",
+    "owner-id": "OwnerId",
+    "primary-vpc-id": "PrimaryVpcId",
+}
+
+
+@operation(items="SecurityGroupForVpcs", key="GroupId", filters=VPC_FILTERS)
+def get_security_groups_for_vpc(call: Call, *, vpc_id: str) -> Answer:
+    """GetSecurityGroupsForVpc: the groups that interfaces of a VPC can have; none is shared between VPCs."""
+    vpc = api.named(call.cloud.state.vpcs, "vpc", vpc_id)
+    views = _views(call, call.cloud.state.security_groups.find(vpc_id=vpc.id))
+    shown = ("Description", "GroupName", "OwnerId", "GroupId", "Tags")
+    return {"SecurityGroupForVpcs": [{**{name: view[name] for name in shown}, "PrimaryVpcId": vpc_id} for view in views]}
