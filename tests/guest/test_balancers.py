@@ -31,6 +31,7 @@ echo "$REMOTE_ADDR"
 END
 printf '#!/bin/sh\\nbusybox httpd -p 80 -h /data/www\\n' >/data/etc/start
 chmod +x /data/www/cgi-bin/who /data/etc/start
+sync  # the guest is killed later
 /data/etc/start
 """
 NAMES = ("one", "two", "three")
