@@ -27,7 +27,7 @@ from .cloud import Cloud
 from .errors import ApiError
 from .state.rows import ClientToken, Tag
 
-CENTRAL = ("DryRun", "ClientToken", "Filters", "MaxResults", "NextToken", "TagSpecifications")
+CENTRAL = ("DryRun", "ClientToken", "Filters", "MaxResults", "MaxRecords", "NextToken", "TagSpecifications")
 MOST_TOKEN = 64
 TOKEN_KEPT = 7 * 86400.0
 """Seconds for which a client token is remembered; AWS promises a day at least."""
@@ -105,7 +105,7 @@ class OperationDef:
         own = [p for p in inspect.signature(self.function).parameters.values() if p.kind is p.KEYWORD_ONLY]
         served = {
             "DryRun": True, "ClientToken": not self.reads, "Filters": bool(self.items), "MaxResults": bool(self.key),
-            "NextToken": bool(self.key), "TagSpecifications": bool(self.tags),
+            "MaxRecords": bool(self.key), "NextToken": bool(self.key), "TagSpecifications": bool(self.tags),
         }  # fmt: skip
         central = {name: Any for name, there in served.items() if there and name in self.model.input}
         return {**{names[parameter.name]: hints[parameter.name] for parameter in own}, **central}
@@ -185,7 +185,7 @@ def call(
         raise ApiError("InvalidParameterValue", f"Client token must be less than or equal to {MOST_TOKEN} characters.")
     request.wanted_tags = tags.by_type(given.get("TagSpecifications", ()), found.tags)
     select = _selector(found, given.get("Filters", ()))
-    pages.check(given.get("MaxResults"), given.get("NextToken"))
+    pages.check(_most(given), given.get("NextToken"))
     if given.get("DryRun"):
         raise ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
     _prepare(cloud, service)
@@ -255,6 +255,12 @@ def _selector(found: OperationDef, filters: Sequence[Mapping[str, Any]]) -> Call
     return select
 
 
+def _most(given: Mapping[str, Any]) -> int | None:
+    """How many items a page has at most, by either of AWS's names for it."""
+    most: int | None = given.get("MaxResults", given.get("MaxRecords"))
+    return most
+
+
 def _paged(found: OperationDef, answer: Answer, given: dict[str, Any]) -> Answer:
     """The page of an answer that was asked for."""
     if not found.key:
@@ -265,7 +271,7 @@ def _paged(found: OperationDef, answer: Answer, given: dict[str, Any]) -> Answer
         # Numbers in ten digits, so that texts stand in their order.
         return " ".join(format(item[part], "010" if isinstance(item[part], int) else "") for part in found.key.split())
 
-    shown, token = pages.page(answer[outer], key, given.get("MaxResults"), given.get("NextToken"))
+    shown, token = pages.page(answer[outer], key, _most(given), given.get("NextToken"))
     return {**answer, outer: shown, **({"NextToken": token} if token else {})}
 
 

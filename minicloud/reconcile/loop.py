@@ -13,6 +13,7 @@ from collections.abc import Collection
 from ..cloud import Cloud
 from ..errors import HostError
 from . import (
+    autoscaling,
     firewall,
     halted,
     images,
@@ -72,6 +73,7 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
             acted |= _firewall(cloud)
             acted |= instances.reconcile(cloud, touched)
             acted |= halted.reconcile(cloud)
+            acted |= autoscaling.reconcile(cloud)
             acted |= layers.reconcile(cloud, merge=look or bool(touched))
             if not acted:
                 break

@@ -10,6 +10,7 @@ from sqlite_utils import Database, Migrations
 
 from ..aws.ids import new_id
 from ..errors import UsageError
+from . import schema_autoscaling
 
 migrations = Migrations("minicloud")
 
@@ -220,6 +221,9 @@ def m101_storage(db: Database) -> None:
         {"policy_id": str, "schedule": str, "due": str, "ran": str, "made": str, "removed": str, "failed": str},
         pk=("policy_id", "schedule", "due"),
     )
+
+
+schema_autoscaling.register(migrations)
 
 
 def _write_ahead(db: Database) -> None:
