@@ -59,6 +59,9 @@ class Call:
     wanted_tags: dict[str, dict[str, str]] = field(default_factory=dict)
     touched: list[str] = field(default_factory=list)
     now: str = field(default_factory=times.now)
+    most: int | None = None
+    next_token: str = ""
+    """The page that is asked for, for operations that make their pages themselves."""
 
     def tag(self, resource_type: str, resource_id: str) -> list[dict[str, str]]:
         """Give a new resource the tags that the request asked for; returns them as AWS answers them."""
@@ -86,6 +89,7 @@ class OperationDef:
     tags: tuple[str, ...] = ()
     replay: Callable[[Call, Answer], None] | None = None
     complete: Callable[[Call, dict[str, Any]], dict[str, Any]] | None = None
+    own_pages: bool = False
 
     @property
     def reads(self) -> bool:
@@ -107,6 +111,8 @@ class OperationDef:
             "DryRun": True, "ClientToken": not self.reads, "Filters": bool(self.items), "MaxResults": bool(self.key),
             "MaxRecords": bool(self.key), "NextToken": bool(self.key), "TagSpecifications": bool(self.tags),
         }  # fmt: skip
+        if self.own_pages:
+            served |= {"MaxRecords": True, "NextToken": True}
         central = {name: Any for name, there in served.items() if there and name in self.model.input}
         return {**{names[parameter.name]: hints[parameter.name] for parameter in own}, **central}
 
@@ -120,12 +126,14 @@ def operation(
     tags: tuple[str, ...] = (),
     replay: Callable[[Call, Answer], None] | None = None,
     complete: Callable[[Call, dict[str, Any]], dict[str, Any]] | None = None,
+    own_pages: bool = False,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
     """Declare a function to be the operation of its name, in the service of its folder.
 
     `items` names the list of the answer that `filters` and pages work on, `Reservations[].Instances[]` for one inside
     another; then `key` and `outer_filters` are of the outer one. `replay` looks at an answer before it is given again to its
-    client token. `complete` gives the parameters with those that they refer to (a launch template's), by AWS's names.
+    client token. `complete` gives the parameters with those that they refer to (a launch template's), by AWS's names. With
+    `own_pages` the function makes the page that `call.most` and `call.next_token` ask for: of two lists, or in another order.
     """
 
     def declare(function: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -134,7 +142,7 @@ def operation(
         there = _declared.setdefault(service, {})
         if name in there and there[name].function.__module__ != function.__module__:
             raise TypeError(f"{name} is declared in {there[name].function.__module__} and in {function.__module__}")
-        there[name] = OperationDef(service, name, function, items, key, filters, outer_filters, tags, replay, complete)
+        there[name] = OperationDef(service, name, function, items, key, filters, outer_filters, tags, replay, complete, own_pages)
         return function
 
     return declare
@@ -181,6 +189,7 @@ def call(
     if refused := next(validate.unsupported(found.model.input, found.parameters, given), None):
         raise ApiError("UnsupportedOperation", f"minicloud does not support the parameter {refused} of {name}")
     request = Call(cloud, found, request_id or secrets.token_hex(16), given.get("ClientToken", ""), caller)
+    request.most, request.next_token = _most(given), given.get("NextToken", "")
     if len(request.client_token) > MOST_TOKEN:
         raise ApiError("InvalidParameterValue", f"Client token must be less than or equal to {MOST_TOKEN} characters.")
     request.wanted_tags = tags.by_type(given.get("TagSpecifications", ()), found.tags)

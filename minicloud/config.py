@@ -1,4 +1,4 @@
-"""Settings: where things live and what the cloud is called. Imports nothing of ours.
+"""Settings: where things live and what the cloud is called. Imports nothing of ours but what topics are.
 
 Read from `/etc/minicloud/config.toml` (another file with MINICLOUD_CONFIG), each overridden by an environment variable
 MINICLOUD_<NAME>. An unknown name in the file is an error: a misspelled setting must not be ignored.
@@ -12,7 +12,9 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
+from . import topics as _topics
 from .errors import UsageError
+from .topics import Topic
 
 CONFIG_FILE = Path("/etc/minicloud/config.toml")
 
@@ -52,6 +54,19 @@ class Settings:
     direct_boot: bool = False
     """Start images that carry a kernel beside them without their boot loader: quicker, but kernel upgrades have no effect."""
 
+    sample_seconds: int = 60
+    """How often the guests' counters are read: how fine detailed monitoring is. Below AWS's 60 metrics have high resolution."""
+    metrics_mib: int = 1024
+    """How large the file of the metrics may grow; the oldest of what does not fit goes before its time."""
+
+    topics: Mapping[str, Topic] = dataclasses.field(default_factory=dict)
+    """Where alarms and groups send messages, by the topic's name: tables of the file (`topics.py`)."""
+
+    @property
+    def metrics_database(self) -> Path:
+        """The SQLite file of the metrics' datapoints."""
+        return self.home / "metrics.sqlite"
+
     @property
     def database(self) -> Path:
         """The one SQLite file that is the state."""
@@ -70,6 +85,8 @@ class Settings:
 
 def _convert(name: str, kind: Any, value: Any) -> Any:
     try:
+        if name == "topics":
+            return value
         if kind in (Path, Path | None):
             return Path(value)
         if kind is bool and isinstance(value, str):
@@ -89,9 +106,11 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             values = tomllib.loads(path.read_text())
         except (OSError, tomllib.TOMLDecodeError) as error:
             raise UsageError(f"{path}: {error}") from error
-    for name in kinds:
+    for name in kinds.keys() - {"topics"}:
         if (value := environ.get(f"MINICLOUD_{name.upper()}")) is not None:
             values[name] = value
     if unknown := sorted(set(values) - set(kinds)):
         raise UsageError(f"{path}: unknown setting {unknown[0]!r}; the settings are {', '.join(kinds)}")
+    if "topics" in values:
+        values["topics"] = _topics.read(values["topics"], path)
     return Settings(**{name: _convert(name, kinds[name], value) for name, value in values.items()})

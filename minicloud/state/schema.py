@@ -260,3 +260,6 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+from . import schema_cloudwatch  # noqa: E402, F401  its migrations register on the object above

@@ -16,10 +16,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import rows, rows_access, rows_autoscaling, rows_network, rows_storage
+from . import rows, rows_access, rows_autoscaling, rows_cloudwatch, rows_network, rows_storage
 from .table import Table
 
-VERSION = 11
+VERSION = 12
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 
@@ -68,6 +68,11 @@ class State:
             self._connection, "launch_template_versions", rows_access.LaunchTemplateVersion, versions
         )
         self.placement_groups = Table(self._connection, "placement_groups", rows_access.PlacementGroup)
+        self.alarms = Table(self._connection, "alarms", rows_cloudwatch.Alarm, ("name",))
+        self.alarm_history = Table(self._connection, "alarm_history", rows_cloudwatch.AlarmHistory)
+        self.alarm_actions = Table(self._connection, "alarm_actions", rows_cloudwatch.AlarmAction)
+        self.notifications = Table(self._connection, "notifications", rows_cloudwatch.Notification)
+        self.dashboards = Table(self._connection, "dashboards", rows_cloudwatch.Dashboard, ("name",))
         self._of_autoscaling()
 
     def _of_autoscaling(self) -> None:
