@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .aws import filters as aws_filters
-from .aws import ids, model, pages, tags, times, validate
+from .aws import ids, model, pages, refusals, tags, times, validate
 from .cloud import Cloud
 from .errors import ApiError
 from .state.rows import ClientToken, Tag
@@ -170,13 +170,13 @@ def services() -> list[str]:
 
 
 def find(service: str, name: str) -> OperationDef:
-    """The operation of AWS's name. Raises ApiError: InvalidAction for no operation of AWS's, else UnsupportedOperation."""
+    """The operation of AWS's name. Raises ApiError: UnsupportedOperation, or InvalidAction for none of AWS's."""
     found = operations(service).get(name)
     if found is not None:
         return found
     if name in model.service(service).operation_names:
         raise ApiError("UnsupportedOperation", f"minicloud does not have {name}")
-    raise ApiError("InvalidAction", f"The action {name} is not valid for this web service.")
+    raise refusals.of(model.service(service)).action(name)
 
 
 def call(
@@ -194,7 +194,7 @@ def call(
         raise ApiError("InvalidParameterValue", f"Client token must be less than or equal to {MOST_TOKEN} characters.")
     request.wanted_tags = tags.by_type(given.get("TagSpecifications", ()), found.tags)
     select = _selector(found, given.get("Filters", ()))
-    pages.check(_most(given), given.get("NextToken"))
+    pages.check(_most(given), given.get("NextToken"), refusals.of(found.model.service))
     if given.get("DryRun"):
         raise ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
     _prepare(cloud, service)
@@ -248,8 +248,9 @@ def _selector(found: OperationDef, filters: Sequence[Mapping[str, Any]]) -> Call
     """What keeps of an answer only the items that match. Raises ApiError for a filter that there is not."""
     outer, _, inner = (part.removesuffix("[]") for part in found.items.partition("[]."))
     of_outer = [entry for entry in filters if entry.get("Name") in found.outer_filters]
-    whole = aws_filters.compile_filters(of_outer, found.outer_filters)
-    matches = aws_filters.compile_filters([entry for entry in filters if entry not in of_outer], found.filters)
+    words = refusals.of(found.model.service)
+    whole = aws_filters.compile_filters(of_outer, found.outer_filters, words)
+    matches = aws_filters.compile_filters([entry for entry in filters if entry not in of_outer], found.filters, words)
 
     def select(answer: Answer) -> Answer:
         if not filters:

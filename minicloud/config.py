@@ -39,6 +39,8 @@ class Settings:
     """The interface of the LAN that public_cidr belongs to; its neighbours then reach public addresses, too."""
     most_addresses: int = 5
     """How many Elastic IPs the account may have."""
+    hosts_file: Path = Path("/etc/hosts")
+    """Where the host finds load balancers by name; /dev/null for nowhere."""
     metadata_port: int = 16925
     """The port of the gateways' addresses on which the metadata service listens."""
     memory_reserve: int = 512
@@ -81,6 +83,11 @@ class Settings:
     def private_domain(self) -> str:
         """The DNS suffix of private names, as EC2 has it."""
         return "ec2.internal" if self.region == "us-east-1" else f"{self.region}.compute.internal"
+
+    @property
+    def balancer_domain(self) -> str:
+        """The DNS suffix of load balancers. A name below `internal` is nobody's on the internet, so none of them leads there."""
+        return f"{self.region}.elb.internal"
 
 
 def _convert(name: str, kind: Any, value: Any) -> Any:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
 
+from .contracts_lb import LoadBalancers
 from .firewall_spec import FirewallSpec
 
 
@@ -356,3 +357,4 @@ class Host:
     machine: Machine
     firewall: Firewall
     blocks: Blocks
+    balancers: LoadBalancers

@@ -13,9 +13,11 @@ from typing import Any
 
 from ..errors import HostError, Permanent
 from .contracts import BaseImage, Capacity, Host, Power
+from .contracts_lb import Place
 from .fake_disks import FakeBlocks, FakeDisks, read, write
 from .fake_drivers import FakeGuests, FakeImages, FakeMachine, FakeNetworks, FakeSeeds
 from .fake_firewall import FakeFirewall
+from .fake_load_balancers import FakeLoadBalancers
 from .fake_store import Store
 
 
@@ -56,7 +58,7 @@ class FakeHost(Host):
     def restart_machine(self) -> None:
         """Guests are off, networks gone, and the host is in another life; disks, seeds and definitions stay."""
         with self.store.change() as held:
-            held["boot_id"], held["networks"] = str(uuid.uuid4()), {}
+            held["boot_id"], held["networks"], held["balancers"] = str(uuid.uuid4()), {}, {}
             for guest in held["guests"].values():
                 guest["power"] = Power.OFF.value
 
@@ -88,6 +90,22 @@ class FakeHost(Host):
         """Somebody deletes a bridge, or kills its dnsmasq."""
         with self.store.change() as held:
             held["networks"][network_id] = None
+
+    def kill_balancer(self, balancer_id: str) -> None:
+        """Somebody kills its process: it is damaged until it is made so again."""
+        with self.store.change() as held:
+            held["balancers"][balancer_id]["fingerprint"] = None
+
+    def probe(self, balancer_id: str, place: Place, problem: str | None, *, up: bool, code: int = 0) -> None:
+        """What the last probe of a target said, from now on."""
+        with self.store.change() as held:
+            held["balancers"][balancer_id]["health"]["|".join(place)] = [up, problem, code]
+
+    def carry(self, balancer_id: str, port: int, requests: int) -> None:
+        """So many requests come to a listener, and are answered."""
+        with self.store.change() as held:
+            carried = held["balancers"][balancer_id]["carried"]
+            carried[str(port)] = carried.get(str(port), 0) + requests
 
     def set_capacity(self, capacity: Capacity) -> None:
         """What the host has, from now on."""
@@ -126,5 +144,6 @@ def host(directory: Path | None = None) -> FakeHost:
         images=FakeImages(store),
         machine=FakeMachine(store),
         firewall=FakeFirewall(store),
+        balancers=FakeLoadBalancers(store),
         store=store,
     )

@@ -9,6 +9,7 @@ guest receives.
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
+from . import firewall_clients
 from .firewall_seen import Hook
 from .firewall_spec import FirewallSpec, Port
 
@@ -21,16 +22,17 @@ def chains(spec: FirewallSpec) -> dict[str, list[str]]:
     if not spec.ports:
         return {}
     found = {"MC-FRAMES": [f"-i {port.tap} -j MC-F-{port.tap}" for port in spec.ports]}
-    return found | {f"MC-F-{port.tap}": list(_frames(port)) for port in spec.ports}
+    return found | {f"MC-F-{port.tap}": list(_frames(spec, port)) for port in spec.ports}
 
 
-def _frames(port: Port) -> Iterator[str]:
+def _frames(spec: FirewallSpec, port: Port) -> Iterator[str]:
     yield f"-s ! {port.mac} -j DROP"
     yield f"-p ARP --arp-mac-src ! {port.mac} -j DROP"
     for address in (_NOBODY, *port.addresses):
         yield f"-p ARP --arp-ip-src {address} -j RETURN"
     yield "-p IPv4 --ip-proto udp --ip-sport 67 --ip-dport 68 -j DROP"
-    if port.strict:
+    yield from firewall_clients.frames(spec, port)
+    if port.strict and not port.for_clients:
         yield f"-p IPv4 --ip-src {_NOBODY} --ip-proto udp --ip-sport 68 --ip-dport 67 -j RETURN"
         for address in port.addresses:
             yield f"-p IPv4 --ip-src {address} -j RETURN"

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from . import firewall_nat
+from . import firewall_clients, firewall_nat
 from .bridges import bridge_name
 from .firewall_seen import Hook
 from .firewall_sets import Sets
@@ -37,6 +37,7 @@ HOOKS = (
     Hook("nat", "PREROUTING", "MC-PREROUTING"),
     Hook("nat", "OUTPUT", "MC-NAT-OUTPUT"),
     Hook("nat", "POSTROUTING", "MC-POSTROUTING"),
+    firewall_clients.HOOK,
 )
 
 
@@ -53,8 +54,8 @@ def render(spec: FirewallSpec) -> Rules:
     """Everything that a spec means. Nothing for an empty one."""
     sets = Sets()
     if not spec.lans:
-        return Rules({"filter": {}, "nat": {}}, {}, "")
-    chains = {"filter": _filter(spec, sets), "nat": firewall_nat.chains(spec)}
+        return Rules({"filter": {}, "nat": {}, "mangle": {}}, {}, "")
+    chains = {"filter": _filter(spec, sets), "nat": firewall_nat.chains(spec), "mangle": firewall_clients.chains(spec)}
     return Rules(chains, sets.entries, sets.text())
 
 

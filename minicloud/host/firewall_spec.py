@@ -44,6 +44,8 @@ class Port:
     addresses: tuple[IPv4Address, ...]
     group_ids: tuple[str, ...]
     strict: bool = True
+    for_clients: bool = False
+    """It may speak as those who speak to it, by TCP, and gets the answers to that."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class FirewallSpec:
     publics: tuple[Public, ...] = ()
     uplink: str = ""
     """The interface of the LAN on which public addresses are answered for; empty where they are this host's own affair."""
+    services: tuple[tuple[IPv4Address, int], ...] = ()
+    """Addresses and TCP ports to which ports speak as their clients."""
     metadata_port: int = 0
     """Where on the gateways' addresses the metadata service listens; 0 for nowhere."""
 

@@ -14,6 +14,7 @@ from ..cloud import Cloud
 from ..errors import HostError
 from . import (
     autoscaling,
+    certificates,
     firewall,
     halted,
     images,
@@ -75,6 +76,7 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
             acted |= halted.reconcile(cloud)
             acted |= autoscaling.reconcile(cloud)
             acted |= layers.reconcile(cloud, merge=look or bool(touched))
+            acted |= certificates.reconcile(cloud)
             if not acted:
                 break
         if look:

@@ -185,6 +185,8 @@ class Interface:
     """Whether it has a public address from the pool while its instance runs; `last_public` was its last one."""
     last_public: str = ""
     secondary: list[str] = field(default_factory=list)
+    load_balancer_id: str = ""
+    """The balancer that it belongs to: then it is attached to that, and nobody but the balancer may change it."""
 
 
 @dataclass

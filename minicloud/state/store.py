@@ -16,10 +16,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import rows, rows_access, rows_autoscaling, rows_cloudwatch, rows_network, rows_storage
+from . import rows, rows_access, rows_autoscaling, rows_cloudwatch, rows_lb, rows_network, rows_storage
 from .table import Table
 
-VERSION = 12
+VERSION = 14
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 
@@ -73,6 +73,13 @@ class State:
         self.alarm_actions = Table(self._connection, "alarm_actions", rows_cloudwatch.AlarmAction)
         self.notifications = Table(self._connection, "notifications", rows_cloudwatch.Notification)
         self.dashboards = Table(self._connection, "dashboards", rows_cloudwatch.Dashboard, ("name",))
+        self.load_balancers = Table(self._connection, "load_balancers", rows_lb.LoadBalancer)
+        self.target_groups = Table(self._connection, "target_groups", rows_lb.TargetGroup)
+        self.targets = Table(self._connection, "targets", rows_lb.Target, ("group_id", "target_id", "port"))
+        self.listeners = Table(self._connection, "listeners", rows_lb.Listener)
+        self.rules = Table(self._connection, "rules", rows_lb.Rule)
+        self.lb_policies = Table(self._connection, "lb_policies", rows_lb.LbPolicy, ("load_balancer_id", "name"))
+        self.certificates = Table(self._connection, "certificates", rows_lb.Certificate, ("arn",))
         self._of_autoscaling()
 
     def _of_autoscaling(self) -> None:
