@@ -83,8 +83,8 @@ def application() -> LoadBalancerSpec:
         Rule(5, (Condition("path-pattern", ("/weighted",)),), Forward((("tg-a", 3), ("tg-b", 1), ("tg-c", 0)), 3600)),
     )
     groups = (
-        Group("tg-a", "HTTP", TARGETS, CHECK, stickiness=Stickiness("cookie", 60, cookies=("AWSALB", "AWSALBCORS")), log_name="arn:a"),
-        Group(
+        Group("tg-a", "HTTP", TARGETS, CHECK, stickiness=Stickiness("cookie", 60, cookies=("AWSALB", "AWSALBCORS")),
+        log_name="arn:a"), Group(
             "tg-b", "HTTPS", TARGETS[:1], CHECK, http2=True, algorithm="least_outstanding_requests", slow_start=30,
             stickiness=Stickiness("application", 60, "JSESSIONID", ("AWSALBAPP-0",)), cross_zone=False, log_name="arn:b",
         ),

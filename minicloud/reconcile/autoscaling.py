@@ -7,7 +7,6 @@ their own reconcilers fulfil them, in the same pass.
 import copy
 import logging
 import time
-from collections.abc import Callable
 
 from ..cloud import Cloud, Idle
 from . import autoscaling_clock, autoscaling_metrics, autoscaling_schedule
@@ -19,14 +18,14 @@ from .autoscaling_view import View
 log = logging.getLogger(__name__)
 
 
-def reconcile(cloud: Cloud, clock: Callable[[], float] | None = None, up: Callable[[], float] = autoscaling_clock.uptime) -> bool:
+def reconcile(cloud: Cloud) -> bool:
     """One round over all groups; whether anything was done."""
-    now = (clock or time.time)()
+    now = time.time()
     if not cloud.state.scaling_groups.query("rowid = (select min(rowid) from scaling_groups)"):
         return False
     quiet = copy.copy(cloud)
     quiet.worker = Idle()
-    autoscaling_clock.follow(quiet, now, up)
+    autoscaling_clock.follow(quiet, now)
     acted = autoscaling_schedule.reconcile(quiet, now)
     looked = views(quiet, now)
     for view in looked:

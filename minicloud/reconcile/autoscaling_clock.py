@@ -6,7 +6,6 @@ heartbeat, and prolongs none.
 """
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from ..aws import scheduled, times
@@ -24,10 +23,10 @@ def uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def follow(cloud: Cloud, now: float, up: Callable[[], float] = uptime) -> None:
+def follow(cloud: Cloud, now: float) -> None:
     """See whether the clock was set since the last look, and move what waits. Old activities go on this occasion."""
     table, boot_id = cloud.state.scaling_clock, cloud.host.machine.boot_id()
-    before, running = table.get(boot_id), up()
+    before, running = table.get(boot_id), uptime()
     jump = 0.0 if before is None else (now - before.wall) - (running - before.uptime)
     if before is not None and abs(jump) < SLACK and running - before.uptime < _NOTED:
         return

@@ -84,7 +84,7 @@ def _go_on(view: View, going: InstanceRefresh) -> list[Action]:
         return []
     if not view.may("InstanceRefresh") or not view.may("Terminate"):
         return []
-    waiting = [] if back else _checkpoint(view, going, len(marked))
+    waiting = None if back else _checkpoint(view, going, len(marked))
     return waiting if waiting is not None else _replace(view, going, marked, healthy)
 
 
