@@ -91,7 +91,13 @@ def _activity(cloud: Cloud, view: View, row: ScalingMember, action: Move) -> Non
     """Change the activity that a member was part of, and tell of it once it is over."""
     state = cloud.state
     before = state.scaling_activities.get(row.activity_id) if row.activity_id else None
-    if before is None or before.ended or not action.activity:
+    if before is None or before.ended:
+        return
+    if action.begin and "status" not in action.activity:
+        # It is taken out again before it was there.
+        state.scaling_activities.change(before.id, status="Cancelled", progress=100, ended=view.moment)
+        return
+    if not action.activity:
         return
     over = action.activity.get("status") in ("Successful", "Failed", "Cancelled")
     changed: dict[str, Any] = {**action.activity, **({"ended": view.moment} if over else {})}

@@ -11,12 +11,12 @@ from ..cloud import Cloud
 from ..errors import ApiError, HostError
 from ..state.rows import Tag
 from ..state.rows_autoscaling import ScalingActivity, ScalingGroup, ScalingMember
-from . import autoscaling_launch, autoscaling_tell
+from . import autoscaling_launch, autoscaling_tell, autoscaling_warm
 from .autoscaling_actions import Launch
 from .autoscaling_health import pause
 from .autoscaling_lifecycle import NOT_LAUNCHED
 from .autoscaling_refresh import launch_source
-from .autoscaling_view import GONE, Place, View
+from .autoscaling_view import GONE, HELD, Place, View
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def _launched(cloud: Cloud, view: View, action: Launch) -> bool:
     for params in autoscaling_launch.requests(source, action.place, len(action.causes), data_of):
         try:
             with state.transaction():
-                if not _as_planned(view, state.scaling_groups.get(view.group.name)):
+                if not _as_planned(view, state.scaling_groups.get(view.group.name)) or not _room(cloud, view, action):
                     return False
                 made = [_activity(view, action, cause) for cause in action.causes]
                 answer = api.call(cloud, "ec2", "RunInstances", {**params, "ClientToken": made[0].id})
@@ -71,6 +71,18 @@ def _as_planned(view: View, now: ScalingGroup | None) -> bool:
     return now is not None and (now.desired, now.deleting, now.settings, now.suspended) == (
         planned.desired, planned.deleting, planned.settings, planned.suspended,
     )  # fmt: skip
+
+
+def _room(cloud: Cloud, view: View, action: Launch) -> bool:
+    """Whether nobody else has launched meanwhile what was planned: several commands may see the same group."""
+    rows, new = cloud.state.scaling_members.find(group_name=view.group.name), len(action.causes)
+    if action.warm:
+        pooled = [row for row in rows if row.state.startswith("Warmed:") and "Terminating" not in row.state]
+        return len(pooled) + new <= autoscaling_warm.size(view)
+    counted = [row for row in rows if row.state in HELD]
+    if action.surge:
+        return sum(row.surge for row in counted) == sum(row.surge for row in view.counted)
+    return len(counted) + new <= view.group.desired
 
 
 def _source(cloud: Cloud, view: View) -> tuple[Mapping[str, Any], dict[str, Any]]:
