@@ -37,6 +37,7 @@ TARGETS = (
 )
 CHECK = Check("HTTP", 0, "/health?a=1", "200-299,301", 5, 2, 2, 2)
 SIMPLE = Check("TCP", 0, "", "", 5, 2, 2, 2)
+STICKY = Stickiness("cookie", 60, cookies=("AWSALB", "AWSALBCORS"))
 CIPHERS = ("TLS_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256")
 
 
@@ -83,8 +84,8 @@ def application() -> LoadBalancerSpec:
         Rule(5, (Condition("path-pattern", ("/weighted",)),), Forward((("tg-a", 3), ("tg-b", 1), ("tg-c", 0)), 3600)),
     )
     groups = (
-        Group("tg-a", "HTTP", TARGETS, CHECK, stickiness=Stickiness("cookie", 60, cookies=("AWSALB", "AWSALBCORS")),
-        log_name="arn:a"), Group(
+        Group("tg-a", "HTTP", TARGETS, CHECK, stickiness=STICKY, log_name="arn:a"),
+        Group(
             "tg-b", "HTTPS", TARGETS[:1], CHECK, http2=True, algorithm="least_outstanding_requests", slow_start=30,
             stickiness=Stickiness("application", 60, "JSESSIONID", ("AWSALBAPP-0",)), cross_zone=False, log_name="arn:b",
         ),

@@ -34,7 +34,7 @@ def plan(want: Mapping[str, NetworkSpec], have: Mapping[str, NetworkSpec | None]
 
 def _wanted(cloud: Cloud) -> dict[str, NetworkSpec]:
     living: dict[str, list[Interface]] = {}
-    for interface in cloud.state.interfaces.query("instance_id != ''"):
+    for interface in cloud.state.interfaces.query("instance_id != '' or load_balancer_id != ''"):
         living.setdefault(interface.subnet_id, []).append(interface)
     domain = cloud.settings.private_domain
     return {subnet.id: wanted(subnet, living[subnet.id], domain) for subnet in cloud.state.subnets.among("id", living)}

@@ -1,0 +1,57 @@
+"""Classic load balancers: each listener has a group of its own, because policies are a listener's. Pure functions of rows."""
+
+from collections.abc import Mapping
+
+from ..host.load_balancer_spec import Check, Forward, Group, Listener, Stickiness, Target, Tls
+from ..state.rows_lb import LbPolicy, LoadBalancer, TargetGroup
+from ..state.rows_lb import Listener as Row
+
+_COOKIE = ("AWSELB",)
+_PROTOCOLS = {"HTTP": "HTTP", "HTTPS": "HTTPS", "TCP": "TCP", "SSL": "TLS"}
+
+
+def group_id(row: Row) -> str:
+    """The name of a listener's group."""
+    return f"classic-{row.port}"
+
+
+def listener(row: Row, balancer: LoadBalancer, tls: Tls | None) -> Listener:
+    """A listener."""
+    protocol = "HTTP" if row.protocol in ("HTTP", "HTTPS") else "TCP"
+    idle = int(balancer.attributes["idle_timeout.timeout_seconds"])
+    return Listener(row.port, protocol, Forward(((group_id(row), 1),)), tls=tls, idle=idle)
+
+
+def group(
+    row: Row, balancer: LoadBalancer, checked: TargetGroup, policies: Mapping[str, LbPolicy], targets: tuple[Target, ...]
+) -> Group:
+    """The group of a listener. A classic balancer does not turn to targets that are not healthy, even where no other is."""
+    return Group(
+        group_id=group_id(row),
+        protocol=_PROTOCOLS[row.instance_protocol],
+        targets=targets,
+        check=Check(
+            protocol=checked.check_protocol,
+            port=0 if checked.check_port == "traffic-port" else int(checked.check_port),
+            path=checked.check_path or "/",
+            codes=checked.check_codes or "200",
+            interval=checked.check_interval,
+            timeout=checked.check_timeout,
+            healthy=checked.healthy_count,
+            unhealthy=checked.unhealthy_count,
+        ),
+        stickiness=_stickiness([policies[name] for name in row.policies if name in policies]),
+        cross_zone=balancer.attributes["load_balancing.cross_zone.enabled"] == "true",
+        proxy_protocol=1 if balancer.backend_policies.get(str(row.instance_port)) else 0,
+        fewest=0,
+        log_name=balancer.name,
+    )
+
+
+def _stickiness(policies: list[LbPolicy]) -> Stickiness | None:
+    for policy in policies:
+        if policy.kind == "LBCookieStickinessPolicyType":
+            return Stickiness("cookie", int(policy.attributes.get("CookieExpirationPeriod") or 0), cookies=_COOKIE)
+        if policy.kind == "AppCookieStickinessPolicyType":
+            return Stickiness("application", 0, policy.attributes["CookieName"], _COOKIE)
+    return None
