@@ -15,7 +15,7 @@ from ..errors import HostError, Permanent
 from .contracts import BaseImage, Capacity, Host, Power
 from .contracts_lb import Place
 from .fake_disks import FakeBlocks, FakeDisks, read, write
-from .fake_drivers import FakeGuests, FakeImages, FakeMachine, FakeNetworks, FakeSeeds
+from .fake_drivers import FakeGuests, FakeImages, FakeMachine, FakeMessages, FakeNetworks, FakeSeeds
 from .fake_firewall import FakeFirewall
 from .fake_load_balancers import FakeLoadBalancers
 from .fake_store import Store
@@ -48,6 +48,18 @@ class FakeHost(Host):
         with self.store.change() as held:
             said = held["consoles"].get(guest_id, "")
             held["consoles"][guest_id] = said + text.decode("utf-8", "surrogateescape")
+
+    def work(self, guest_id: str, **done: float) -> None:
+        """A running guest does something: cpu_seconds, and of its first disk and card read_bytes, out_packets and so on."""
+        with self.store.change() as held:
+            counters = held["guests"][guest_id].setdefault("counters", {})
+            for name, amount in done.items():
+                counters[name] = counters.get(name, 0) + amount
+
+    def sent(self) -> list[dict[str, Any]]:
+        """The messages that were posted, or given to commands."""
+        with self.store.change() as held:
+            return [dict(message) for message in held.get("messages", [])]
 
     def fail(self, method: str, error: HostError, times: int = 1) -> None:
         """The next calls of a driver's method, such as `guests.start`, raise a Retry or Permanent like this one."""
@@ -144,6 +156,7 @@ def host(directory: Path | None = None) -> FakeHost:
         images=FakeImages(store),
         machine=FakeMachine(store),
         firewall=FakeFirewall(store),
+        messages=FakeMessages(store),
         balancers=FakeLoadBalancers(store),
         store=store,
     )

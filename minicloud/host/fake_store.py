@@ -21,7 +21,8 @@ _KINDS = ("guests", "consoles", "disks", "seeds", "networks", "images", "failure
 
 def _empty() -> dict[str, Any]:
     kinds: dict[str, Any] = {name: {} for name in _KINDS}
-    return {**kinds, "calls": [], "boot_id": str(uuid.uuid4()), "capacity": dataclasses.asdict(Capacity(16, 65536))}
+    more = {"calls": [], "lives": 0, "boot_id": str(uuid.uuid4())}
+    return {**kinds, **more, "capacity": dataclasses.asdict(Capacity(16, 65536))}
 
 
 class Store:

@@ -8,7 +8,9 @@
 
 import builtins
 import contextlib
+import functools
 import json
+import operator
 import re
 import time
 import xml.etree.ElementTree as ET
@@ -19,9 +21,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import Permanent, Retry
-from . import account, kvm
+from . import account, kvm, libvirt_counters
 from .bridges import bridge_name
-from .contracts import GuestSeen, GuestSpec, Power
+from .contracts import GuestCounters, GuestSeen, GuestSpec, Power
 from .domain_xml import Platform, domain, uuid_of
 
 _T = TypeVar("_T")
@@ -41,6 +43,8 @@ class LibvirtGuests:
         self._logs = logs
         self._connection: Any = None
         self._platform: Platform | None = None
+        self._kvm: bool | None = None
+        self._serials: dict[str, tuple[Any, dict[str, str]]] = {}
 
     def list(self) -> dict[str, GuestSeen]:
         """All guests of ours, by id."""
@@ -51,6 +55,40 @@ class LibvirtGuests:
             if dom.UUIDString() == uuid_of(name):
                 found[name] = GuestSeen(name, self._power(name, stats["state.state"], stats["state.reason"]))
         return found
+
+    def counters(self) -> dict[str, GuestCounters]:
+        """Of all guests that are on; the XML of one is read again where its disks are others."""
+        libvirt = _libvirt()
+        kinds = ("STATE", "CPU_TOTAL", "VCPU", "INTERFACE", "BLOCK")
+        wanted = functools.reduce(operator.or_, (getattr(libvirt, f"VIR_DOMAIN_STATS_{kind}") for kind in kinds))
+        flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
+        found: dict[str, GuestCounters] = {}
+        for dom, stats in self._call(lambda conn: conn.getAllDomainStats(wanted, flags)):
+            name = dom.name()
+            if dom.UUIDString() == uuid_of(name):
+                with contextlib.suppress(libvirt.libvirtError):  # it ended a moment ago
+                    found[name] = self._counters(dom, name, stats)
+        self._serials = {name: self._serials[name] for name in found}
+        return found
+
+    def _counters(self, dom: Any, name: str, stats: Any) -> GuestCounters:
+        now = libvirt_counters.disk_names(stats)
+        if self._serials.get(name, ((), {}))[0] != now:
+            self._serials[name] = (now, libvirt_counters.serials(dom.XMLDesc()))
+        return GuestCounters(
+            name,
+            str(dom.ID()),
+            self._power(name, stats["state.state"], stats["state.reason"]),
+            libvirt_counters.cpu_seconds(stats, emulated=not self._uses_kvm()),
+            libvirt_counters.vcpus(stats),
+            libvirt_counters.disks(stats, self._serials[name][1]),
+            libvirt_counters.nics(stats),
+        )
+
+    def _uses_kvm(self) -> bool:
+        if self._kvm is None:
+            self._kvm = kvm.usable()[0]
+        return self._kvm
 
     def start(self, spec: GuestSpec) -> None:
         """Define and start; a paused guest goes on where it was."""

@@ -9,6 +9,7 @@ from .haproxy import HaproxyBalancers
 from .libvirt import LibvirtGuests
 from .libvirt_blocks import LibvirtBlocks
 from .machine import LocalMachine
+from .messages import LocalMessages
 from .networks import BridgeNetworks
 from .seed import LocalSeeds
 
@@ -26,5 +27,6 @@ def host(settings: Settings) -> Host:
         images=BaseImages(store(settings)),
         machine=LocalMachine(),
         firewall=IptablesFirewall(settings.run / "firewall"),
+        messages=LocalMessages(),
         balancers=HaproxyBalancers(settings.run / "balancers", networks, settings.hosts_file),
     )

@@ -109,7 +109,7 @@ def _classic_health(cloud: Cloud, name: str) -> dict[str, str]:
 
 def _classic(one: dict[str, Any]) -> str:
     if one["State"] == "InService":
-        return "healthy"
+        return "draining" if "deregistration" in one.get("Description", "") else "healthy"
     # What the balancer itself gives as reason is not the instance's fault: it is just being registered.
     return "unhealthy" if one.get("ReasonCode") == "Instance" else "initial"
 

@@ -1,6 +1,5 @@
 """Activities that begin, lifecycle actions that are waited for, and who is told of them."""
 
-import importlib
 import json
 import uuid
 from typing import Any
@@ -9,6 +8,7 @@ from ..aws import autoscaling_texts as texts
 from ..aws import times
 from ..cloud import Cloud
 from ..state.rows_autoscaling import ScalingActivity, ScalingMember
+from . import notifications
 from .autoscaling_view import View
 
 _DONE = {
@@ -74,8 +74,4 @@ def body_of(cloud: Cloud, activity: ScalingActivity, event: str) -> dict[str, An
 
 def queue(cloud: Cloud, topic: str, subject: str, body: dict[str, Any]) -> None:
     """Leave a message for a topic's webhook or command; it is delivered outside this transaction."""
-    try:
-        notifications = importlib.import_module("minicloud.reconcile.notifications")
-    except ModuleNotFoundError:
-        return
     notifications.queue(cloud, topic, subject, body)

@@ -10,7 +10,7 @@ from sqlite_utils import Database, Migrations
 
 from ..aws.ids import new_id
 from ..errors import UsageError
-from . import schema_autoscaling, schema_lb
+from . import schema_autoscaling, schema_cloudwatch, schema_lb
 
 migrations = Migrations("minicloud")
 
@@ -225,6 +225,7 @@ def m101_storage(db: Database) -> None:
 
 schema_autoscaling.register(migrations)
 schema_lb.register(migrations)
+schema_cloudwatch.register(migrations)
 
 
 def _write_ahead(db: Database) -> None:
@@ -261,6 +262,3 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-from . import schema_cloudwatch  # noqa: E402, F401  its migrations register on the object above

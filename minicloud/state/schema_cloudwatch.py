@@ -1,11 +1,8 @@
 """The tables of CloudWatch, as migrations 501 and on."""
 
-from sqlite_utils import Database
-
-from .schema import migrations
+from sqlite_utils import Database, Migrations
 
 
-@migrations()
 def m501_cloudwatch(db: Database) -> None:
     """Alarms with their history and their unfinished actions; messages on their way; dashboards."""
     db.table("alarms").create(
@@ -30,3 +27,8 @@ def m501_cloudwatch(db: Database) -> None:
         pk="id",
     )  # fmt: skip
     db.table("dashboards").create({"name": str, "body": str, "modified": str}, pk="name")
+
+
+def register(migrations: Migrations) -> None:
+    """Add them to the history."""
+    migrations()(m501_cloudwatch)

@@ -21,9 +21,11 @@ def put_notification_configuration(
         raise invalid("NotificationTypes must name at least one type")
     if not topic_arn.startswith("arn:aws:sns:"):
         raise invalid("Topic ARN must be that of an SNS topic: arn:aws:sns:REGION:ACCOUNT:NAME")
+    if (name := topic_arn.rpartition(":")[2]) not in call.cloud.settings.topics:
+        raise invalid(f"There is no topic {name[:80]}: a topic is a webhook or a command of the settings, [topics.{name[:80]}]")
     table.remove_where("group_name = ? and topic = ?", group.name, topic_arn)
-    for name in dict.fromkeys(notification_types):
-        table.add(ScalingNotification(group.name, topic_arn, name))
+    for kind in dict.fromkeys(notification_types):
+        table.add(ScalingNotification(group.name, topic_arn, kind))
     return {}
 
 

@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from ...api import Call
 from ...aws import tags as aws_tags
-from ...metrics import alarm_states
+from ...metrics import action_arns, alarm_states
 from ...state.rows import Tag
 from ...state.rows_cloudwatch import Alarm
 from . import errors
@@ -19,20 +19,7 @@ class TagInput(TypedDict, total=False):
     Value: str
 
 
-EC2_ACTIONS = ("stop", "terminate", "reboot", "recover")
-_EC2 = re.compile(
-    r"arn:aws:automate:[a-z0-9-]+:ec2:(stop|terminate|reboot|recover)"
-    r"|arn:aws:swf:[a-z0-9-]+:\d{12}:action/actions/AWS_EC2\.InstanceId\.(Stop|Terminate|Reboot|Recover)/1\.0"
-)
-_POLICY = re.compile(r"arn:aws:autoscaling:[a-z0-9-]+:\d{12}:scalingPolicy:[0-9a-f-]+:autoScalingGroupName/.+:policyName/.+")
-_TOPIC = re.compile(r"arn:aws:sns:[a-z0-9-]+:\d{12}:([A-Za-z0-9_.-]{1,256})")
 _ARN = re.compile(r"arn:aws[a-z-]*:([a-z0-9-]+):[a-z0-9-]*:\d*:.+")
-
-
-def ec2_action(arn: str) -> str | None:
-    """stop, terminate, reboot or recover, if that is what an action's ARN says."""
-    found = _EC2.fullmatch(arn)
-    return (found[1] or found[2]).lower() if found else None
 
 
 def check_actions(call: Call, settings: dict[str, Any], *, composite: bool) -> None:
@@ -47,22 +34,21 @@ def check_actions(call: Call, settings: dict[str, Any], *, composite: bool) -> N
 
 
 def _check_action(call: Call, arn: str, settings: dict[str, Any], *, composite: bool) -> None:
-    action = ec2_action(arn)
-    if action is not None and not composite:
-        _check_ec2(action, settings)
-    elif topic := _TOPIC.fullmatch(arn):
+    action = action_arns.read(arn)
+    if action is None:
+        found = _ARN.fullmatch(arn)
+        if found is not None and found[1] in ("lambda", "ssm", "ssm-incidents", "aiops"):
+            raise errors.unsupported(f"the alarm action {arn}; it has EC2 actions, scaling policies and topics")
+        raise errors.invalid(f"Invalid arn syntax: {arn}")
+    if action.kind == "topic":
         topics = call.cloud.settings.topics
-        if topic[1] not in topics:
+        if action.name not in topics:
             have = ", ".join(sorted(topics)) or "none"
-            raise errors.invalid(f"No topic {topic[1]} is configured: config.toml has the topics ({have}).")
-    elif _POLICY.fullmatch(arn) and not composite:
-        return
-    elif (found := _ARN.fullmatch(arn)) is None or action is not None:
+            raise errors.invalid(f"No topic {action.name} is configured; those of config.toml: {have}.")
+    elif composite:
         raise errors.invalid(f"Invalid arn syntax: {arn}")
-    elif found[1] in ("lambda", "ssm", "ssm-incidents", "aiops"):
-        raise errors.unsupported(f"the alarm action {arn}; it has EC2 actions, scaling policies and topics")
-    else:
-        raise errors.invalid(f"Invalid arn syntax: {arn}")
+    elif action.kind == "ec2":
+        _check_ec2(action.name, settings)
 
 
 def _check_ec2(action: str, settings: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from ...api import Answer, Call, operation
 from ...aws import instance_types
 from ...errors import ApiError
 from ...state.rows import Instance
+from . import instance_devices
 from .instance_rows import named
 from .instance_view import around
 from .interfaces import groups_of, wanted_groups
@@ -93,6 +94,7 @@ def modify_instance_attribute(
     ebs_optimized: BooleanValue | None = None,
     groups: list[str] | None = None,
     source_dest_check: BooleanValue | None = None,
+    block_device_mappings: list[instance_devices.DeviceChange] | None = None,
 ) -> Answer:
     """ModifyInstanceAttribute: one attribute at a time, by a parameter of its own or by `attribute` and `value`."""
     row = named(call.cloud.state, [instance_id])[0]
@@ -105,14 +107,19 @@ def modify_instance_attribute(
         "ebsOptimized": (ebs_optimized or {}).get("Value"),
     }
     if attribute is not None:
-        if attribute not in given:
+        if attribute not in given and not (attribute == "blockDeviceMapping" and value is None):
             raise ApiError("UnsupportedOperation", f"minicloud cannot change the instance attribute {attribute}")
-        given[attribute] = value
+        if value is not None:
+            given[attribute] = value
     given |= {"groupSet": groups, "sourceDestCheck": (source_dest_check or {}).get("Value")}
+    given["blockDeviceMapping"] = block_device_mappings
     chosen = {name: wanted for name, wanted in given.items() if wanted is not None}
     if len(chosen) != 1:
         raise ApiError("InvalidParameterCombination", "Exactly one attribute of an instance can be changed with one request")
     name, wanted = chosen.popitem()
+    if name == "blockDeviceMapping":
+        instance_devices.change(call, row, wanted)
+        return {}
     if name in ("groupSet", "sourceDestCheck"):
         _change_interface(call, row, wanted)
         return {}
