@@ -73,6 +73,10 @@ class Image:
     reason: str = ""
     users: list[str] = field(default_factory=list)
     """The accounts that may launch it."""
+    protection: str = ""
+    """Whether it can be deregistered: empty (yes), `enabled`, `with-cooldown`, or until when it cannot (ISO 8601)."""
+    source_image: str = ""
+    """The image that it was copied from, or that the instance it was made of was launched from."""
 
 
 @dataclass
@@ -161,6 +165,9 @@ class Instance:
     checked: str = ""
     host_keys: list[str] = field(default_factory=list)
     accelerators: list[str] = field(default_factory=list)
+    placement_group: str = ""
+    """The name of one."""
+    capacity_reservation: str = ""
 
 
 @dataclass

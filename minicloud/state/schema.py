@@ -10,7 +10,7 @@ from sqlite_utils import Database, Migrations
 
 from ..aws.ids import new_id
 from ..errors import UsageError
-from . import schema_autoscaling, schema_cloudwatch, schema_lb
+from . import schema_autoscaling, schema_cloudwatch, schema_endpoint, schema_lb
 
 migrations = Migrations("minicloud")
 
@@ -226,6 +226,7 @@ def m101_storage(db: Database) -> None:
 schema_autoscaling.register(migrations)
 schema_lb.register(migrations)
 schema_cloudwatch.register(migrations)
+schema_endpoint.register(migrations)
 
 
 def _write_ahead(db: Database) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from . import rows, rows_access, rows_autoscaling, rows_cloudwatch, rows_lb, rows_network, rows_storage
 from .table import Table
 
-VERSION = 13
+VERSION = 16
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 
@@ -80,6 +80,8 @@ class State:
         self.rules = Table(self._connection, "rules", rows_lb.Rule)
         self.lb_policies = Table(self._connection, "lb_policies", rows_lb.LbPolicy, ("load_balancer_id", "name"))
         self.certificates = Table(self._connection, "certificates", rows_lb.Certificate, ("arn",))
+        self.account_settings = Table(self._connection, "account_settings", rows_access.AccountSetting, ("name",))
+        self.capacity_reservations = Table(self._connection, "capacity_reservations", rows_access.CapacityReservation)
         self._of_autoscaling()
 
     def _of_autoscaling(self) -> None:

@@ -56,7 +56,6 @@ NEVER_TRUE = {
         "platform": "only Windows images have it",
         "product-code*": "there is no marketplace",
         "public-ssm-parameter-name": "there is no Systems Manager",
-        "source-image-*": "a copy does not say what it was copied from",
         "sriov-net-support": "network cards are virtio",
     },
     "DescribeInstanceStatus": {

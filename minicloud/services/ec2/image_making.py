@@ -47,7 +47,7 @@ def create_image(
     origin = state.images.get(instance.image_id)
     assert origin is not None  # noqa: S101  an instance's image keeps its row
     row = _image(call, name, description, origin)
-    row.state, row.instance_id = "pending", instance.id
+    row.state, row.instance_id, row.source_image = "pending", instance.id, origin.id
     row.reboot = "wanted" if instance.state == "running" and not no_reboot else ""
     _snapshots(call, row, instance, block_device_mappings or [])
     state.images.add(row)
@@ -192,6 +192,7 @@ def copy_image(
     images.check_name(state, name)
     _check_description(description or "")
     row = _image(call, name, source.description if description is None else description, source)
+    row.source_image = source.id
     row.devices = [_copied(call, row, device) for device in source.devices]
     _root_of(row)
     state.images.add(row)

@@ -109,7 +109,7 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "InstanceType": row.instance_type,
         "LaunchTime": row.launched,
         "Placement": {
-            "GroupName": "",
+            "GroupName": row.placement_group,
             "Tenancy": "default",
             "AvailabilityZone": row.zone,
             "AvailabilityZoneId": zone_id(call.cloud.settings.region, row.zone),

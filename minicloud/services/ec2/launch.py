@@ -12,9 +12,11 @@ from ...aws.instance_types import InstanceType
 from ...errors import ApiError
 from ...state.rows import Image, Instance, KeyPair, Subnet
 from . import (
+    account_defaults,
     block_devices,
     capacity,
     images,
+    instance_placement,
     instance_profiles,
     interface_request,
     interfaces,
@@ -36,6 +38,7 @@ class Placement(TypedDict, total=False):
 
     AvailabilityZone: str
     Tenancy: str
+    GroupName: str
 
 
 class Monitoring(TypedDict, total=False):
@@ -129,8 +132,9 @@ def run_instances(
         "shutdown_behavior": instance_initiated_shutdown_behavior,
         "monitoring": "enabled" if (monitoring or {}).get("Enabled") else "disabled",
         "ebs_optimized": ebs_optimized,
-        "credits": _credits(kind, credit_specification),
-        "metadata_options": metadata_options_of({}, metadata_options or MetadataOptions()),
+        "credits": _credits(call, kind, credit_specification),
+        "metadata_options": metadata_options_of(account_defaults.metadata_of(call), metadata_options or MetadataOptions()),
+        "placement_group": instance_placement.check_group(call, (placement or {}).get("GroupName", "")),
     }
     return instance_profiles.attached(call, _record(call, plan, settings, nic), profile)
 
@@ -192,11 +196,10 @@ def _count(call: Call, kind: InstanceType, subnet: Subnet, least: int, most: int
     return capacity.check(call, kind, subnet.zone, least, most)
 
 
-def _credits(kind: InstanceType, wanted: Credits | None) -> str:
-    default = "standard" if kind.family.name == "t2" else "unlimited"
+def _credits(call: Call, kind: InstanceType, wanted: Credits | None) -> str:
     if not kind.burstable:
         return ""
-    chosen = (wanted or {}).get("CpuCredits", default)
+    chosen = (wanted or {}).get("CpuCredits") or account_defaults.credits_of(call, kind.family.name)
     if chosen not in ("standard", "unlimited"):
         raise ApiError("InvalidParameterValue", f"Invalid value '{chosen}' for CpuCredits. Allowed: standard, unlimited.")
     return chosen

@@ -54,6 +54,8 @@ def delete_placement_group(call: Call, *, group_name: str) -> Answer:
     if not found:
         raise ApiError("InvalidPlacementGroup.Unknown", f"The Placement Group '{group_name}' is unknown.")
     state = call.cloud.state
+    if state.instances.query("placement_group = ? and state != 'terminated'", [group_name]):
+        raise ApiError("InvalidPlacementGroup.InUse", f"The placement group '{group_name}' is in use and may not be deleted.")
     for tag in state.tags.find(resource_id=found[0].id):
         state.tags.remove(found[0].id, tag.key)
     state.placement_groups.remove(found[0].id)

@@ -163,3 +163,24 @@ def _views(call: Call, groups: list[SecurityGroup]) -> list[dict[str, Any]]:
         }
         for group in groups
     ]
+
+
+VPC_FILTERS = {
+    "group-id": "GroupId",
+    "description": "Description",
+    "group-name": "GroupName",
+    "owner-id": "OwnerId",
+    "primary-vpc-id": "PrimaryVpcId",
+}
+
+
+@operation(items="SecurityGroupForVpcs", key="GroupId", filters=VPC_FILTERS)
+def get_security_groups_for_vpc(call: Call, *, vpc_id: str) -> Answer:
+    """GetSecurityGroupsForVpc: the groups that interfaces of a VPC can have; none is shared between VPCs."""
+    ids.check("vpc", [vpc_id])
+    state = call.cloud.state
+    if state.vpcs.get(vpc_id) is None:
+        raise ids.not_found("vpc", [vpc_id])
+    views = _views(call, state.security_groups.find(vpc_id=vpc_id))
+    shown = ("Description", "GroupName", "OwnerId", "GroupId", "Tags")
+    return {"SecurityGroupForVpcs": [{**{name: view[name] for name in shown}, "PrimaryVpcId": vpc_id} for view in views]}
