@@ -18,10 +18,11 @@ def how_many(call: Call, kind: InstanceType, most: int) -> tuple[int, str]:
     host, settings = call.cloud.host.machine.capacity(), call.cloud.settings
     if kind.vcpus > host.threads:
         return 0, f"{kind.name} has {kind.vcpus} vCPUs, and this host {host.threads} hardware threads"
-    running = [instance_types.get(row.instance_type) for row in call.cloud.state.instances.query(
-        f"state in ({', '.join('?' * len(_TAKING))}) and wish != 'terminated'", _TAKING)]  # fmt: skip
-    memory = host.memory - settings.memory_reserve - sum(other.memory_mib for other in running)
-    share = host.threads - sum(other.vcpus * other.baseline for other in running)
+    taking = f"state in ({', '.join('?' * len(_TAKING))}) and wish != 'terminated'"
+    counts = call.cloud.state.instances.counts("instance_type", taking, _TAKING)
+    running = [(instance_types.get(name), count) for name, count in counts.items()]
+    memory = host.memory - settings.memory_reserve - sum(other.memory_mib * count for other, count in running)
+    share = host.threads - sum(other.vcpus * other.baseline * count for other, count in running)
     by_memory = max(0, memory) // kind.memory_mib
     by_share = int((max(0.0, share) + 1e-9) / (kind.vcpus * kind.baseline))
     if by_memory <= by_share:
