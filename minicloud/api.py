@@ -105,8 +105,6 @@ class OperationDef:
     def parameters(self) -> dict[str, Any]:
         """The supported parameters by AWS's names, with their annotations; central ones included where they are served."""
         hints = typing.get_type_hints(self.function)
-        names = {model.xform_name(name): name for name in self.model.input}
-        own = [p for p in inspect.signature(self.function).parameters.values() if p.kind is p.KEYWORD_ONLY]
         served = {
             "DryRun": True, "ClientToken": not self.reads, "Filters": bool(self.items), "MaxResults": bool(self.key),
             "MaxRecords": bool(self.key), "NextToken": bool(self.key), "TagSpecifications": bool(self.tags),
@@ -114,7 +112,14 @@ class OperationDef:
         if self.own_pages:
             served |= {"MaxRecords": True, "NextToken": True}
         central = {name: Any for name, there in served.items() if there and name in self.model.input}
-        return {**{names[parameter.name]: hints[parameter.name] for parameter in own}, **central}
+        return {**{name: hints[ours] for name, ours in self.own.items()}, **central}
+
+    @functools.cached_property
+    def own(self) -> dict[str, str]:
+        """The parameters of the function itself: our names by AWS's."""
+        names = {model.xform_name(name): name for name in self.model.input}
+        there = inspect.signature(self.function).parameters.values()
+        return {names[each.name]: each.name for each in there if each.kind is each.KEYWORD_ONLY}
 
 
 def operation(
@@ -239,9 +244,11 @@ def _replayed(request: Call, given: dict[str, Any]) -> Answer:
 
 def _run(request: Call, given: dict[str, Any]) -> Answer:
     """The function itself, with the parameters by our names."""
-    complete = request.operation.complete
+    complete, function = request.operation.complete, request.operation.function
     whole = complete(request, given) if complete else given
-    return request.operation.function(request, **{model.xform_name(key): whole[key] for key in whole if key not in CENTRAL})
+    # A service whose pages are of another kind (ACM has MaxItems with NextToken) sees to them itself.
+    own = request.operation.own
+    return function(request, **{model.xform_name(key): value for key, value in whole.items() if key not in CENTRAL or key in own})
 
 
 def _selector(found: OperationDef, filters: Sequence[Mapping[str, Any]]) -> Callable[[Answer], Answer]:

@@ -8,6 +8,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "images": ("images", "Base images: list, build, pull, import, export, remove."),
     "status": ("status", "Show what runs, what is left of the host, and what went wrong."),
     "network": ("network", "Show subnets, interfaces, addresses, and what may come in."),
+    "lb": ("lb", "Show load balancers: listeners, targets, health, traffic."),
     "storage": ("storage", "Show what uses the disk: layers, sharing, chains, what can be reclaimed."),
     "doctor": ("doctor", "Check all that minicloud needs of this host."),
     "serve": ("serve", "Run the daemon in the foreground."),

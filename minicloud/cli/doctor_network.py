@@ -25,6 +25,7 @@ class Facts:
     firewalld: bool
     uplink: str
     uplink_there: bool
+    haproxy: bool = True
 
 
 def gather(cloud: "Cloud") -> Facts:
@@ -42,12 +43,22 @@ def gather(cloud: "Cloud") -> Facts:
         found = error.message
     uplink = cloud.settings.public_interface
     there = {name for _, name in socket.if_nameindex()}
-    return Facts(missing, found, len(spec.ports), Path("/run/firewalld").exists(), uplink, not uplink or uplink in there)
+    return Facts(
+        missing,
+        found,
+        len(spec.ports),
+        Path("/run/firewalld").exists(),
+        uplink,
+        not uplink or uplink in there,
+        shutil.which("haproxy", path=_PATH) is not None,
+    )
 
 
 def judge(facts: Facts) -> list[Check]:
     """The checks."""
     checks = [_rules(facts)]
+    if not facts.haproxy:
+        checks.append(Check("haproxy", WARN, "HAProxy is not installed; no load balancer works", "apt-get install haproxy"))
     if facts.firewalld:
         remedy = "for each bridge in `minicloud network`: firewall-cmd --permanent --zone=trusted --add-interface=BRIDGE"
         checks.append(Check("firewalld", WARN, "firewalld runs, and may drop what minicloud's rules let through", remedy))

@@ -90,9 +90,16 @@ def plugged(legs: Iterable[Leg], seen: dict[str, Cable]) -> bool:
     return all(seen.get(leg.tap) == Cable(bridge_name(leg.network_id), True) for leg in legs)
 
 
-def ensure(directory: Path, legs: tuple[Leg, ...], *, for_clients: bool) -> int:
-    """Make the namespace so, with exactly these legs; the process that holds it. Connections inside do not notice."""
-    pid = holder(directory) or _hold(directory)
+def ensure(directory: Path, legs: tuple[Leg, ...], *, for_clients: bool, alive: int | None) -> int:
+    """Make the namespace so, with exactly these legs; the process that holds it. Connections inside do not notice.
+
+    `alive` is a process that lives in it, if there is one: it still does when the one that holds it was killed.
+    """
+    pid = holder(directory)
+    if pid is None and alive is None:
+        # The kernel takes a dead namespace's cables away some time later.
+        unplug(leg.tap for leg in legs)
+    pid = pid or _hold(directory, alive)
     inside = command(pid)
     there = cables()
     lines: list[str] = []
@@ -108,11 +115,20 @@ def ensure(directory: Path, legs: tuple[Leg, ...], *, for_clients: bool) -> int:
     return pid
 
 
-def _hold(directory: Path) -> int:
+def unplug(taps: Iterable[str]) -> None:
+    """Take cables away, with both their ends."""
+    there = cables()
+    for tap in taps:
+        if tap in there:
+            run(["ip", "link", "delete", "dev", tap], check=False)
+
+
+def _hold(directory: Path, alive: int | None) -> int:
     # start-stop-daemon makes it nobody's child, and waits for nothing.
     (directory / "holder").unlink(missing_ok=True)
     words = ["--start", "--background", "--make-pidfile", "--pidfile", str(directory / "holder"), "--chdir", str(directory)]
-    run(["start-stop-daemon", *words, "--startas", "/usr/bin/unshare", "--", "--net", "sleep", "infinity"])
+    how = ["unshare", "--", "--net"] if alive is None else ["nsenter", "--", f"--net=/proc/{alive}/ns/net"]
+    run(["start-stop-daemon", *words, "--startas", f"/usr/bin/{how[0]}", *how[1:], "sleep", "infinity"])
     end = time.monotonic() + _START_SECONDS
     while (pid := holder(directory)) is None:
         if time.monotonic() > end:

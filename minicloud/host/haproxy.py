@@ -68,7 +68,7 @@ class HaproxyBalancers:
         _check(spec)
         balancer = self._of(spec.balancer_id)
         balancer.prepare()
-        pid = balancer_namespace.ensure(balancer.directory, spec.legs, for_clients=spec.client_address)
+        pid = balancer_namespace.ensure(balancer.directory, spec.legs, for_clients=spec.client_address, alive=balancer.pid())
         kept = self._name(spec)
         refused = balancer.configure(spec, pid)
         kept["fingerprint"] = "" if refused else spec.fingerprint()
@@ -89,7 +89,9 @@ class HaproxyBalancers:
     def remove(self, balancer_id: str) -> None:
         """End its processes, and forget it."""
         balancer = self._of(balancer_id)
+        kept = balancer.kept() or {"taps": {}}
         balancer_namespace.end(balancer.directory, balancer.mark)
+        balancer_namespace.unplug(kept["taps"])
         self._networks.publish(balancer_id, "")
         hosts_file.put(self._hosts, self._directory / "hosts.lock", balancer_id, [])
         shutil.rmtree(balancer.directory, ignore_errors=True)

@@ -13,7 +13,7 @@ after a reload, or a kill, as before.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .haproxy_text import between, literal, mark, name
+from .haproxy_text import between, fetch, literal, mark
 from .load_balancer_spec import Check, Group, LoadBalancerSpec, Stickiness, Target
 
 _BALANCE = {"round_robin": "roundrobin", "least_outstanding_requests": "leastconn", "weighted_random": "random"}
@@ -127,11 +127,11 @@ def _requests(variant: Variant, spec: LoadBalancerSpec) -> Iterator[str]:
 
 def _sticky(sticky: Stickiness, targets: Sequence[Target]) -> Iterator[str]:
     for cookie in sticky.cookies:
-        yield f"http-request set-var(txn.stuck) req.cook({name(cookie)}) if !{{ var(txn.stuck) -m found }}"
+        yield f"http-request set-var(txn.stuck) {fetch('req.cook', cookie)} if !{{ var(txn.stuck) -m found }}"
     answered = ""
     if sticky.application:
-        yield f"http-request unset-var(txn.stuck) if !{{ req.cook({name(sticky.application)}) -m found }}"
-        answered = f" if {{ res.cook({name(sticky.application)}) -m found }}"
+        yield f"http-request unset-var(txn.stuck) if !{{ {fetch('req.cook', sticky.application)} -m found }}"
+        answered = f" if {{ {fetch('res.cook', sticky.application)} -m found }}"
     for target in targets:
         yield f"use-server {target.name} if {{ var(txn.stuck) -m str {mark(target.name)} }}"
     for cookie in sticky.cookies:
@@ -162,6 +162,8 @@ def _server(variant: Variant, target: Target) -> str:
         words.append("alpn h2" if tls else "proto h2")
     if group.proxy_protocol:
         words.append("send-proxy-v2" if group.proxy_protocol == 2 else "send-proxy")
+    if group.protocol in ("TCP", "TLS") and group.check and not variant.open:
+        words.append("on-marked-down shutdown-sessions")
     if variant.probing and group.check:
         words += _checking(group, group.check, tls)
     elif not variant.open and group.check:

@@ -46,5 +46,5 @@ def _format(listener: Listener, options: Options) -> str:
     return (
         f"%{{+E}}o {kind} {_TIME} {name} %ci:%cp %si:%sp {times} {request} {agent} {secure} %[var(txn.arn)] "
         f'"%[var(txn.trace)]" "%[var(txn.domain)]" "-" %[var(txn.rule)] {_TIME} "-" "-" "-" '
-        '"%si:%sp" "%[var(txn.status)]" "-" "-"'
+        '"%si:%sp" "%[var(txn.status)]" "-" "-" -'
     )

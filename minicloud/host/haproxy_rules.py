@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from ..errors import Permanent
-from .haproxy_text import between, literal, mark, name, pattern, url_format
+from .haproxy_text import between, fetch, literal, mark, pattern, url_format
 from .load_balancer_spec import Action, Condition, FixedResponse, Forward, Listener, Redirect
 
 GROUP_COOKIES = ("AWSALBTG", "AWSALBTGCORS")
@@ -32,8 +32,8 @@ def _condition(condition: Condition) -> str:
         return f"{{ src {' '.join(map(literal, condition.values))} }}"
     if condition.field == "http-request-method":
         return f"{{ method -m str {' '.join(map(literal, condition.values))} }}"
-    fetch, flags, patterns = _matched(condition)
-    return f"{{ {fetch} -m reg{flags} {' '.join(between(one) for one in patterns)} }}"
+    looked_at, flags, patterns = _matched(condition)
+    return f"{{ {looked_at} -m reg{flags} {' '.join(between(one) for one in patterns)} }}"
 
 
 def _matched(condition: Condition) -> tuple[str, str, list[str]]:
@@ -45,7 +45,7 @@ def _matched(condition: Condition) -> tuple[str, str, list[str]]:
         case "path-pattern":
             return "path", "", whole
         case "http-header":
-            return f"req.fhdr({name(condition.name)})", " -i", whole
+            return fetch("req.fhdr", condition.name), " -i", whole
         case "query-string":
             return "query", " -i", [_pair(key, value) for key, value in condition.pairs]
     raise Permanent(f"no rule can look at {condition.field!r}")

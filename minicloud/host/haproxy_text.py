@@ -11,6 +11,7 @@ from urllib.parse import quote
 from ..errors import Permanent
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&*+^_`|~.-]{1,256}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _URL_SAFE = "/:?#[]@!$&()*+,;=~%"
 _PLACEHOLDER = re.compile(r"#\{(protocol|host|port|path|query)\}")
@@ -21,6 +22,13 @@ def name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise Permanent(f"{text!r} cannot be served as a name: only letters, digits, '_', '.' and '-' can be")
     return text
+
+
+def fetch(kind: str, text: str) -> str:
+    """The word that looks up a header or a cookie, such as `req.cook(name)`. Raises Permanent for what cannot be its name."""
+    if not _TOKEN.fullmatch(text):
+        raise Permanent(f"{text!r} cannot be served as the name of a header or a cookie")
+    return f"{kind}({text})" if _NAME.fullmatch(text) else f"'{kind}({text})'"
 
 
 def literal(text: str) -> str:

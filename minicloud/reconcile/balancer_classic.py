@@ -26,6 +26,7 @@ def group(
     row: Row, balancer: LoadBalancer, checked: TargetGroup, policies: Mapping[str, LbPolicy], targets: tuple[Target, ...]
 ) -> Group:
     """The group of a listener. A classic balancer does not turn to targets that are not healthy, even where no other is."""
+    of_port = balancer.backend_policies.get(str(row.instance_port), [])
     return Group(
         group_id=group_id(row),
         protocol=_PROTOCOLS[row.instance_protocol],
@@ -42,10 +43,14 @@ def group(
         ),
         stickiness=_stickiness([policies[name] for name in row.policies if name in policies]),
         cross_zone=balancer.attributes["load_balancing.cross_zone.enabled"] == "true",
-        proxy_protocol=1 if balancer.backend_policies.get(str(row.instance_port)) else 0,
+        proxy_protocol=1 if any(_says_proxy(policies, name) for name in of_port) else 0,
         fewest=0,
         log_name=balancer.name,
     )
+
+
+def _says_proxy(policies: Mapping[str, LbPolicy], name: str) -> bool:
+    return name in policies and policies[name].attributes.get("ProxyProtocol") == "true"
 
 
 def _stickiness(policies: list[LbPolicy]) -> Stickiness | None:

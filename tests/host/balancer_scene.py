@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from minicloud import api, config
 from minicloud.cloud import Cloud
@@ -44,7 +45,7 @@ frontend web
   bind :443 ssl crt {directory}/web.pem alpn h2,http/1.1
   bind :8080
   http-request return status 503 if {{ path /health }} {{ env(SICK) -m found }}
-  http-request return status 200 content-type text/plain hdr Set-Cookie APP={name} lf-string "{name}\\n%[src]\\n%[path]\\n%[req.hdrs]" if {{ path_beg /app }}
+  http-after-response set-header Set-Cookie APP={name} if {{ capture.req.uri -m beg /app }}
   http-request return status 200 content-type text/plain lf-string "{name}\\n%[src]\\n%[path]\\n%[req.hdrs]"
 listen proxied
   mode http
@@ -84,7 +85,9 @@ class Answer:
     def seen(self, header: str) -> str | None:
         """A header that the server was sent."""
         found = [
-            line.partition(":")[2].strip() for line in self.body.splitlines() if line.lower().startswith(header.lower() + ":")
+            line.partition(":")[2].strip()
+            for line in unquote(self.body).splitlines()
+            if line.lower().startswith(header.lower() + ":")
         ]
         return found[0] if found else None
 
@@ -219,12 +222,18 @@ class Scene:
         }
         wanted |= {"HealthyThresholdCount": 2, "UnhealthyThresholdCount": 2, **params}
         arn = str(self("elbv2", "CreateTargetGroup", Name=name, **wanted)["TargetGroups"][0]["TargetGroupArn"])
+        self.quicken(arn)
         if attributes:
             pairs = [{"Key": key, "Value": value} for key, value in attributes.items()]
             self("elbv2", "ModifyTargetGroupAttributes", TargetGroupArn=arn, Attributes=pairs)
         if guests:
             self.register(arn, *guests)
         return arn
+
+    def quicken(self, arn: str) -> None:
+        """Probe every second: AWS's API takes no interval below five."""
+        group = next(row for row in self.cloud.state.target_groups.query() if arn in (row.arn, row.name))
+        self.cloud.state.target_groups.change(group.id, check_interval=1, check_timeout=1)
 
     def register(self, arn: str, *guests: str) -> None:
         """Register guests by their instance ids."""

@@ -19,7 +19,7 @@ from .names import configuration, invalid
 APP, LB, PROXY = "AppCookieStickinessPolicyType", "LBCookieStickinessPolicyType", "ProxyProtocolPolicyType"
 MOST_POLICIES = 100
 REFERENCES = tuple(f"ELBSecurityPolicy-{name}" for name in ("2016-08", "TLS-1-2-2017-01", "TLS-1-1-2017-01", "2015-05"))
-_COOKIE = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
+_COOKIE = re.compile(r"[A-Za-z0-9!#$%&*+.^_`|~-]{1,256}")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,128}")
 _TYPES: dict[str, tuple[str, list[tuple[str, str, str]]]] = {
     APP: ("Stickiness policy with session lifetimes controlled by the lifetime of the application-generated cookie.",

@@ -67,7 +67,7 @@ _OLD = ("host-header", "path-pattern")
 _HOST = re.compile(r"[A-Za-z0-9.*?-]+")
 _PATH = re.compile(r"""[A-Za-z0-9_.$/~"'@:+&*?%,;=()!-]+""")
 _METHOD = re.compile(r"[A-Z_-]{1,40}")
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&*+.^_`|~-]{1,40}")
 _PRINTABLE = re.compile(r"[ -~]+")
 
 
@@ -119,7 +119,9 @@ def _condition(given: ConditionInput) -> dict[str, Any]:
 
 def _header(name: str) -> str:
     if not _HEADER.fullmatch(name):
-        raise invalid(f"HTTP header name '{name[:80]}' is not valid: it has 1 to 40 characters of those of RFC 7230")
+        raise invalid(
+            f"HTTP header name '{name[:80]}' is not valid: it has 1 to 40 characters of those of RFC 7230, and no quote"
+        )
     if name.lower() == "host":
         raise invalid("An 'http-header' condition cannot be on the Host header; use a 'host-header' condition")
     return name

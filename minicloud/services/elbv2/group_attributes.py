@@ -8,7 +8,7 @@ from .refusals import invalid
 
 _ALB, _NLB = ("HTTP", "HTTPS"), ("TCP", "TLS")
 _BOTH = _ALB + _NLB
-_COOKIE = matching(r"|(?!AWSALB)[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}", "a cookie's name that does not begin with AWSALB")
+_COOKIE = matching(r"|(?!AWSALB)[A-Za-z0-9!#$%&*+.^_`|~-]{1,256}", "a cookie's name that does not begin with AWSALB")
 _WEEK = 604800
 
 
@@ -43,7 +43,7 @@ KNOWN = Attributes(
         "stickiness.app_cookie.cookie_name": Attribute("", _COOKIE, _ALB),
         "stickiness.app_cookie.duration_seconds": Attribute("86400", number(1, _WEEK), _ALB),
         "stickiness.lb_cookie.duration_seconds": Attribute("86400", number(1, _WEEK), _ALB),
-        "deregistration_delay.connection_termination.enabled": Attribute("false", TRUTH, _NLB),
+        "deregistration_delay.connection_termination.enabled": Attribute("false", TRUTH, _NLB, ("false",)),
         "preserve_client_ip.enabled": Attribute("true", TRUTH, _NLB),
         "proxy_protocol_v2.enabled": Attribute("false", TRUTH, _NLB),
         "target_health_state.unhealthy.connection_termination.enabled": Attribute("true", TRUTH, _NLB, ("true",)),
