@@ -7,6 +7,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "console": ("console", "Join the serial console of an instance."),
     "images": ("images", "Base images: list, build, pull, import, export, remove."),
     "status": ("status", "Show what runs, what is left of the host, and what went wrong."),
+    "top": ("top", "What instances do right now: CPU, network, disk; sizes of groups."),
     "network": ("network", "Show subnets, interfaces, addresses, and what may come in."),
     "lb": ("lb", "Show load balancers: listeners, targets, health, traffic."),
     "storage": ("storage", "Show what uses the disk: layers, sharing, chains, what can be reclaimed."),

@@ -126,7 +126,8 @@ class NicCounters:
 class GuestCounters:
     """A running guest's counters, which only grow until it is started anew; then `life` is another value.
 
-    `cpu_seconds` is what its vCPUs have run, all together. `disks` by serial, `nics` by the host's end of the cable.
+    `cpu_seconds` is what its vCPUs have run, all together; `lost_seconds` what they waited for a processor of the host and
+    the guest knows nothing of (0 where it has a clock of stolen time). `disks` by serial, `nics` by the host's end of the cable.
     """
 
     guest_id: str
@@ -136,6 +137,7 @@ class GuestCounters:
     vcpus: int
     disks: Mapping[str, DiskCounters] = field(default_factory=dict)
     nics: Mapping[str, NicCounters] = field(default_factory=dict)
+    lost_seconds: float = 0.0
 
 
 class Guests(Protocol):

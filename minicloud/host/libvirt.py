@@ -79,10 +79,11 @@ class LibvirtGuests:
             name,
             str(dom.ID()),
             self._power(name, stats["state.state"], stats["state.reason"]),
-            libvirt_counters.cpu_seconds(stats, emulated=not self._uses_kvm()),
+            libvirt_counters.cpu_seconds(stats),
             libvirt_counters.vcpus(stats),
             libvirt_counters.disks(stats, self._serials[name][1]),
             libvirt_counters.nics(stats),
+            0.0 if self._uses_kvm() else libvirt_counters.waited_seconds(stats),
         )
 
     def _uses_kvm(self) -> bool:

@@ -1,8 +1,7 @@
 """libvirt's statistics of a domain as a guest's counters. Pure functions.
 
-- A vCPU's time is what its thread ran. Under emulation what it waited for a processor of the host counts, too: an emulated
-  guest has no clock of stolen time, so it takes that for its own work, and so would whoever looks inside. With KVM a guest sees
-  stolen time as such.
+- A vCPU's time is what its thread ran. Under emulation a guest has no clock of stolen time: what its threads waited for a
+  processor of the host is lost to it, and in none of its own accounts.
 - Disks and cards are named by libvirt as they were plugged in; a domain's XML tells which serial a disk's name means.
 """
 
@@ -16,13 +15,19 @@ _NANO = 1e-9
 Stats = Mapping[str, Any]
 
 
-def cpu_seconds(stats: Stats, *, emulated: bool) -> float:
+def cpu_seconds(stats: Stats) -> float:
     """What the vCPUs ran, all together; of a hypervisor that does not tell it of each, the whole process."""
-    times = [stats[key] for key in stats if key.startswith("vcpu.") and key.endswith(".time")]
-    if not times:
-        return float(stats.get("cpu.time", 0)) * _NANO
-    waited = [stats[key] for key in stats if key.startswith("vcpu.") and key.endswith(".delay")] if emulated else []
-    return float(sum(times) + sum(waited)) * _NANO
+    times = _of_vcpus(stats, "time")
+    return float(sum(times) if times else stats.get("cpu.time", 0)) * _NANO
+
+
+def waited_seconds(stats: Stats) -> float:
+    """What the vCPUs waited for a processor of the host, all together."""
+    return float(sum(_of_vcpus(stats, "delay"))) * _NANO
+
+
+def _of_vcpus(stats: Stats, name: str) -> list[int]:
+    return [int(stats[key]) for key in stats if key.startswith("vcpu.") and key.endswith(f".{name}")]
 
 
 def vcpus(stats: Stats) -> int:

@@ -25,6 +25,13 @@ class Usage:
     vcpus: int
     disks: Mapping[str, DiskCounters] = field(default_factory=dict)
     nics: Mapping[str, NicCounters] = field(default_factory=dict)
+    lost_seconds: float = 0.0
+
+    @property
+    def utilization(self) -> float:
+        """The percentage of its own time that the guest's vCPUs ran."""
+        own = self.seconds * max(1, self.vcpus) - self.lost_seconds
+        return min(100.0, 100.0 * self.cpu_seconds / max(own, self.cpu_seconds, 1e-9))
 
 
 def between(before: GuestCounters, after: GuestCounters, seconds: float) -> Usage | None:
@@ -35,7 +42,8 @@ def between(before: GuestCounters, after: GuestCounters, seconds: float) -> Usag
     nics = {tap: _nic(before.nics.get(tap), now) for tap, now in after.nics.items()}
     kept_disks = {serial: found for serial, found in disks.items() if found is not None}
     kept_nics = {tap: found for tap, found in nics.items() if found is not None}
-    return Usage(seconds, after.cpu_seconds - before.cpu_seconds, after.vcpus, kept_disks, kept_nics)
+    lost = max(0.0, after.lost_seconds - before.lost_seconds)
+    return Usage(seconds, after.cpu_seconds - before.cpu_seconds, after.vcpus, kept_disks, kept_nics, lost)
 
 
 def _disk(before: DiskCounters | None, after: DiskCounters) -> DiskCounters | None:
@@ -69,7 +77,7 @@ def of_instance(row: Instance, usage: Usage) -> Figures:
     """EC2's metrics of an instance. Those of the instance store are there for types that have one."""
     kind = instance_types.get(row.instance_type)
     figures: Figures = {
-        "CPUUtilization": ("Percent", min(100.0, 100.0 * usage.cpu_seconds / (usage.seconds * max(1, usage.vcpus)))),
+        "CPUUtilization": ("Percent", usage.utilization),
         "NetworkIn": ("Bytes", float(sum(nic.in_bytes for nic in usage.nics.values()))),
         "NetworkOut": ("Bytes", float(sum(nic.out_bytes for nic in usage.nics.values()))),
         "NetworkPacketsIn": ("Count", float(sum(nic.in_packets for nic in usage.nics.values()))),

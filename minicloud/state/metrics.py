@@ -245,9 +245,12 @@ class MetricsStore:
         self._age(now, part)
         while self.size() > self._most and part > 1e-4:
             part /= 2
-            log.warning("the metrics need more than their %d MiB: points are kept for %g of AWS's time", self._most >> 20, part)
             self._age(now, part)
-        self._connection().execute("pragma incremental_vacuum").fetchall()
+        if part < 1.0:
+            log.warning("the metrics need more than %d bytes: points are kept for %g of AWS's time", self._most, part)
+        # A page is given back at each step of this statement, and only a script is stepped to its end.
+        self._connection().executescript("pragma incremental_vacuum")
+        self._connection().execute("pragma wal_checkpoint(truncate)").fetchall()
 
     def _age(self, now: int, part: float) -> None:
         for resolution, kept in KEPT.items():

@@ -319,8 +319,9 @@ class TestComposite:
     def suppressed(self, world: World, wait: int = 60, extension: int = 120) -> None:
         world.alarm("a", TreatMissingData="ignore")
         world.alarm("deploying", TreatMissingData="ignore")
-        world("PutCompositeAlarm", AlarmName="c", AlarmRule="ALARM(a)", AlarmActions=[TOPIC], OKActions=[TOPIC],
-              ActionsSuppressor="deploying", ActionsSuppressorWaitPeriod=wait, ActionsSuppressorExtensionPeriod=extension)  # fmt: skip
+        periods = {"ActionsSuppressorWaitPeriod": wait, "ActionsSuppressorExtensionPeriod": extension}
+        actions = {"AlarmActions": [TOPIC], "OKActions": [TOPIC]}
+        world("PutCompositeAlarm", AlarmName="c", AlarmRule="ALARM(a)", ActionsSuppressor="deploying", **actions, **periods)
         world.passes(15)
         self.set(world, "deploying", "OK")
         world.passes(15)

@@ -106,7 +106,9 @@ def test_the_reasons_are_awss() -> None:
     )
 
 
-@pytest.mark.parametrize(("name", "samples", "few"), [("p99", 999, True), ("p99", 1000, False), ("p50", 19, True), ("p10", 100, False)])
+@pytest.mark.parametrize(
+    ("name", "samples", "few"), [("p99", 999, True), ("p99", 1000, False), ("p50", 19, True), ("p10", 100, False)]
+)
 def test_percentiles_of_few_samples(name: str, samples: float, few: bool) -> None:
     statistic = statistics.parse(name)
     assert statistic is not None

@@ -57,7 +57,9 @@ def test_negative_values_have_no_percentiles() -> None:
     assert of("Minimum", distribution.of_values({-1.0: 1.0, 2.0: 1.0})) == -1
 
 
-values = st.dictionaries(st.floats(0, 1e9).map(lambda value: round(value, 3)), st.integers(1, 50).map(float), min_size=1, max_size=400)
+values = st.dictionaries(
+    st.floats(0, 1e9).map(lambda value: round(value, 3)), st.integers(1, 50).map(float), min_size=1, max_size=400
+)
 
 
 @given(values)

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -50,7 +49,7 @@ class World:
     @contextlib.contextmanager
     def clock(self) -> Iterator[None]:
         """The time of day is that of this world."""
-        with mock.patch.object(time, "time", lambda: self.wall):
+        with mock.patch.object(time, "time", return_value=self.wall):
             yield
 
     def at(self, seconds: float) -> str:

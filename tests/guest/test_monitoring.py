@@ -3,9 +3,12 @@
 The collector runs as in the daemon, with short intervals; the tests of this file run in its order.
 """
 
+import contextlib
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +26,7 @@ from ..waits import until
 pytestmark = [pytest.mark.lab, pytest.mark.guest]
 CLOUD = "monitoring"
 SECONDS = 5
+Property = Callable[[str, object], None]
 STOP = "arn:aws:automate:us-east-1:ec2:stop"
 
 
@@ -69,6 +73,19 @@ def measured() -> Iterator[Measured]:
     assert orphans(lambda: cloud_at(CLOUD)) == []
 
 
+def _favour(guest_id: str) -> None:
+    """Let a guest's threads go before everything else on this host. What a vCPU waits for a processor, an emulated guest counts
+    partly as its own work and partly not at all: a comparison with its accounts needs a host that does not let it wait.
+    """
+    for about in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if f"guest={guest_id}".encode() in about.read_bytes():
+                for thread in (about.parent / "task").iterdir():
+                    os.sched_setscheduler(int(thread.name), os.SCHED_RR, os.sched_param(1))
+                return
+    raise AssertionError(f"no process is the guest {guest_id}")
+
+
 def _boundary() -> float:
     """Wait for the beginning of an interval; its time."""
     begin = (time.time() // SECONDS + 1) * SECONDS
@@ -76,7 +93,8 @@ def _boundary() -> float:
     return begin
 
 
-def test_cpu_utilization_is_what_the_guest_says_itself(measured: Measured) -> None:
+def test_cpu_utilization_is_what_the_guest_says_itself(measured: Measured, record_property: Property) -> None:
+    _favour(measured.guest.instance_id)
     # Half of the time busy: neither an idle nor a full processor would show an error of the measure.
     measured.guest.run("(while :; do timeout 1 sh -c 'while :; do :; done'; sleep 1; done) >/dev/null 2>&1 & echo $! >/run/load")
     begin, before = _boundary(), measured.ticks()
@@ -87,13 +105,13 @@ def test_cpu_utilization_is_what_the_guest_says_itself(measured: Measured) -> No
     own = 100.0 * (1.0 - (after[1] - before[1]) / (after[0] - before[0]))
     found = measured.points("CPUUtilization", begin, end)
     seen = sum(found.values()) / len(found)
-    print(f"CPUUtilization: the guest says {own:.1f} %, CloudWatch {seen:.1f} % ({len(found)} datapoints)")
+    record_property("CPUUtilization", f"the guest says {own:.2f} %, CloudWatch {seen:.2f} % ({len(found)} datapoints)")
     assert len(found) >= 10
     assert 20 < own < 95
-    assert abs(own - seen) <= 3.0
+    assert abs(own - seen) <= 3.0, f"the guest says {own:.2f} %, CloudWatch {seen:.2f} %"
 
 
-def test_network_out_is_what_the_guest_sent(measured: Measured) -> None:
+def test_network_out_is_what_the_guest_sent(measured: Measured, record_property: Property) -> None:
     begin = _boundary()
     own = "cat /sys/class/net/e*/statistics/tx_bytes"
     before = int(measured.guest.run(own))
@@ -101,7 +119,7 @@ def test_network_out_is_what_the_guest_sent(measured: Measured) -> None:
     sent, end = int(measured.guest.run(own)) - before, _boundary()
     until("the last interval is kept", lambda: measured.points("NetworkOut", end - SECONDS, end), 60)
     seen = sum(measured.points("NetworkOut", begin, end).values())
-    print(f"NetworkOut: the guest says {sent}, CloudWatch {seen:.0f}")
+    record_property("NetworkOut", f"the guest says {sent}, CloudWatch {seen:.0f}")
     assert sent > 10 << 20
     assert abs(seen - sent) <= 0.03 * sent
     received = sum(measured.points("NetworkIn", begin, end).values())
