@@ -47,7 +47,7 @@ class Curve:
 
     def load(self, moment: float) -> float:
         """In per cent of one instance: 100 is one that is wholly busy."""
-        swing = 1.0 + 0.7 * math.sin(2 * math.pi * (moment / DAY + self.phase))
+        swing = 1.0 + 0.4 * math.sin(2 * math.pi * (moment / DAY + self.phase))
         return TARGET * MEAN * 0.9 * swing * self.noise.uniform(0.98, 1.02)
 
 
@@ -161,10 +161,9 @@ class Day:
             return
         threshold = TARGET if value > TARGET else TARGET * 0.9
         with contextlib.suppress(ApiError):  # a cooldown, which an alarm's history would tell
-            self(
-                "autoscaling", "ExecutePolicy", ALARM, PolicyName=outward if value > TARGET else inward, MetricValue=min(100.0, value),
-                BreachThreshold=threshold,
-            )  # fmt: skip
+            policy = outward if value > TARGET else inward
+            params = {"PolicyName": policy, "MetricValue": min(100.0, value), "BreachThreshold": threshold}
+            self("autoscaling", "ExecutePolicy", ALARM, **params)
 
     def close(self) -> None:
         """End it."""
