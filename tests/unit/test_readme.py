@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
+from minicloud import api
 from minicloud.aws import model
 from minicloud.cli import main, operations, parse
 from minicloud.cli.commands import COMMANDS
@@ -43,8 +44,9 @@ def test_the_scripts_are_there_and_can_be_run(words: list[str]) -> None:
 
 @pytest.mark.parametrize("words", [words for words in MINICLOUD if words[0] not in COMMANDS], ids=" ".join)
 def test_the_operations_take_the_flags_that_the_readme_gives(words: list[str]) -> None:
-    described = model.service("ec2")
-    command = operations.OperationCommand("ec2", described.operation(described.named(words[0])))
+    service, words = (words[0], words[1:]) if words[0] in api.services() else ("ec2", words)
+    described = model.service(service)
+    command = operations.OperationCommand(service, described.operation(described.named(words[0])))
     until_pipe = words[1 : words.index("|")] if "|" in words else words[1:]
     given = parse.parse(command.flags, until_pipe)
     assert not command.needed(given)
