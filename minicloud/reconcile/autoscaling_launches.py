@@ -1,4 +1,7 @@
-"""Launching: instances, members and activities come to be in one transaction, or nothing does and a failed activity says why."""
+"""Launching: instances, members and activities come to be in one transaction, or nothing does and a failed activity says why.
+
+So no client token is needed to tell after a crash what was launched: whatever was, is a member.
+"""
 
 import logging
 from collections.abc import Mapping
@@ -38,7 +41,7 @@ def launch(cloud: Cloud, view: View, action: Launch) -> bool:
 
 def _makes_room(view: View, row: ScalingMember) -> bool:
     """Whether a member that is just leaving holds what another could have."""
-    return row.state.startswith(("Terminating", "Detaching")) and view.sight(row).state not in GONE
+    return row.state.startswith("Terminating") and view.sight(row).state not in GONE
 
 
 def _launched(cloud: Cloud, view: View, action: Launch) -> bool:
@@ -51,7 +54,7 @@ def _launched(cloud: Cloud, view: View, action: Launch) -> bool:
                 if not _as_planned(view, state.scaling_groups.get(view.group.name)) or not _room(cloud, view, action):
                     return False
                 made = [_activity(view, action, cause) for cause in action.causes]
-                answer = api.call(cloud, "ec2", "RunInstances", {**params, "ClientToken": made[0].id})
+                answer = api.call(cloud, "ec2", "RunInstances", params)
                 for activity, instance in zip(made, answer["Instances"], strict=False):
                     _record(cloud, view, action, activity, instance)
         except ApiError as error:
