@@ -5,7 +5,7 @@ from pathlib import Path
 
 from scripts.benches.scaling_day import COOLDOWN, DAY, LEAST, MEAN, MOST, Day
 
-STEP = 1200.0
+STEP = 1800.0
 CALM = 2 * STEP
 """Seconds within which a group must not turn from growing to shrinking or back."""
 
