@@ -26,11 +26,14 @@ from .aws import ids, model, pages, refusals, tags, times, validate
 from .cloud import Cloud
 from .errors import ApiError
 from .state.rows import ClientToken, Tag
+from .state.table import Row, Table
 
 CENTRAL = ("DryRun", "ClientToken", "Filters", "MaxResults", "MaxRecords", "NextToken", "TagSpecifications")
 MOST_TOKEN = 64
 TOKEN_KEPT = 7 * 86400.0
 """Seconds for which a client token is remembered; AWS promises a day at least."""
+SAYS_PARAMETERS = {"CreateVolume"}
+"""Operations that speak of parameters where the others of AWS speak of arguments, when a client token comes again."""
 _READS = ("Describe", "Get", "List")
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -105,6 +108,8 @@ class OperationDef:
     def parameters(self) -> dict[str, Any]:
         """The supported parameters by AWS's names, with their annotations; central ones included where they are served."""
         hints = typing.get_type_hints(self.function)
+        names = {model.xform_name(name): name for name in self.model.input}
+        own = [p for p in inspect.signature(self.function).parameters.values() if p.kind is p.KEYWORD_ONLY]
         served = {
             "DryRun": True, "ClientToken": not self.reads, "Filters": bool(self.items), "MaxResults": bool(self.key),
             "MaxRecords": bool(self.key), "NextToken": bool(self.key), "TagSpecifications": bool(self.tags),
@@ -112,14 +117,7 @@ class OperationDef:
         if self.own_pages:
             served |= {"MaxRecords": True, "NextToken": True}
         central = {name: Any for name, there in served.items() if there and name in self.model.input}
-        return {**{name: hints[ours] for name, ours in self.own.items()}, **central}
-
-    @functools.cached_property
-    def own(self) -> dict[str, str]:
-        """The parameters of the function itself: our names by AWS's."""
-        names = {model.xform_name(name): name for name in self.model.input}
-        there = inspect.signature(self.function).parameters.values()
-        return {names[each.name]: each.name for each in there if each.kind is each.KEYWORD_ONLY}
+        return {**{names[parameter.name]: hints[parameter.name] for parameter in own}, **central}
 
 
 def operation(
@@ -233,9 +231,10 @@ def _replayed(request: Call, given: dict[str, Any]) -> Answer:
         tokens.add(ClientToken(scope, token, digest, answer, request.now))
         return answer
     if before.digest != digest:
+        word = "parameters" if request.operation.name in SAYS_PARAMETERS else "arguments"
         raise ApiError(
             "IdempotentParameterMismatch",
-            "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+            f"{word.title()} on this idempotent request are inconsistent with {word} used in previous request(s).",
         )
     if request.operation.replay is not None:
         request.operation.replay(request, before.answer)
@@ -244,11 +243,9 @@ def _replayed(request: Call, given: dict[str, Any]) -> Answer:
 
 def _run(request: Call, given: dict[str, Any]) -> Answer:
     """The function itself, with the parameters by our names."""
-    complete, function = request.operation.complete, request.operation.function
+    complete = request.operation.complete
     whole = complete(request, given) if complete else given
-    # A service whose pages are of another kind (ACM has MaxItems with NextToken) sees to them itself.
-    own = request.operation.own
-    return function(request, **{model.xform_name(key): value for key, value in whole.items() if key not in CENTRAL or key in own})
+    return request.operation.function(request, **{model.xform_name(key): whole[key] for key in whole if key not in CENTRAL})
 
 
 def _selector(found: OperationDef, filters: Sequence[Mapping[str, Any]]) -> Callable[[Answer], Answer]:
@@ -290,6 +287,15 @@ def _paged(found: OperationDef, answer: Answer, given: dict[str, Any]) -> Answer
 
     shown, token = pages.page(answer[outer], key, _most(given), given.get("NextToken"))
     return {**answer, outer: shown, **({"NextToken": token} if token else {})}
+
+
+def named(table: Table[Row], kind: str, identifier: str) -> Row:
+    """The row of an identifier of `kind`. Raises ApiError (…Malformed, …NotFound)."""
+    ids.check(kind, [identifier])
+    found = table.get(identifier)
+    if found is None:
+        raise ids.not_found(kind, [identifier])
+    return found
 
 
 def require(kind: str, wanted: Iterable[str], found: Mapping[str, Any]) -> None:

@@ -86,6 +86,7 @@ KINDS = {
     ),
     "prefix-list": _kind("pl", "InvalidPrefixListId", "prefix list ID"),
     "placement-group": _kind("pg", "InvalidPlacementGroupId", "placement group"),
+    "capacity-reservation": _kind("cr", "InvalidCapacityReservationId", "capacity reservation"),
     "iam-instance-profile-association": _kind("iip-assoc", "InvalidAssociationID", "association ID"),
     "dhcp-options": _kind("dopt", "InvalidDhcpOptionsID", "dhcpOption ID"),
 }

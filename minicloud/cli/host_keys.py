@@ -64,13 +64,13 @@ def valid(key: str) -> bool:
     return len(fields) == _FIELDS.get(kind) and fields[0] == kind.encode() and all(fields)
 
 
-def remember(cloud: "Cloud", instance_id: str, keys: Sequence[str]) -> list[str]:
-    """Keep the keys in the instance's row unless it has some; returns those that hold from now on."""
+def remember(cloud: "Cloud", instance_id: str, keys: Sequence[str], *, replace: bool = False) -> list[str]:
+    """Keep the keys in the instance's row, unless it has some and they are to stay; returns those that hold from now on."""
     with cloud.state.transaction():
         row = cloud.state.instances.get(instance_id)
         if row is None:
             return []
-        if not row.host_keys:
+        if replace or not row.host_keys:
             cloud.state.instances.change(instance_id, host_keys=list(keys))
             return list(keys)
         return row.host_keys

@@ -117,6 +117,9 @@ def progress() -> Iterator[Callable[[str], None]]:
     help="Seconds to wait for the guest.",
 )
 @click.option("--accept-new", is_flag=True, help="Trust the host key that is shown now, if the guest's console tells none.")
+@click.option(
+    "--replace-host-key", is_flag=True, help="Trust the host key that is shown now, because you made new ones in the guest."
+)
 @click.argument("instance", metavar="INSTANCE")
 @click.argument("words", metavar="[--] [SSH OPTIONS] [COMMAND...]", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
@@ -129,6 +132,7 @@ def command(
     user: str | None,
     timeout: float,
     accept_new: bool,
+    replace_host_key: bool,
 ) -> None:
     """Log in to INSTANCE (its id, Name or private address), or run a command there; waits until the guest is up."""
     cloud: Cloud = ctx.obj.cloud
@@ -136,7 +140,7 @@ def command(
     if note:
         click.echo(f"minicloud: {guest.name}: {note}", err=True)
     with progress() as say:
-        keys = Wait(guest, timeout, say).until_ready(accept_new=accept_new)
+        keys = Wait(guest, timeout, say).until_ready(accept_new=accept_new, replace=replace_host_key)
     argv = ssh_argv(guest, keys, words)
     cloud.state.close()
     sys.stdout.flush()

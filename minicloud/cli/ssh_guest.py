@@ -57,6 +57,10 @@ class InstanceGuest:
         """In its row."""
         return host_keys.remember(self.cloud, self.name, keys)
 
+    def replace(self, keys: Sequence[str]) -> list[str]:
+        """In its row."""
+        return host_keys.remember(self.cloud, self.name, keys, replace=True)
+
     def listens(self) -> bool:
         """Whether port 22 greets."""
         return ssh_probe.listens(self.address)

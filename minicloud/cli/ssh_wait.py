@@ -43,6 +43,9 @@ class Guest(Protocol):
     def remember(self, keys: Sequence[str]) -> list[str]:
         """Keep the keys; returns those that hold."""
 
+    def replace(self, keys: Sequence[str]) -> list[str]:
+        """Keep these keys in place of those that were kept; returns them."""
+
     def listens(self) -> bool:
         """Whether an SSH server answers."""
 
@@ -74,14 +77,17 @@ class Wait:
     def __post_init__(self) -> None:
         self.start = self.clock.now()
 
-    def until_ready(self, *, accept_new: bool) -> list[str]:
+    def until_ready(self, *, accept_new: bool, replace: bool = False) -> list[str]:
         """The host keys to trust, once the guest takes logins. Raises WaitFailed, UsageError, Permanent."""
         guest = self.guest
-        if guest.running() and (keys := guest.known_keys()) and guest.listens():
+        if guest.running() and not replace and (keys := guest.known_keys()) and guest.listens():
             return keys
         self._until(f"{guest.name} to run", guest.running)
         self._until(f"{guest.address} to answer", guest.answers)
-        keys = guest.known_keys() or guest.remember(self._keys(accept_new))
+        if replace:
+            keys = guest.replace(self._until(f"SSH at {guest.address}", guest.presented))
+        else:
+            keys = guest.known_keys() or guest.remember(self._keys(accept_new))
         self._until(f"SSH at {guest.address}", lambda: guest.listens() and guest.takes_logins(keys))
         return keys
 

@@ -7,12 +7,13 @@ A driver touches only what it made itself: things named after ids of ours.
 """
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
 
 from .contracts_lb import LoadBalancers
+from .contracts_meters import GuestCounters, Messages
 from .firewall_spec import FirewallSpec
 
 
@@ -100,46 +101,6 @@ class GuestSeen:
     power: Power
 
 
-@dataclass(frozen=True)
-class DiskCounters:
-    """What a disk of a guest has done: operations, bytes, and the seconds that its operations took in all."""
-
-    read_ops: int = 0
-    read_bytes: int = 0
-    read_seconds: float = 0.0
-    write_ops: int = 0
-    write_bytes: int = 0
-    write_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class NicCounters:
-    """What a network card has received and sent, as its guest sees it."""
-
-    in_bytes: int = 0
-    in_packets: int = 0
-    out_bytes: int = 0
-    out_packets: int = 0
-
-
-@dataclass(frozen=True)
-class GuestCounters:
-    """A running guest's counters, which only grow until it is started anew; then `life` is another value.
-
-    `cpu_seconds` is what its vCPUs have run, all together; `lost_seconds` what they waited for a processor of the host and
-    the guest knows nothing of (0 where it has a clock of stolen time). `disks` by serial, `nics` by the host's end of the cable.
-    """
-
-    guest_id: str
-    life: str
-    power: Power
-    cpu_seconds: float
-    vcpus: int
-    disks: Mapping[str, DiskCounters] = field(default_factory=dict)
-    nics: Mapping[str, NicCounters] = field(default_factory=dict)
-    lost_seconds: float = 0.0
-
-
 class Guests(Protocol):
     """The hypervisor."""
 
@@ -156,7 +117,13 @@ class Guests(Protocol):
         """Ask the guest's system to power off (ACPI); returns at once. Does nothing if it is off."""
 
     def reboot(self, guest_id: str) -> None:
-        """Reset a running guest through its system where it listens, hard where it does not; its memory starts anew."""
+        """Ask a running guest's system to restart, its file systems whole; returns at once. May be asked again."""
+
+    def rebooting(self, guest_id: str) -> bool:
+        """Whether a restart that was asked for is still waited for."""
+
+    def reset(self, guest_id: str) -> None:
+        """Restart a running guest at once, whatever its system is doing."""
 
     def destroy(self, guest_id: str) -> None:
         """Cut the power. The definition stays."""
@@ -214,6 +181,22 @@ class Blocks(Protocol):
         """The disks on which `pull` or `commit` is under way."""
 
 
+class Cards(Protocol):
+    """The network cards of running guests. A card is named by its hardware address; a guest that is off is Permanent."""
+
+    def list(self, guest_id: str) -> set[str]:
+        """The cards that a guest has, by hardware address in lower case; empty for a guest that is off."""
+
+    def attach(self, guest_id: str, card: NicSpec) -> None:
+        """Plug a card in; its network is there."""
+
+    def detach(self, guest_id: str, mac: str) -> None:
+        """Ask the guest's system to let a card go; it is gone when `list` has it no more. May be asked again."""
+
+    def seize(self, guest_id: str, mac: str) -> None:
+        """Cut the cable of a card that a guest does not let go: nothing passes any more, and its tap's name is free."""
+
+
 class Disks(Protocol):
     """Where the bytes of volumes are. Sizes are in bytes.
 
@@ -234,6 +217,9 @@ class Disks(Protocol):
 
     def list(self) -> dict[str, int]:
         """All disks of ours, with the bytes that each occupies."""
+
+    def others(self) -> dict[str, int]:
+        """What lies where disks are kept and is none, by a name that a person finds it by, with the bytes that it occupies."""
 
     def size(self, disk_id: str) -> int:
         """How large a guest sees it. Raises Permanent where it is not there, or is damaged so that this cannot be told."""
@@ -300,13 +286,22 @@ class Reservation:
 
 
 @dataclass(frozen=True)
+class Name:
+    """A whole DNS name, and the address that those who ask in a network are told."""
+
+    name: str
+    address: IPv4Address
+
+
+@dataclass(frozen=True)
 class NetworkSpec:
-    """A subnet: the host's own address in it, a DNS suffix, and who lives there."""
+    """A subnet: the host's own address in it, a DNS suffix, who lives there, and names that mean something else elsewhere."""
 
     network_id: str
     gateway: IPv4Interface
     domain: str
     reservations: tuple[Reservation, ...] = field(default_factory=tuple)
+    names: tuple[Name, ...] = ()
 
 
 class Networks(Protocol):
@@ -388,16 +383,6 @@ class Machine(Protocol):
         """Another value after each restart of the host."""
 
 
-class Messages(Protocol):
-    """What leaves the host for people and programs that the administrator names."""
-
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Send a body by HTTP POST. Never to link-local addresses, whatever the name in the URL leads to."""
-
-    def run(self, command: Sequence[str], body: bytes) -> None:
-        """Run a command with the body as its standard input; raises Retry if it fails."""
-
-
 @dataclass(frozen=True)
 class Host:
     """The drivers of one host."""
@@ -412,3 +397,4 @@ class Host:
     blocks: Blocks
     messages: Messages
     balancers: LoadBalancers
+    cards: Cards

@@ -15,15 +15,13 @@ from .contracts import (
     BaseImage,
     BootSpec,
     Capacity,
-    DiskCounters,
-    GuestCounters,
     GuestSeen,
     GuestSpec,
     NetworkSpec,
-    NicCounters,
     Power,
     Seed,
 )
+from .contracts_meters import DiskCounters, GuestCounters, NicCounters
 from .fake_store import Store
 from .networks import from_json, to_json
 
@@ -81,8 +79,24 @@ class FakeGuests:
         self._set("guests.shutdown", guest_id, Power.OFF_BY_GUEST, unless_deaf=True)
 
     def reboot(self, guest_id: str) -> None:
+        """The guest restarts at once, unless it is deaf: then it is waited for. One that is off stays off."""
+        with self._store.call("guests.reboot", guest_id) as held:
+            guest = held["guests"].get(guest_id)
+            if guest is not None and guest["power"] in (Power.RUNNING.value, Power.PAUSED.value):
+                guest["rebooting"] = guest["deaf"]
+                guest["power"] = guest["power"] if guest["deaf"] else Power.RUNNING.value
+
+    def rebooting(self, guest_id: str) -> bool:
+        """Whether it was deaf when it was asked."""
+        with self._store.call("guests.rebooting", guest_id) as held:
+            return bool(held["guests"].get(guest_id, {}).get("rebooting", False))
+
+    def reset(self, guest_id: str) -> None:
         """A guest that is off stays off."""
-        self._set("guests.reboot", guest_id, Power.RUNNING)
+        with self._store.call("guests.reset", guest_id) as held:
+            guest = held["guests"].get(guest_id)
+            if guest is not None and guest["power"] in (Power.RUNNING.value, Power.PAUSED.value):
+                guest.update(rebooting=False, power=Power.RUNNING.value)
 
     def destroy(self, guest_id: str) -> None:
         """Cut the power."""
@@ -125,8 +139,8 @@ def _counters(name: str, guest: dict[str, Any]) -> GuestCounters:
     serials, taps = list(guest["disks"]), [nic["tap"] for nic in guest["spec"]["nics"]]
     disks = {serial: of(DiskCounters) if number == 0 else DiskCounters() for number, serial in enumerate(serials)}
     nics = {tap: of(NicCounters) if number == 0 else NicCounters() for number, tap in enumerate(taps)}
-    power, vcpus = Power(guest["power"]), guest["spec"]["vcpus"]
-    return GuestCounters(name, str(guest["life"]), power, done.get("cpu_seconds", 0.0), vcpus, disks, nics)
+    halted, vcpus = guest["power"] == Power.PAUSED.value, guest["spec"]["vcpus"]
+    return GuestCounters(name, str(guest["life"]), halted, done.get("cpu_seconds", 0.0), vcpus, disks, nics)
 
 
 def _need(held: dict[str, Any], spec: GuestSpec) -> None:

@@ -21,30 +21,35 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import Permanent, Retry
-from . import account, kvm, libvirt_counters
+from . import account, kvm
 from .bridges import bridge_name
-from .contracts import GuestCounters, GuestSeen, GuestSpec, Power
+from .contracts import GuestSeen, GuestSpec, Power
+from .contracts_meters import GuestCounters
 from .domain_xml import Platform, domain, uuid_of
+from .libvirt_counters import Meter
 
 _T = TypeVar("_T")
 _TAIL = 64 * 1024
 _PNG = b"\x89PNG\r\n\x1a\n"
 LOGS = Path("/var/log/libvirt/qemu")
 """Where libvirt writes down, for each guest, how it was started and why it ended."""
+STATES = Path("/run/libvirt/qemu")
+"""Where libvirt keeps what it must know of a running guest after a restart of its own."""
 
 
 class LibvirtGuests:
     """Guests of one libvirt. `home` is where console logs and firmware variables are kept."""
 
-    def __init__(self, uri: str, home: Path, logs: Path = LOGS) -> None:
+    def __init__(self, uri: str, home: Path, logs: Path = LOGS, states: Path = STATES) -> None:
         self._uri = uri
         self._consoles = home / "consoles"
         self._nvram = home / "nvram"
         self._logs = logs
+        self._states = states
         self._connection: Any = None
         self._platform: Platform | None = None
         self._kvm: bool | None = None
-        self._serials: dict[str, tuple[Any, dict[str, str]]] = {}
+        self._meter = Meter()
 
     def list(self) -> dict[str, GuestSeen]:
         """All guests of ours, by id."""
@@ -66,25 +71,12 @@ class LibvirtGuests:
         for dom, stats in self._call(lambda conn: conn.getAllDomainStats(wanted, flags)):
             name = dom.name()
             if dom.UUIDString() == uuid_of(name):
+                power = self._power(name, stats["state.state"], stats["state.reason"])
                 with contextlib.suppress(libvirt.libvirtError):  # it ended a moment ago
-                    found[name] = self._counters(dom, name, stats)
-        self._serials = {name: self._serials[name] for name in found}
+                    halted = power is Power.PAUSED
+                    found[name] = self._meter.read(dom, stats, halted=halted, knows_stolen_time=self._uses_kvm())
+        self._meter.keep(found)
         return found
-
-    def _counters(self, dom: Any, name: str, stats: Any) -> GuestCounters:
-        now = libvirt_counters.disk_names(stats)
-        if self._serials.get(name, ((), {}))[0] != now:
-            self._serials[name] = (now, libvirt_counters.serials(dom.XMLDesc()))
-        return GuestCounters(
-            name,
-            str(dom.ID()),
-            self._power(name, stats["state.state"], stats["state.reason"]),
-            libvirt_counters.cpu_seconds(stats),
-            libvirt_counters.vcpus(stats),
-            libvirt_counters.disks(stats, self._serials[name][1]),
-            libvirt_counters.nics(stats),
-            0.0 if self._uses_kvm() else libvirt_counters.waited_seconds(stats),
-        )
 
     def _uses_kvm(self) -> bool:
         if self._kvm is None:
@@ -138,7 +130,7 @@ class LibvirtGuests:
         self._if_running(guest_id, lambda dom: dom.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN))
 
     def reboot(self, guest_id: str) -> None:
-        """By the guest agent where it is connected; else a reset, because nothing tells whether a guest minds its buttons."""
+        """By the guest agent where it is connected, else by the power button: libvirt starts again what then powers off."""
         libvirt = _libvirt()
 
         def act(dom: Any) -> None:
@@ -146,9 +138,20 @@ class LibvirtGuests:
                 with contextlib.suppress(libvirt.libvirtError):
                     dom.reboot(libvirt.VIR_DOMAIN_REBOOT_GUEST_AGENT)
                     return
-            dom.reset()
+            dom.reboot(libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN)
 
         self._if_running(guest_id, act)
+
+    def rebooting(self, guest_id: str) -> bool:
+        """As libvirt notes it for itself in the state of a running guest; no call of its tells."""
+        try:
+            return ET.fromstring((self._states / f"{guest_id}.xml").read_bytes()).find("fakereboot") is not None  # noqa: S314
+        except (OSError, ET.ParseError):
+            return False
+
+    def reset(self, guest_id: str) -> None:
+        """Press the reset button."""
+        self._if_running(guest_id, lambda dom: dom.reset())
 
     def destroy(self, guest_id: str) -> None:
         """Cut the power."""
@@ -317,6 +320,17 @@ def _is_lost(error: Any) -> bool:
     return error.get_error_code() in (libvirt.VIR_ERR_INVALID_CONN, libvirt.VIR_ERR_NO_CONNECT) or (
         error.get_error_domain() == libvirt.VIR_FROM_RPC
     )
+
+
+def unplug(dom: Any, device: ET.Element) -> None:
+    """Ask a guest to let a device go; libvirt waits some seconds for it, and it is no failure if that is not enough."""
+    libvirt = _libvirt()
+    try:
+        dom.detachDeviceFlags(ET.tostring(device, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    except libvirt.libvirtError as error:
+        passing = (libvirt.VIR_ERR_OPERATION_TIMEOUT, libvirt.VIR_ERR_DEVICE_MISSING)
+        if error.get_error_code() not in passing and "in the process of unplug" not in str(error):
+            raise
 
 
 def _agent_connected(dom: Any) -> bool:

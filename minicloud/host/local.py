@@ -8,6 +8,7 @@ from .firewall import IptablesFirewall
 from .haproxy import HaproxyBalancers
 from .libvirt import LibvirtGuests
 from .libvirt_blocks import LibvirtBlocks
+from .libvirt_cards import LibvirtCards
 from .machine import LocalMachine
 from .messages import LocalMessages
 from .networks import BridgeNetworks
@@ -21,6 +22,7 @@ def host(settings: Settings) -> Host:
     return Host(
         guests=guests,
         blocks=LibvirtBlocks(guests),
+        cards=LibvirtCards(guests),
         disks=LocalDisks(settings.home / "volumes"),
         seeds=LocalSeeds(settings.home / "seeds"),
         networks=networks,

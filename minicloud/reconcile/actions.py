@@ -31,7 +31,12 @@ class CutPower:
 
 @dataclass(frozen=True)
 class RebootGuest:
-    """Restart the guest."""
+    """Ask the guest's system to restart."""
+
+
+@dataclass(frozen=True)
+class ResetGuest:
+    """Restart the guest at once."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ Action = (
     | AskToShutDown
     | CutPower
     | RebootGuest
+    | ResetGuest
     | DropScratchDisks
     | RemoveGuest
     | RemoveSeed

@@ -24,12 +24,15 @@ from .actions import (
     RemoveDisks,
     RemoveGuest,
     RemoveSeed,
+    ResetGuest,
     StartGuest,
     WriteSeed,
 )
 
 STOP_PATIENCE = 120.0
 """Seconds after which a guest that does not power off when asked is cut off."""
+REBOOT_PATIENCE = 240.0
+"""Seconds after which a guest that does not restart when asked is reset: EC2's "a few minutes"."""
 ASK_AGAIN = 10.0
 """Seconds after which it is asked again: a guest that is just booting hears no power button."""
 SEEN_AFTER_TERMINATION = 3600.0
@@ -42,12 +45,14 @@ class Seen:
 
     `keeps_volumes`: a volume outlives the instance, so that its file systems must be whole when it is terminated.
     `imaging`: an image is being made of it, for which it must be off for a moment.
+    `rebooting`: its system was asked to restart, and has not yet.
     """
 
     power: Power | None
     boot_id: str
     keeps_volumes: bool = False
     imaging: bool = False
+    rebooting: bool = False
 
     @property
     def on(self) -> bool:
@@ -69,9 +74,9 @@ def _toward_running(row: Instance, seen: Seen, now: float) -> list[Action]:
     if seen.imaging and row.state == "running":
         return _shutting_down(row, now) if seen.on else []
     if seen.on:
-        return _while_on(row, seen)
+        return _while_on(row, seen, now)
     if row.state == "running" and row.started_boot == seen.boot_id:
-        if seen.power is Power.OFF_BY_GUEST:
+        if seen.power is Power.OFF_BY_GUEST and not _restarts(row, now):
             return [_by_itself(row)]
         if seen.power is Power.OFF_BY_FAILURE:
             return [_failed()]
@@ -80,11 +85,28 @@ def _toward_running(row: Instance, seen: Seen, now: float) -> list[Action]:
     return [MakeDisks(), WriteSeed(), StartGuest(), Record(started)]
 
 
-def _while_on(row: Instance, seen: Seen) -> list[Action]:
+def _while_on(row: Instance, seen: Seen, now: float) -> list[Action]:
     if row.state != "running" or row.started_boot != seen.boot_id:
         return [Record(_runs(seen))]
     if row.reboots_done < row.reboots_asked:
-        return [RebootGuest(), Record({"reboots_done": row.reboots_asked, "reachable": "", "reachable_since": ""})]
+        asked = {"reboots_done": row.reboots_asked, "reboot_began": times.text(now), "stop_asked": times.text(now)}
+        return [RebootGuest(), Record({**asked, "reachable": "", "reachable_since": ""})]
+    return _rebooting(row, seen, now) if row.reboot_began else []
+
+
+def _restarts(row: Instance, now: float) -> bool:
+    """Whether a guest that powers off does so because it was asked to restart."""
+    return bool(row.reboot_began) and now - times.seconds(row.reboot_began) < REBOOT_PATIENCE
+
+
+def _rebooting(row: Instance, seen: Seen, now: float) -> list[Action]:
+    """Ask, ask again, and in the end reset."""
+    if not seen.rebooting:
+        return [Record({"reboot_began": ""})]
+    if now - times.seconds(row.reboot_began) > REBOOT_PATIENCE:
+        return [ResetGuest(), Record({"reboot_began": "", "reachable": "", "reachable_since": ""})]
+    if now - times.seconds(row.stop_asked) > ASK_AGAIN:
+        return [RebootGuest(), Record({"stop_asked": times.text(now)})]
     return []
 
 
@@ -92,7 +114,7 @@ def _runs(seen: Seen) -> dict[str, Any]:
     """What is known of a guest that runs: nothing of earlier failures is left."""
     return {
         "state": "running", "started_boot": seen.boot_id, "failures": 0, "retry_at": "", "reason_code": "", "reason_message": "",
-        "transition_reason": "",
+        "transition_reason": "", "reboot_began": "",
     }  # fmt: skip
 
 
@@ -152,6 +174,8 @@ def _toward_terminated(row: Instance, seen: Seen, now: float) -> list[Action]:
 
 def waits_until(row: Instance, now: float) -> float | None:
     """When something may be due although nothing else happens; None if only an event can change anything."""
+    if row.reboot_began and row.state == "running":
+        return now + 1.0
     if row.state in ("running", "stopped"):
         return None
     if row.state == "terminated":

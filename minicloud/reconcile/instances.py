@@ -31,7 +31,9 @@ def observe(cloud: Cloud) -> Callable[[Instance], Seen]:
 
     def seen(row: Instance) -> Seen:
         guest = guests.get(row.id)
-        return Seen(guest.power if guest else None, boot_id, keeps_volumes=row.id in kept, imaging=row.id in imaged)
+        rebooting = bool(row.reboot_began) and cloud.host.guests.rebooting(row.id)
+        power = guest.power if guest else None
+        return Seen(power, boot_id, keeps_volumes=row.id in kept, imaging=row.id in imaged, rebooting=rebooting)
 
     return seen
 
@@ -156,6 +158,7 @@ _EXECUTORS: dict[type, Callable[[Cloud, Instance, Any], None]] = {
     actions.AskToShutDown: lambda cloud, row, _: cloud.host.guests.shutdown(row.id),
     actions.CutPower: lambda cloud, row, _: cloud.host.guests.destroy(row.id),
     actions.RebootGuest: lambda cloud, row, _: cloud.host.guests.reboot(row.id),
+    actions.ResetGuest: lambda cloud, row, _: cloud.host.guests.reset(row.id),
     actions.RemoveGuest: lambda cloud, row, _: cloud.host.guests.remove(row.id),
     actions.RemoveSeed: lambda cloud, row, _: cloud.host.seeds.remove(row.id),
     actions.DropScratchDisks: _drop_scratch,

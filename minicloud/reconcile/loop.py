@@ -14,6 +14,7 @@ from ..cloud import Cloud
 from ..errors import HostError
 from . import (
     autoscaling,
+    cards,
     certificates,
     firewall,
     halted,
@@ -65,7 +66,7 @@ def take_snapshots(cloud: Cloud, touched: Collection[str]) -> None:
     """Take what snapshots are asked for, now: a caller who has the answer may count on what is in them."""
     try:
         snapshots.reconcile(cloud, touched)
-    except (HostError, locks.Busy) as error:
+    except (HostError, locks.Busy, sqlite3.OperationalError) as error:
         log.warning("%s", error)
 
 
@@ -82,6 +83,7 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
             acted |= volumes.reconcile(cloud, touched)
             acted |= _networks(cloud)
             acted |= _firewall(cloud)
+            acted |= cards.reconcile(cloud, touched)
             acted |= instances.reconcile(cloud, touched)
             acted |= _balancers(cloud)
             acted |= halted.reconcile(cloud)

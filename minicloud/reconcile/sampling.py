@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ..aws import distribution, instance_types, times
 from ..aws.distribution import Distribution
 from ..cloud import Cloud
-from ..host.contracts import GuestCounters, Power
+from ..host.contracts_meters import GuestCounters
 from ..state.metrics import Entry, Metric, dimensions
 from ..state.rows import Instance, Volume
 from . import disk_spec, usage
@@ -190,7 +190,7 @@ class Sampler:
             if row.state != "running" or not row.reachable:
                 continue  # initializing: not checked yet
             guest = now.guests.get(row.id)
-            halted = guest is not None and guest.power is Power.PAUSED
+            halted = guest is not None and guest.halted
             figures = usage.of_checks(system=guest is None, instance=row.reachable == "failed", volumes=halted)
             entries += _entries([_instance(row.id)], _points([figures]), MINUTE, begin)
         return entries

@@ -157,6 +157,8 @@ class Instance:
     stop_forced: bool = False
     reboots_asked: int = 0
     reboots_done: int = 0
+    reboot_began: str = ""
+    """When a restart that is under way was asked for."""
     terminated: str = ""
     failures: int = 0
     retry_at: str = ""
@@ -172,7 +174,10 @@ class Instance:
 
 @dataclass
 class Interface:
-    """A network interface. `instance_id` is empty while it is not attached."""
+    """A network interface. `instance_id` is empty while it is not attached.
+
+    `attachment` is attaching, attached, detaching, or empty; `force_detach` takes it from a guest that does not let it go.
+    """
 
     id: str
     subnet_id: str
@@ -194,6 +199,10 @@ class Interface:
     secondary: list[str] = field(default_factory=list)
     load_balancer_id: str = ""
     """The balancer that it belongs to: then it is attached to that, and nobody but the balancer may change it."""
+    attachment: str = ""
+    detach_asked: str = ""
+    force_detach: bool = False
+    failures: int = 0
 
 
 @dataclass

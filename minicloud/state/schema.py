@@ -10,7 +10,7 @@ from sqlite_utils import Database, Migrations
 
 from ..aws.ids import new_id
 from ..errors import UsageError
-from . import schema_autoscaling, schema_cloudwatch, schema_endpoint, schema_lb
+from . import schema_autoscaling, schema_cloudwatch, schema_endpoint, schema_lb, schema_network
 
 migrations = Migrations("minicloud")
 
@@ -223,10 +223,17 @@ def m101_storage(db: Database) -> None:
     )
 
 
-schema_autoscaling.register(migrations)
+@migrations()
+def m005_reboots(db: Database) -> None:
+    """Since when a guest has been asked to restart."""
+    db.table("instances").add_column("reboot_began", str, not_null_default="")
+
+
+schema_network.register(migrations)
+schema_endpoint.register(migrations)
 schema_lb.register(migrations)
 schema_cloudwatch.register(migrations)
-schema_endpoint.register(migrations)
+schema_autoscaling.register(migrations)
 
 
 def _write_ahead(db: Database) -> None:

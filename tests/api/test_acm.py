@@ -13,7 +13,7 @@ from minicloud.cloud import Cloud
 from minicloud.reconcile import loop
 from minicloud.state import certificate_keys
 
-from ..lb_scene import Issued, Scene, issue
+from ..lb_scene import ANSWER, Client, Issued, Scene, issue
 
 
 @pytest.fixture
@@ -122,6 +122,12 @@ def test_pages_and_tags(scene: Scene) -> None:
     second = scene.acm("ListCertificates", MaxItems=2, NextToken=first["NextToken"])
     both = [*first["CertificateSummaryList"], *second["CertificateSummaryList"]]
     assert {one["CertificateArn"] for one in both} == arns
+    order = {"SortBy": "CREATED_AT", "SortOrder": "DESCENDING", "MaxItems": 2}
+    last = scene.acm("ListCertificates", **order)
+    rest = scene.acm("ListCertificates", **order, NextToken=last["NextToken"])
+    down = [*last["CertificateSummaryList"], *rest["CertificateSummaryList"]]
+    assert down == list(reversed(both))
+    assert scene.acm.refused("ListCertificates", NextToken="nonsense")[0] == "ValidationException"
     arn = arns.pop()
     scene.acm("AddTagsToCertificate", CertificateArn=arn, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
     scene.acm("RemoveTagsFromCertificate", CertificateArn=arn, Tags=[{"Key": "a", "Value": "other"}, {"Key": "b"}])
@@ -140,3 +146,28 @@ def test_a_directory_that_others_may_read_is_not_made(scene: Scene) -> None:
         os.umask(before)
     assert stat.S_IMODE(files(scene)[0].stat().st_mode) == 0o600
     assert stat.S_IMODE(files(scene)[0].parent.stat().st_mode) == 0o700
+
+
+def test_server_certificates_of_iam_serve_as_well(scene: Scene) -> None:
+    iam, made, other = Client(scene.cloud, "iam"), issue(["a.example.com"]), issue(["b.example.com"])
+    whole = {"CertificateBody": made.pem.decode(), "PrivateKey": made.key.decode()}
+    mismatched = iam.refused(
+        "UploadServerCertificate", ServerCertificateName="web", **{**whole, "PrivateKey": other.key.decode()}
+    )
+    assert mismatched[0] == "KeyPairMismatch"
+    malformed = iam.refused("UploadServerCertificate", ServerCertificateName="web", **{**whole, "CertificateBody": "x"})
+    assert malformed[0] == "MalformedCertificate"
+    uploaded = iam("UploadServerCertificate", ServerCertificateName="web", **whole)["ServerCertificateMetadata"]
+    assert uploaded["Arn"] == "arn:aws:iam::000000000000:server-certificate/web"
+    assert iam.refused("UploadServerCertificate", ServerCertificateName="web", **whole)[0] == "EntityAlreadyExists"
+    assert iam("ListServerCertificates")["ServerCertificateMetadataList"] == [uploaded]
+    got = iam("GetServerCertificate", ServerCertificateName="web")["ServerCertificate"]
+    assert got["CertificateBody"] == made.pem.decode()
+    assert scene.acm("ListCertificates")["CertificateSummaryList"] == []
+    certificates = [{"CertificateArn": uploaded["Arn"]}]
+    listener = scene.listener(scene.balancer(), ANSWER, port=443, protocol="HTTPS", Certificates=certificates)
+    assert iam.refused("DeleteServerCertificate", ServerCertificateName="web")[0] == "DeleteConflict"
+    scene.v2("DeleteListener", ListenerArn=listener)
+    iam("DeleteServerCertificate", ServerCertificateName="web")
+    assert files(scene) == []
+    assert iam.refused("GetServerCertificate", ServerCertificateName="web")[0] == "NoSuchEntity"

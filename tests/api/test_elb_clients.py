@@ -118,7 +118,7 @@ def imported(served: Served) -> str:
 
 def play(served: Served, directory: Path, name: str, **given: Any) -> dict[str, int]:
     """Run a playbook; how many of its tasks were ok, changed and failed."""
-    environment = {**served.environment(directory), "PATH": os.environ["PATH"], "ANSIBLE_LOCALHOST_WARNING": "false"}
+    environment = {**served.environment(directory), "PATH": os.environ["PATH"], "ANSIBLE_PIPELINING": "true"}
     done = run(
         [str(Path(sys.executable).parent / "ansible-playbook"), "-e", json.dumps(given), str(PLAYBOOKS / name)],
         timeout=400,
@@ -139,8 +139,7 @@ def test_ansible_changes_nothing_the_second_time(served: Served, where: dict[str
     second = play(served, tmp_path, "balancers.yml", **given)
     assert first["changed"] == 7
     assert (second["changed"], second["ok"]) == (0, first["ok"])
-    down, again = play(served, tmp_path, "nothing.yml"), play(served, tmp_path, "nothing.yml")
-    assert (down["changed"], again["changed"]) == (5, 0)
+    assert play(served, tmp_path, "nothing.yml")["changed"] == 5
     assert served.boto("elbv2").describe_target_groups()["TargetGroups"] == []
 
 

@@ -196,6 +196,7 @@ def test_tags_of_everything(scene: Scene) -> None:
     scene.v2("RemoveTags", ResourceArns=arns, TagKeys=["b", "c"])
     for one in scene.v2("DescribeTags", ResourceArns=arns)["TagDescriptions"]:
         assert one["Tags"] == [{"Key": "a", "Value": "1"}]
+    assert scene.ec2("DescribeTags")["Tags"] == []
     twice = [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]
     assert scene.v2.refused("AddTags", ResourceArns=[group], Tags=twice)[0] == "DuplicateTagKeys"
     many = [{"Key": f"key-{number}", "Value": ""} for number in range(51)]

@@ -17,9 +17,9 @@ FILTERED = [
 
 NEVER_TRUE = {
     "DescribeInstances": {
-        "*capacity-reservation*": "there are no capacity reservations",
+        "*capacity-reservation-resource-group-arn": "there are no groups of reservations",
         "host-id": "there are no dedicated hosts",
-        "placement-partition-number": "there are no placement groups",
+        "placement-partition-number": "groups have no partitions",
         "*ipv6*": "addresses are IPv4",
         "kernel-id": "an image carries its kernel",
         "ramdisk-id": "an image carries its initrd",
@@ -43,6 +43,10 @@ NEVER_TRUE = {
         "product-code*": "there is no marketplace",
         "spot-instance-request-id": "there are no spot instances",
         "tpm-support": "guests have no TPM",
+    },
+    "DescribeCapacityReservations": {
+        "outpost-arn": "there are no Outposts",
+        "placement-group-arn": "capacity is not reserved in groups",
     },
     "DescribeImages": {
         "free-tier-eligible": "nothing costs anything",
@@ -69,7 +73,6 @@ NEVER_TRUE = {
         "association.public-dns-name": "public addresses have no names",
         "ipv6-addresses.*": "addresses are IPv4",
         "operator.*": "nobody but the account manages its resources",
-        "requester-id": "nobody but the account makes interfaces",
     },
     "DescribeSecurityGroups": {"*prefix-list-id": "there are no prefix lists"},
     "DescribeVolumes": {
@@ -96,7 +99,7 @@ NEVER_TRUE = {
     "DescribeVpcs": {"ipv6-cidr-block-association.*": "addresses are IPv4"},
     "DescribeLaunchTemplateVersions": {
         "host-resource-group-arn": "there are no dedicated hosts",
-        "http-*": "belongs to the issue of the metadata service",
+        "http-protocol-ipv4": "the data says it as http-endpoint",
         "kernel-id": "an image carries its kernel",
         "ram-disk-id": "an image carries its initrd",
         "license-configuration-arn": "there are no licence configurations",

@@ -137,6 +137,21 @@ class TestLife:
         ec2.look()
         assert [call for call in host.calls() if call[0] == "guests.reboot"] == [["guests.reboot", instance_id]]
 
+    def test_a_deaf_guest_is_reset_when_it_was_waited_for(
+        self, ec2: Ec2, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        genuine, shift = time.time, [0.0]
+        monkeypatch.setattr("time.time", lambda: genuine() + shift[0])
+        instance_id = ec2.run()
+        host.deafen(instance_id)
+        ec2("RebootInstances", InstanceIds=[instance_id])
+        assert host.guests.rebooting(instance_id)
+        shift[0] += 300
+        ec2.look()
+        assert not host.guests.rebooting(instance_id)
+        assert [call for call in host.calls() if call[0] == "guests.reset"] == [["guests.reset", instance_id]]
+        assert ec2.state(instance_id) == "running"
+
     def test_terminated_can_be_seen_for_an_hour(self, ec2: Ec2, monkeypatch: pytest.MonkeyPatch) -> None:
         instance_id = ec2.run()
         assert verb(ec2, "Terminate", instance_id) == [("running", "shutting-down")]

@@ -85,7 +85,7 @@ class TestGuests:
         assert host.guests.console_log("i-0a") == b""
 
     def test_nothing_is_done_to_guests_that_are_not_there(self, host: Host) -> None:
-        for act in (host.guests.shutdown, host.guests.reboot, host.guests.destroy, host.guests.remove):
+        for act in (host.guests.shutdown, host.guests.reboot, host.guests.reset, host.guests.destroy, host.guests.remove):
             act("i-none")
         assert host.guests.list() == {}
         assert host.guests.console_log("i-none") == b""
@@ -95,12 +95,33 @@ class TestGuests:
         host.guests.destroy("i-0a")
         host.guests.shutdown("i-0a")
         host.guests.reboot("i-0a")
+        host.guests.reset("i-0a")
         assert power(host) is Power.OFF
+        assert not host.guests.rebooting("i-0a")
 
     def test_a_running_guest_is_reset(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)
+        host.guests.reset("i-0a")
+        assert power(host) is Power.RUNNING
+        assert not host.guests.rebooting("i-0a")
+
+    def test_a_guest_that_is_asked_to_restart_goes_on(self, host: Host, spec: GuestSpec) -> None:
+        host.guests.start(spec)
         host.guests.reboot("i-0a")
         assert power(host) is Power.RUNNING
+
+    def test_counters_are_those_of_running_guests(self, host: Host, spec: GuestSpec) -> None:
+        assert host.guests.counters() == {}
+        host.guests.start(spec)
+        first = host.guests.counters()["i-0a"]
+        assert (first.vcpus, first.halted, set(first.disks), set(first.nics)) == (1, False, {"vol0a"}, {"mct0a"})
+        later = host.guests.counters()["i-0a"]
+        assert later.life == first.life
+        assert later.cpu_seconds >= first.cpu_seconds >= 0
+        host.guests.destroy("i-0a")
+        assert host.guests.counters() == {}
+        host.guests.start(spec)
+        assert host.guests.counters()["i-0a"].life != first.life
 
     def test_screen_and_console_of_a_running_guest(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)

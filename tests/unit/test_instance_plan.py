@@ -21,6 +21,7 @@ from minicloud.reconcile.actions import (
     RemoveDisks,
     RemoveGuest,
     RemoveSeed,
+    ResetGuest,
     StartGuest,
     WriteSeed,
 )
@@ -108,6 +109,32 @@ class TestReboot:
         asked = row(state="running", started_boot="b1", reboots_asked=3, reboots_done=1)
         assert kinds(asked, Power.RUNNING) == [RebootGuest, Record]
         assert recorded(asked, Power.RUNNING)["reboots_done"] == 3
+
+    BEGAN = row(state="running", started_boot="b1", reboot_began=BEFORE, stop_asked=BEFORE)
+    WAITED_FOR = Seen(Power.RUNNING, "b1", rebooting=True)
+
+    def test_it_is_over_when_the_guest_has_restarted(self) -> None:
+        assert recorded(self.BEGAN, Power.RUNNING) == {"reboot_began": ""}
+
+    def test_a_guest_that_takes_its_time_is_waited_for_and_asked_again(self) -> None:
+        assert plan(self.BEGAN, self.WAITED_FOR, NOW) == []
+        later = plan(self.BEGAN, self.WAITED_FOR, NOW + instance_plan.ASK_AGAIN)
+        assert later == [RebootGuest(), Record({"stop_asked": times.text(NOW + instance_plan.ASK_AGAIN)})]
+
+    def test_a_guest_that_does_not_listen_is_reset_in_the_end(self) -> None:
+        last = plan(self.BEGAN, self.WAITED_FOR, NOW + instance_plan.REBOOT_PATIENCE)
+        assert last == [ResetGuest(), Record({"reboot_began": "", "reachable": "", "reachable_since": ""})]
+
+    def test_a_guest_that_powered_off_for_it_is_started(self) -> None:
+        assert kinds(self.BEGAN, Power.OFF_BY_GUEST) == START
+        assert recorded(self.BEGAN, Power.OFF_BY_GUEST)["reboot_began"] == ""
+
+    def test_a_guest_that_powers_off_long_after_one_did_so_by_itself(self) -> None:
+        old = dataclasses.replace(self.BEGAN, reboot_began=LONG_AGO)
+        assert recorded(old, Power.OFF_BY_GUEST)["state"] == "stopping"
+
+    def test_somebody_looks_again_until_it_is_over(self) -> None:
+        assert waits_until(self.BEGAN, NOW) == NOW + 1.0
 
     def test_a_start_counts_as_one(self) -> None:
         assert recorded(row(started_boot="b0", reboots_asked=3, reboots_done=1), Power.OFF)["reboots_done"] == 3

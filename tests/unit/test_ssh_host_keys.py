@@ -90,5 +90,12 @@ def test_the_keys_seen_first_are_kept(ec2: Ec2) -> None:
     assert ec2.row(instance).host_keys == [ONE]
 
 
+def test_other_keys_take_their_place_only_when_that_is_asked_for(ec2: Ec2) -> None:
+    instance_id = ec2.run()
+    host_keys.remember(ec2.cloud, instance_id, [ONE])
+    assert host_keys.remember(ec2.cloud, instance_id, [TWO], replace=True) == [TWO]
+    assert ec2.row(instance_id).host_keys == [TWO]
+
+
 def test_keys_of_an_instance_that_is_gone_are_not_kept(ec2: Ec2) -> None:
     assert host_keys.remember(ec2.cloud, "i-0123456789abcdef0", [ONE]) == []

@@ -66,6 +66,10 @@ class Guest:
         self.kept = self.kept or list(keys)
         return self.kept
 
+    def replace(self, keys: Sequence[str]) -> list[str]:
+        self.kept = list(keys)
+        return self.kept
+
     def listens(self) -> bool:
         return self._is("listens", self.serves)
 
@@ -79,9 +83,14 @@ class Guest:
 
 
 def wait(
-    guest: Guest, timeout: float = 300, *, accept_new: bool = False, say: Callable[[str], None] = lambda _: None
+    guest: Guest,
+    timeout: float = 300,
+    *,
+    accept_new: bool = False,
+    replace: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
-    return Wait(guest, timeout, say, guest.ticking.clock()).until_ready(accept_new=accept_new)
+    return Wait(guest, timeout, say, guest.ticking.clock()).until_ready(accept_new=accept_new, replace=replace)
 
 
 def test_a_booting_guest_is_waited_for_and_its_keys_are_kept() -> None:
@@ -151,6 +160,13 @@ def test_a_new_key_is_taken_only_when_told_so_and_then_kept() -> None:
 
 def test_the_consoles_keys_win_over_those_that_are_shown() -> None:
     assert wait(Guest(), accept_new=True) == [ONE]
+
+
+def test_keys_that_were_made_anew_take_the_place_of_the_old_ones_when_the_user_says_so() -> None:
+    guest = Guest(kept=[ONE])
+    assert wait(guest) == [ONE]
+    assert wait(guest, replace=True) == [TWO]
+    assert wait(guest) == guest.kept == [TWO]
 
 
 def test_another_host_key_is_not_waited_away() -> None:

@@ -1,5 +1,6 @@
 """Certificates that somebody brings: imported, replaced, shown, deleted. The private key goes to a file and never comes back."""
 
+import functools
 import uuid
 from typing import Any, TypedDict
 
@@ -112,13 +113,12 @@ def get_certificate(call: Call, *, certificate_arn: str) -> Answer:
     return {"Certificate": row.certificate, **({"CertificateChain": row.chain} if row.chain else {})}
 
 
-@operation()
+@operation(own_pages=True)
 def list_certificates(
     call: Call,
     *,
     certificate_statuses: list[str] | None = None,
     includes: IncludesInput | None = None,
-    next_token: str | None = None,
     max_items: int | None = None,
     sort_by: str | None = None,
     sort_order: str | None = None,
@@ -134,13 +134,15 @@ def list_certificates(
         rows = [row for row in rows if row.key_algorithm in key_types]
     used = {arn for listener in call.cloud.state.listeners.query() for arn in listener.certificates}
     views = [_summary(call, row, in_use=row.arn in used) for row in rows]
-    try:
-        shown, token = pages.page(views, lambda one: f"{one['CreatedAt']} {one['CertificateArn']}", max_items, next_token)
-    except ApiError as error:
-        raise ApiError("ValidationException", f"The next token '{next_token}' is not valid.") from error
-    if sort_order == "DESCENDING":
-        shown.reverse()
+    place = functools.partial(_place, down=sort_order == "DESCENDING")
+    shown, token = pages.page(sorted(views, key=place), place, max_items, call.next_token or None)
     return {"CertificateSummaryList": shown, **({"NextToken": token} if token else {})}
+
+
+def _place(one: dict[str, Any], *, down: bool) -> str:
+    """The key that a list is ordered by: pages go up, so to go down it is a text of the other ends of all characters."""
+    key = f"{one['CreatedAt']} {one['CertificateArn']}"
+    return "".join(chr(0x10FFFF - ord(letter)) for letter in key) if down else key
 
 
 def _summary(call: Call, row: Certificate, *, in_use: bool) -> dict[str, Any]:

@@ -5,24 +5,25 @@ once too; a burstable one takes its baseline, which is the share that it is sure
 hardware threads.
 """
 
+from collections.abc import Sequence
+
 from ...api import Call
 from ...aws import instance_types
 from ...aws.instance_types import InstanceType
 from ...errors import ApiError
-
-_TAKING = ("pending", "running", "stopping")
+from ...state.rows_access import CapacityReservation
+from . import reserved
 
 
 def how_many(call: Call, kind: InstanceType, most: int) -> tuple[int, str]:
-    """How many more guests of this type the host takes, at most `most`, and what stands against more, in words."""
+    """How many more guests of this type the host takes, at most `most`, and what stands against more, in words.
+
+    Places that are reserved and empty count as taken.
+    """
     host, settings = call.cloud.host.machine.capacity(), call.cloud.settings
     if kind.vcpus > host.threads:
         return 0, f"{kind.name} has {kind.vcpus} vCPUs, and this host {host.threads} hardware threads"
-    taking = f"state in ({', '.join('?' * len(_TAKING))}) and wish != 'terminated'"
-    counts = call.cloud.state.instances.counts("instance_type", taking, _TAKING)
-    running = [(instance_types.get(name), count) for name, count in counts.items()]
-    memory = host.memory - settings.memory_reserve - sum(other.memory_mib * count for other, count in running)
-    share = host.threads - sum(other.vcpus * other.baseline * count for other, count in running)
+    memory, share = _left(call, reserved.active(call))
     by_memory = max(0, memory) // kind.memory_mib
     by_share = int((max(0.0, share) + 1e-9) / (kind.vcpus * kind.baseline))
     if by_memory <= by_share:
@@ -38,9 +39,50 @@ def how_many(call: Call, kind: InstanceType, most: int) -> tuple[int, str]:
     return min(most, by_memory, by_share), why
 
 
-def check(call: Call, kind: InstanceType, zone: str, least: int, most: int) -> int:
-    """How many to launch. Raises ApiError: InsufficientInstanceCapacity for fewer than `least`, Unsupported without a GPU."""
+def _left(call: Call, reservations: Sequence[CapacityReservation]) -> tuple[int, float]:
+    """Memory (MiB) and hardware threads that neither an instance nor an empty place of a reservation has; may be negative."""
+    host = call.cloud.host.machine.capacity()
+    memory, share = host.memory - call.cloud.settings.memory_reserve, float(host.threads)
+    if not reservations:  # then it is enough to count
+        counts = reserved.counts(call)
+        kinds = [(instance_types.get(name), count) for name, count in counts.items()]
+        memory -= sum(count * kind.memory_mib for kind, count in kinds)
+        return memory, share - sum(count * kind.vcpus * kind.baseline for kind, count in kinds)
+    instances = reserved.taking(call)
+    inside = list(reserved.assign(reservations, instances).values())
+    places = [(row.instance_type, row.count - inside.count(row.id)) for row in reservations]
+    for name, count in [*((row.instance_type, 1) for row in instances), *places]:
+        kind = instance_types.get(name)
+        memory -= count * kind.memory_mib
+        share -= count * kind.vcpus * kind.baseline
+    return memory, share
+
+
+def check_reservations(call: Call, wanted: Sequence[CapacityReservation], kind: InstanceType, zone: str) -> None:
+    """Whether the host has room for all these reservations beside its instances; `kind` is what the new one is for."""
+    memory, share = _left(call, wanted)
+    if memory < 0 or share < -1e-9 or kind.vcpus > call.cloud.host.machine.capacity().threads:
+        raise _insufficient(kind, zone, f"the host lacks {max(0, -memory)} MiB and {max(0.0, -share):g} hardware threads for it")
+
+
+def _with_reserved(call: Call, kind: InstanceType, zone: str, most: int, preference: str) -> tuple[int, str]:
+    """How many fit, and why not more: in the reservations that may be used, and where it may be beside them."""
+    rows = [row for row in reserved.active(call) if (row.instance_type, row.zone) == (kind.name, zone)]
+    free = reserved.free(call) if rows else {}
+    if preference in ("", reserved.ONLY):
+        usable = [row for row in rows if row.matches == reserved.OPEN]
+    else:
+        usable = [row for row in rows if row.id == preference]
+    inside = sum(free[row.id] for row in usable)
+    if preference not in ("", reserved.NONE):
+        return min(most, inside), f"{inside} places are free in the capacity reservations that it may use"
     fits, why = how_many(call, kind, most)
+    return min(most, inside + fits), why
+
+
+def check(call: Call, kind: InstanceType, zone: str, least: int, most: int, *, preference: str = "") -> int:
+    """How many to launch. Raises ApiError: InsufficientInstanceCapacity for fewer than `least`, Unsupported without a GPU."""
+    fits, why = _with_reserved(call, kind, zone, most, preference)
     if kind.gpu_count:
         free = len(free_accelerators(call))
         if free < kind.gpu_count * least:
@@ -62,9 +104,9 @@ def free_accelerators(call: Call) -> list[str]:
     return [address for address in call.cloud.host.machine.capacity().accelerators if address not in taken]
 
 
-def check_running(call: Call, kind: InstanceType, zone: str) -> None:
+def check_running(call: Call, kind: InstanceType, zone: str, *, preference: str = "") -> None:
     """Whether a stopped instance has room to start. Raises as `check` does, but its GPUs are its own already."""
-    fits, why = how_many(call, kind, 1)
+    fits, why = _with_reserved(call, kind, zone, 1, preference)
     if not fits:
         raise _insufficient(kind, zone, why)
 

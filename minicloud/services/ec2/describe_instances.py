@@ -15,6 +15,13 @@ FILTERS = {
     "block-device-mapping.status": "BlockDeviceMappings[].Ebs.Status",
     "block-device-mapping.volume-id": "BlockDeviceMappings[].Ebs.VolumeId",
     "boot-mode": "BootMode",
+    "capacity-reservation-id": "CapacityReservationId",
+    "capacity-reservation-specification.capacity-reservation-preference": (
+        "CapacityReservationSpecification.CapacityReservationPreference"
+    ),
+    "capacity-reservation-specification.capacity-reservation-target.capacity-reservation-id": (
+        "CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId"
+    ),
     "client-token": "ClientToken",
     "current-instance-boot-mode": "CurrentInstanceBootMode",
     "dns-name": "PublicDnsName",

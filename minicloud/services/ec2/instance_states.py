@@ -45,10 +45,11 @@ def start_instances(call: Call, *, instance_ids: list[str]) -> Answer:
     for row in rows:
         if row.state == "stopped":
             kind = instance_types.get(row.instance_type)
-            capacity.check_running(call, kind, row.zone)
+            capacity.check_running(call, kind, row.zone, preference=row.capacity_reservation)
             call.cloud.state.instances.change(
                 row.id, wish="running", state="pending", launched=call.now, transition_reason="", reason_code="",
                 reason_message="", failures=0, retry_at="", reachable="", stop_asked="", stop_began="", stop_forced=False,
+                reboot_began="",
             )  # fmt: skip
             for interface in call.cloud.state.interfaces.find(instance_id=row.id):
                 public_addresses.give(call, interface)

@@ -84,10 +84,10 @@ def delete_tags(call: Call, *, resources: list[str], tags: list[TagInput] | None
 
 @operation(items="Tags", filters=FILTERS, key="ResourceId Key")
 def describe_tags(call: Call) -> Answer:
-    """DescribeTags."""
+    """DescribeTags: of EC2's own resources; those of other services are known by ARNs, and have tags of their own."""
     return {
         "Tags": [
             {"Key": tag.key, "ResourceId": tag.resource_id, "ResourceType": tag.resource_type, "Value": tag.value}
-            for tag in call.cloud.state.tags.query()
+            for tag in call.cloud.state.tags.query("resource_id not like 'arn:%'")
         ]
     }

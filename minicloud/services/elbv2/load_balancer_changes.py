@@ -83,3 +83,10 @@ def set_ip_address_type(call: Call, *, load_balancer_arn: str, ip_address_type: 
     if ip_address_type != "ipv4":
         raise unsupported(f"minicloud does not support the IP address type {ip_address_type}")
     return {"IpAddressType": ip_address_type}
+
+
+@operation()
+def describe_capacity_reservation(call: Call, *, load_balancer_arn: str) -> Answer:
+    """DescribeCapacityReservation: nothing is reserved, a balancer has what the host has. (Nothing can be, either.)"""
+    names.balancer(call.cloud.state, load_balancer_arn)
+    return {"DecreaseRequestsRemaining": 0, "CapacityReservationState": []}

@@ -131,7 +131,11 @@ def _publish(call: Call, card: Interface, allocation_id: str) -> None:
     """Give an interface its public address: the Elastic IP, or one from the pool."""
     state = call.cloud.state
     if not allocation_id:
-        address = public_addresses.free(state, call.cloud.settings)
+        try:
+            address = public_addresses.free(state, call.cloud.settings)
+        except ApiError as error:
+            pool = call.cloud.settings.public_cidr
+            raise configuration(f"No public address is left in {pool} for an internet-facing load balancer") from error
         state.public_addresses.add(PublicAddress(address, "", card.id, card.address, "", call.now))
         return
     found = state.public_addresses.find(allocation_id=allocation_id)

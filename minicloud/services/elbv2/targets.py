@@ -151,7 +151,6 @@ def describe_target_health(
     *,
     target_group_arn: str,
     targets: list[TargetInput] | None = None,
-    include: list[str] | None = None,  # noqa: ARG001  there are no anomalies to include
 ) -> Answer:
     """DescribeTargetHealth: of all targets, or of those named; one that is not registered is unused."""
     state = call.cloud.state
