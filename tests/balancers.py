@@ -126,11 +126,13 @@ def classic() -> LoadBalancerSpec:
     groups = (
         Group("http-80", "HTTP", TARGETS, CHECK, stickiness=Stickiness("cookie", 0, cookies=("AWSELB",)), fewest=0),
         Group("ssl-443", "TLS", TARGETS[:2], Check("SSL", 443, "", "", 10, 5, 3, 2), fewest=0, proxy_protocol=1),
+        Group("tcp-25", "TCP", (Target(IPv4Address("172.31.0.10"), 25, "us-east-1a"),), None, fewest=0, follows=("http-80", 80)),
     )
     listeners = (
         Listener(80, "HTTP", Forward((("http-80", 1),))),
         Listener(443, "HTTP", Forward((("http-80", 1),)), tls=tls("a.example", alpn=())),
         Listener(25, "TCP", Forward((("ssl-443", 1),)), tls=tls("a.example", alpn=())),
+        Listener(26, "TCP", Forward((("tcp-25", 1),))),
     )
     options = Options(kind="classic", trace=False, log="/var/log/x", log_name="old")
     return LoadBalancerSpec("elb-0c", LEGS, listeners, groups, (certificate("a.example"),), options)

@@ -77,12 +77,12 @@ class FirewallSpec:
     publics: tuple[Public, ...] = ()
     uplink: str = ""
     """The interface of the LAN on which public addresses are answered for; empty where they are this host's own affair."""
-    services: tuple[tuple[IPv4Address, int], ...] = ()
-    """Addresses and TCP ports to which ports speak as their clients."""
     metadata_port: int = 0
     """Where on the gateways' addresses the metadata service listens; 0 for nowhere."""
     endpoint: tuple[IPv4Address, int] | None = None
     """The AWS endpoint, which guests may reach then; 0.0.0.0 is any of the host's addresses."""
+    services: tuple[tuple[IPv4Address, int], ...] = ()
+    """Addresses and TCP ports to which ports speak as their clients."""
 
     def port_of(self, address: IPv4Address) -> Port | None:
         """The port that has a private address."""

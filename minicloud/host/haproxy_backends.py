@@ -162,10 +162,12 @@ def _server(variant: Variant, target: Target) -> str:
         words.append("alpn h2" if tls else "proto h2")
     if group.proxy_protocol:
         words.append("send-proxy-v2" if group.proxy_protocol == 2 else "send-proxy")
-    if group.protocol in ("TCP", "TLS") and group.check and not variant.open:
+    if group.protocol in ("TCP", "TLS") and (group.check or group.follows) and not variant.open:
         words.append("on-marked-down shutdown-sessions")
     if variant.probing and group.check:
         words += _checking(group, group.check, tls)
+    elif group.follows:
+        words.append(f"track {group.follows[0]}/{target.address}:{group.follows[1]}")
     elif not variant.open and group.check:
         words.append(f"track {Variant(group).name}/{target.name}")
     if group.slow_start and group.check and not variant.open:

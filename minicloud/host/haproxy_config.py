@@ -27,7 +27,7 @@ _ERRORS = {
 }
 _CIPHER = re.compile(r"[A-Z0-9_-]{1,64}")
 _VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-_CONNECTIONS = 10_000
+_CONNECTIONS = 8192
 _CODES = re.compile(r"\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*")
 
 
@@ -163,19 +163,23 @@ def _requests(listener: Listener, spec: LoadBalancerSpec) -> Iterator[str]:
     yield f"http-request set-header X-Forwarded-Proto {'https' if listener.tls else 'http'}"
     yield f"http-request set-header X-Forwarded-Port {listener.port}"
     if options.trace:
-        yield from _trace()
+        yield from _trace(bool(options.log))
     if options.tls_headers and listener.tls:
         yield "http-request set-header X-Amzn-Tls-Version '%[ssl_fc_protocol]'"
         yield "http-request set-header X-Amzn-Tls-Cipher-Suite '%[ssl_fc_cipher]'"
 
 
-def _trace() -> Iterator[str]:
-    """A request that has a root keeps it; Self is then what this balancer adds."""
+def _trace(noted: bool) -> Iterator[str]:
+    """A request that has a root keeps it; Self is then what this balancer adds. The digits are 24 of a random UUID's."""
     there = "{ req.hdr(X-Amzn-Trace-Id) -m sub Root= }"
+    digits = "".join(f"%[var(txn.uuid),bytes({start},{length})]" for start, length in ((0, 8), (9, 4), (24, 12)))
+    identifier = f"1-%[var(txn.now),lower]-{digits}"
+    yield "http-request set-var(txn.uuid) uuid"
     yield "http-request set-var-fmt(txn.now) '%{+X}Ts'"
-    yield "http-request set-var-fmt(txn.trace) '1-%[var(txn.now),lower]-%[uuid,regsub(-,,g),bytes(0,24)]'"
-    yield f"http-request set-header X-Amzn-Trace-Id 'Self=%[var(txn.trace)];%[req.fhdr(X-Amzn-Trace-Id)]' if {there}"
-    yield f"http-request set-header X-Amzn-Trace-Id 'Root=%[var(txn.trace)]' unless {there}"
+    if noted:
+        yield f"http-request set-var-fmt(txn.trace) '{identifier}'"
+    yield f"http-request set-header X-Amzn-Trace-Id 'Self={identifier};%[req.fhdr(X-Amzn-Trace-Id)]' if {there}"
+    yield f"http-request set-header X-Amzn-Trace-Id 'Root={identifier}' unless {there}"
 
 
 def _responses(listener: Listener) -> Iterator[str]:
@@ -191,7 +195,7 @@ def _choices(listener: Listener, spec: LoadBalancerSpec) -> Iterator[str]:
     groups = {group.group_id: group for group in spec.groups}
     zones = [leg.zone for leg in spec.legs]
     for group_id in haproxy_rules.groups_of(listener):
-        mine = f"{{ var(txn.group) -m str {group_id} }}" if listener.protocol == "HTTP" else ""
+        mine = f"{{ var(txn.group) -m str {group_id} }}" if haproxy_rules.chooses(listener) else ""
         for variant in haproxy_backends.variants(groups[group_id], zones):
             condition = " ".join(filter(None, (mine, haproxy_backends.choice(variant, spec))))
             yield f"use_backend {variant.name}" + (f" if {condition}" if condition else "")

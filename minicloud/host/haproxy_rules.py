@@ -108,6 +108,8 @@ def _redirect(listener: Listener, action: Redirect, when: str) -> Iterator[str]:
 
 def _forward(action: Forward, when: str) -> Iterator[str]:
     used = [(group, weight) for group, weight in action.groups if weight > 0]
+    if len(used) == 1 and not action.sticky and not when:
+        return
     if len(used) == 1 and not action.sticky:
         yield _conditional(f"http-request set-var(txn.group) str({used[0][0]})", when)
         return
@@ -132,6 +134,13 @@ def _group_cookies(seconds: int, when: str) -> Iterator[str]:
         value = f"{cookie}=%[var(txn.group),sha1,hex,lower]; Expires=%[date({seconds}),http_date]; Path=/"
         value += "; SameSite=None; Secure" if cookie.endswith("CORS") else ""
         yield _conditional(f"http-response add-header Set-Cookie {between(value)}", when, "{ var(txn.group) -m found }")
+
+
+def chooses(listener: Listener) -> bool:
+    """Whether requests leave a group's name in `txn.group`: not where there is but one way to go."""
+    used = [weight for _, weight in listener.action.groups if weight > 0] if isinstance(listener.action, Forward) else []
+    plain = isinstance(listener.action, Forward) and not listener.action.sticky and len(used) == 1
+    return listener.protocol == "HTTP" and not (plain and not listener.rules)
 
 
 def groups_of(listener: Listener) -> list[str]:

@@ -21,6 +21,7 @@ _FIELDS = (
     "srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn "
     "srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port"
 )
+_TLS, _CHECK_PORT = _FIELDS.split().index("srv_use_ssl"), _FIELDS.split().index("srv_check_port")
 _WANTED = re.compile(r"(L7OK|L7OKC|L6OK|L4OK)")
 _TIMEOUTS = ("L4TOUT", "L6TOUT", "L7TOUT")
 Row = dict[str, str]
@@ -84,4 +85,7 @@ def _lines(spec: LoadBalancerSpec, before: Mapping[Place, list[str]]) -> Iterato
                 address = [str(target.address), "0", "0", "1", "1", "0", "1", "0", str(nearly), "6", "0", "0", "0", "-"]
                 words = ["0", name, "0", target.name, *address, str(target.port), "-", "0", "0", "-", "-", "0"]
             words[0] = words[2] = "0"
+            # What a spec says is not for a state to change: TLS, and the port of probes.
+            words[_TLS] = "1" if group.protocol in ("HTTPS", "TLS") else "0"
+            words[_CHECK_PORT] = str(group.check.port) if group.check else "0"
             yield " ".join(words)

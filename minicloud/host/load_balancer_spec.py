@@ -92,6 +92,8 @@ class Group:
     proxy_protocol: int = 0
     """The version of the PROXY protocol by which targets are told of the client; 0 for none."""
     fewest: int = 1
+    follows: tuple[str, int] | None = None
+    """Another group, by id and port: targets are as healthy as those there with the same address. Then there is no check here."""
     log_name: str = ""
     """What access logs call the group: its ARN."""
 

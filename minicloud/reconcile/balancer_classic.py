@@ -23,24 +23,20 @@ def listener(row: Row, balancer: LoadBalancer, tls: Tls | None) -> Listener:
 
 
 def group(
-    row: Row, balancer: LoadBalancer, checked: TargetGroup, policies: Mapping[str, LbPolicy], targets: tuple[Target, ...]
+    row: Row, first: Row, rest: tuple[LoadBalancer, TargetGroup, Mapping[str, LbPolicy]], targets: tuple[Target, ...]
 ) -> Group:
-    """The group of a listener. A classic balancer does not turn to targets that are not healthy, even where no other is."""
+    """The group of a listener; that of the `first` one probes for all, because a classic balancer has one health check.
+
+    It does not turn to targets that are not healthy, even where no other is.
+    """
+    balancer, checked, policies = rest
     of_port = balancer.backend_policies.get(str(row.instance_port), [])
     return Group(
         group_id=group_id(row),
         protocol=_PROTOCOLS[row.instance_protocol],
         targets=targets,
-        check=Check(
-            protocol=checked.check_protocol,
-            port=0 if checked.check_port == "traffic-port" else int(checked.check_port),
-            path=checked.check_path or "/",
-            codes=checked.check_codes or "200",
-            interval=checked.check_interval,
-            timeout=checked.check_timeout,
-            healthy=checked.healthy_count,
-            unhealthy=checked.unhealthy_count,
-        ),
+        check=_check(checked) if row.id == first.id else None,
+        follows=None if row.id == first.id else (group_id(first), first.instance_port),
         stickiness=_stickiness([policies[name] for name in row.policies if name in policies]),
         cross_zone=balancer.attributes["load_balancing.cross_zone.enabled"] == "true",
         proxy_protocol=1 if any(_says_proxy(policies, name) for name in of_port) else 0,
@@ -51,6 +47,19 @@ def group(
 
 def _says_proxy(policies: Mapping[str, LbPolicy], name: str) -> bool:
     return name in policies and policies[name].attributes.get("ProxyProtocol") == "true"
+
+
+def _check(group: TargetGroup) -> Check:
+    return Check(
+        protocol=group.check_protocol,
+        port=0 if group.check_port == "traffic-port" else int(group.check_port),
+        path=group.check_path or "/",
+        codes=group.check_codes or "200",
+        interval=group.check_interval,
+        timeout=group.check_timeout,
+        healthy=group.healthy_count,
+        unhealthy=group.unhealthy_count,
+    )
 
 
 def _stickiness(policies: list[LbPolicy]) -> Stickiness | None:

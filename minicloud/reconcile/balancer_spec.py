@@ -60,7 +60,8 @@ def spec(given: Parts, row: rows_lb.LoadBalancer) -> LoadBalancerSpec:
         group = given.registry.groups[row.id]
         whole = [balancer_classic.listener(one, row, _tls(one, row)) for one in listeners]
         groups = [
-            balancer_classic.group(one, row, group, policies, targets(given, group, one.instance_port)) for one in listeners
+            balancer_classic.group(one, listeners[0], (row, group, policies), targets(given, group, one.instance_port))
+            for one in listeners
         ]
     else:
         whole = [_listener(given, one, row) for one in listeners]

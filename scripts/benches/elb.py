@@ -1,7 +1,7 @@
 """Requests a second through a load balancer, against a HAProxy that somebody has configured by hand, on the same targets.
 
 Both stand in namespaces of their own on the same bridge, with as many threads; targets are namespaces, too, and the firewall is
-in force. Both do what everybody asks of a balancer: health checks and X-Forwarded-For.
+in force. Both do what everybody asks of a balancer: health checks and X-Forwarded-For, -Proto and -Port; ours also traces.
 """
 
 import re
@@ -48,6 +48,8 @@ defaults
   option forwardfor
 frontend web
   bind 172.31.0.201:80
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Port 80
   default_backend web
 backend web
   balance roundrobin
@@ -80,14 +82,14 @@ def serve(wire: Wire, directory: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["nsenter", f"--net=/run/netns/{wire.tap}", "haproxy", "-db", "-q", "-f", str(path)])
 
 
-def by_hand(directory: Path, threads: int) -> subprocess.Popen[bytes]:
-    """The HAProxy that somebody has configured."""
+def by_hand(directory: Path, threads: int) -> None:
+    """The HAProxy that somebody has configured; a daemon as ours is, because the kernel gives each daemon a share of its own."""
     servers = "".join(f"  server t{number} {target.name} check\n" for number, target in enumerate(TARGETS))
     path = directory / "by-hand.cfg"
     path.write_text(BY_HAND.format(threads=threads) + servers)
     (directory / "hand").mkdir()
     holder = balancer_namespace.ensure(directory / "hand", (leg(1),), for_clients=False, alive=None)
-    return subprocess.Popen([*balancer_namespace.command(holder), "haproxy", "-db", "-q", "-f", str(path)])
+    run([*balancer_namespace.command(holder), "haproxy", "-D", "-q", "-f", path])
 
 
 def rate(address: str) -> float:
@@ -118,7 +120,7 @@ def main() -> None:
     ours = haproxy.HaproxyBalancers(directory / "balancers", networks.BridgeNetworks(directory / "networks"), Path("/dev/null"))
     ours.ensure(spec())
     threads = int(re.findall(r"nbthread (\d+)", (directory / "balancers/elb-0a/current/haproxy.cfg").read_text())[0])
-    processes.append(by_hand(directory, threads))
+    by_hand(directory, threads)
     addresses = {"minicloud": str(leg(0).address.ip), "written by hand": str(leg(1).address.ip)}
     for address in addresses.values():
         wait_for("a balancer", lambda address=address: answers(address), 30)  # type: ignore[misc]
