@@ -60,7 +60,7 @@ def processes(directory: Path, argument: bytes) -> Iterator[int]:
 def _holds(pid: int, directory: Path) -> bool:
     try:
         words = (_PROC / str(pid) / "cmdline").read_bytes()
-        return words == b"sleep\0infinity\0" and os.readlink(_PROC / str(pid) / "cwd") == str(directory)
+        return words == b"sleep\0infinity\0" and os.readlink(_PROC / str(pid) / "cwd") == os.path.realpath(directory)
     except OSError:
         return False
 

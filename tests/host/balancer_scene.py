@@ -23,6 +23,7 @@ from minicloud import api, config
 from minicloud.cloud import Cloud
 from minicloud.host import fake, local
 from minicloud.host.contracts import Host, Networks, NetworkSpec
+from minicloud.host.firewall_spec import FirewallSpec
 from minicloud.host.run import run
 from minicloud.reconcile import firewall, guest_spec, loop
 from minicloud.reconcile.worker import worker_for
@@ -279,6 +280,9 @@ class Scene:
             wire.remove()
         for balancer_id in self.cloud.host.balancers.list():
             self.cloud.host.balancers.remove(balancer_id)
+        self.cloud.host.firewall.apply(FirewallSpec())
+        for network_id in self.cloud.host.networks.list():
+            self.cloud.host.networks.remove(network_id)
 
 
 def forward(*arns: str, **sticky: Any) -> dict[str, Any]:

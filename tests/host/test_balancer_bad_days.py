@@ -15,6 +15,7 @@ import pytest
 
 from minicloud.reconcile import load_balancers
 
+from .. import balancers
 from .balancer_scene import Scene, ask, forward, scene, until
 
 pytestmark = pytest.mark.lab
@@ -173,3 +174,32 @@ def _answers(field: Scene, arn: str) -> bool:
     with contextlib.suppress(OSError):
         return ask(field.dns(arn)).status == 200
     return False
+
+
+def test_what_haproxy_refuses_leaves_the_old_configuration(field: Scene, alb: str) -> None:
+    """A key that does not fit its certificate any more: the balancer says why, and serves on, after a kill, too."""
+    group = _group(field)
+    listener = field.listener(alb, group, 443, "HTTPS", Certificates=[{"CertificateArn": field.certificate("a.example")}])
+    key = next((field.settings.home / "certificates").iterdir())
+    before = key.read_text()
+    key.write_text(balancers.certificate("b.example").pem.partition("-----BEGIN PRIVATE")[2])
+    field.look()
+    state = _state(field, alb)
+    assert state["Code"] == "active_impaired"
+    assert "certificate" in state["Reason"].lower()
+    assert "PRIVATE" not in state["Reason"]
+    assert ask(field.dns(alb), port=443, tls="a.example").status == 200
+    killed = _pid(field)
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{killed}").exists() or _pid(field) != killed)
+    field.look()
+    assert ask(field.dns(alb), port=443, tls="a.example").status == 200
+    key.write_text(before)
+    field.look()
+    assert _state(field, alb) == {"Code": "active"}
+    assert ask(field.dns(alb), port=443, tls="a.example").status == 200
+    field("elbv2", "DeleteListener", ListenerArn=listener)
+
+
+def _state(field: Scene, arn: str) -> dict[str, str]:
+    return dict(field("elbv2", "DescribeLoadBalancers", LoadBalancerArns=[arn])["LoadBalancers"][0]["State"])
