@@ -2,8 +2,9 @@
 guests are of the imagination and obey at once.
 
 Each group's load is a curve with a little noise; its average over the instances in service is what the alarms of its policy
-see: one over the target at every look, one below nine tenths of it after three looks in a row. A third of the groups each has
-target tracking, a step policy, and two simple ones.
+see: one over the target at every look, and one far enough below it after three looks in a row. A third of the groups each has
+target tracking (which AWS makes alarms at nine tenths of the target for), a step policy, and two simple ones (at seven tenths:
+one instance less of a few must not be one too few).
 """
 
 import contextlib
@@ -156,10 +157,11 @@ class Day:
 
     def _alarm(self, curve: Curve, value: float) -> None:
         outward, inward = self.policies[curve.name]
-        curve.low = curve.low + 1 if value < TARGET * 0.9 else 0
+        floor = TARGET * (0.9 if curve.kind == "tracking" else 0.7)
+        curve.low = curve.low + 1 if value < floor else 0
         if value <= TARGET and curve.low < 3:
             return
-        threshold = TARGET if value > TARGET else TARGET * 0.9
+        threshold = TARGET if value > TARGET else floor
         with contextlib.suppress(ApiError):  # a cooldown, which an alarm's history would tell
             policy = outward if value > TARGET else inward
             params = {"PolicyName": policy, "MetricValue": min(100.0, value), "BreachThreshold": threshold}
