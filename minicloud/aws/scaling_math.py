@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+LOW_PART = 0.9
+"""The part of its target below which target tracking scales in; its lower alarm is there, as AWS makes it."""
 ADJUSTMENT_TYPES = ("ChangeInCapacity", "ExactCapacity", "PercentChangeInCapacity")
 
 
@@ -60,13 +62,14 @@ def stepped(settings: Mapping[str, Any], desired: int, warm: int, excess: float,
 def tracked(target: float, value: float, desired: int, warm: int, *, warming: bool, outward: bool) -> int | None:
     """What target tracking sets the desired capacity to; None for no change.
 
-    The metric is an average over the instances that have warmed up, so that it falls as their number grows.
+    The metric is an average over the instances that have warmed up, so that it falls as their number grows. Inward it goes as
+    far as LOW_PART of the target only: a load that stays as it is brings nothing back that was just taken away.
     """
-    wanted = math.ceil(warm * value / target - 1e-9)
     if outward:
         # With nothing there that could be measured, one is the start of everything.
-        wanted = max(wanted, 1)
+        wanted = max(math.ceil(warm * value / target - 1e-9), 1)
         return wanted if wanted > desired else None
+    wanted = math.ceil(warm * value / (target * LOW_PART) - 1e-9)
     return None if warming or wanted >= desired else wanted
 
 

@@ -131,8 +131,7 @@ def _grow(view: View, count: int) -> list[Action]:
         return []
     cause, size = view.group.cause, len(view.counted)
     said = texts.launched(view.moment, cause, size, size + count)
-    replacing = any(row.health == "Unhealthy" and row.state.startswith("Terminating") for row in view.members)
-    if not cause and replacing:
+    if not cause and view.refresh is None:  # nobody has changed what is desired: something came to its end
         said = texts.replaced(view.moment)
     ready = sorted((row for row in view.members if row.state in ("Warmed:Stopped", "Warmed:Running")), key=lambda row: row.joined)
     actions: list[Action] = [_from_pool(view, row, said) for row in ready[:count]]

@@ -49,7 +49,8 @@ def test_a_step_counts_from_what_has_warmed_up_and_nothing_shrinks_meanwhile() -
 def test_tracking_keeps_the_target() -> None:
     assert maths.tracked(50.0, 80.0, 4, 4, warming=False, outward=True) == 7
     assert maths.tracked(50.0, 80.0, 7, 4, warming=True, outward=True) is None
-    assert maths.tracked(50.0, 20.0, 7, 7, warming=False, outward=False) == 3
+    assert maths.tracked(50.0, 20.0, 7, 7, warming=False, outward=False) == 4
+    assert maths.tracked(50.0, 44.0, 10, 10, warming=False, outward=False) is None
     assert maths.tracked(50.0, 20.0, 7, 4, warming=True, outward=False) is None
     assert maths.tracked(50.0, 60.0, 0, 0, warming=False, outward=True) == 1
 

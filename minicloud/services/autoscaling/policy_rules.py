@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from ... import api
 from ...api import Call
-from ...aws.scaling_math import ADJUSTMENT_TYPES
+from ...aws.scaling_math import ADJUSTMENT_TYPES, LOW_PART
 from ...errors import ApiError
 from ...state.rows_autoscaling import ScalingGroup
 from .finding import invalid
@@ -19,7 +19,7 @@ PREDEFINED = {
     "ASGAverageNetworkOut": ("AWS/EC2", "NetworkOut", "Average"),
     "ALBRequestCountPerTarget": ("AWS/ApplicationELB", "RequestCountPerTarget", "Sum"),
 }
-PERIOD, HIGH_PERIODS, LOW_PERIODS, LOW_PART = 60, 3, 15, 0.9
+PERIOD, HIGH_PERIODS, LOW_PERIODS = 60, 3, 15
 """As AWS makes them: 3 minutes above the target, 15 minutes below nine tenths of it."""
 
 
