@@ -76,7 +76,8 @@ def test_a_daemon_that_is_killed_doubles_and_loses_nothing(scene: Scene, point: 
     scene.asg("SetDesiredCapacity", DesiredCapacity=2)
     scene.died()
     scene.serve()
-    assert scene.alive() == set(scene.becomes(2))
+    there = set(scene.becomes(2))
+    assert scene.alive() == there
     activities = scene.asg("DescribeScalingActivities")["Activities"]
     assert {one["StatusCode"] for one in activities} == {"Successful"}
     assert len({one["Description"] for one in activities}) == len(activities)
