@@ -96,7 +96,7 @@ def application() -> LoadBalancerSpec:
         Listener(
             443, "HTTP", Forward((("tg-a", 1),)), (), tls("a.example", "b.example"), 4000, (("X-Frame-Options", "it's 5%"),)
         ),
-        Listener(8080, "HTTP", Redirect("#{protocol}", "#{host}", "443", "/#{path}", "#{query}", 302), server_name=""),
+        Listener(8080, "HTTP", Redirect("#{protocol}", "#{host}", "443", "/#{path}", "#{query}", 302), server_name=False),
     )
     certificates = (certificate("a.example"), certificate("b.example"))
     options = Options(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -49,6 +49,13 @@ def read(certificate: bytes, key: bytes, chain: bytes, now: float) -> Read:
 
     Raises BadCertificateError.
     """
+    try:
+        return _read(certificate, key, chain, now)
+    except (ValueError, OverflowError) as error:  # what is written in it in a way that cannot be
+        raise BadCertificateError("The certificate could not be parsed") from error
+
+
+def _read(certificate: bytes, key: bytes, chain: bytes, now: float) -> Read:
     found, private = _only(certificate), _private(key)
     algorithm = _algorithm(private)
     if found.public_key().public_bytes(*_SPKI) != private.public_key().public_bytes(*_SPKI):
@@ -162,7 +169,7 @@ def _chain(leaf: x509.Certificate, pem: bytes) -> list[x509.Certificate]:
     for upper in found:
         try:
             lower.verify_directly_issued_by(upper)
-        except (ValueError, TypeError, InvalidSignature) as error:
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
             raise BadCertificateError("Could not validate the certificate with the certificate chain") from error
         lower = upper
     return found

@@ -76,6 +76,7 @@ KINDS = {
     "network-interface-attachment": _kind("eni-attach", "InvalidAttachmentID", "attachment"),
     "internet-gateway": _kind("igw", "InvalidInternetGatewayID", "internetGateway ID"),
     "route-table": _kind("rtb", "InvalidRouteTableID", "routeTable ID"),
+    "route-table-association": _kind("rtbassoc", "InvalidAssociationID", "association ID"),
     "network-acl": _kind("acl", "InvalidNetworkAclID", "networkAcl ID"),
     "launch-template": _kind(
         "lt",

@@ -100,6 +100,9 @@ def _output(bridges: Iterable[str]) -> Iterator[str]:
 def _guest(spec: FirewallSpec, sets: Sets) -> Iterator[str]:
     yield "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
     yield "-m conntrack --ctstate INVALID -j DROP"
+    closed = [lan for lan in spec.lans if not lan.outside]
+    for lan in closed if spec.publics else ():
+        yield f"-s {lan.gateway.network} -m conntrack --ctstate DNAT -j DROP"
     for bridge in (bridge_name(lan.network_id) for lan in spec.lans) if spec.publics else ():
         yield f"-i {bridge} -m conntrack --ctstate DNAT -g MC-HEGRESS"
     # What is left of translation stays in its VPC.
@@ -107,9 +110,9 @@ def _guest(spec: FirewallSpec, sets: Sets) -> Iterator[str]:
     for vpc in vpcs if len(vpcs) > 1 else ():
         others = sets.match((other for other in vpcs if other != vpc), "dst")
         yield f"-s {vpc}{others} -j DROP"
-    for vpc in sorted({lan.vpc for lan in spec.lans if not lan.outside}):
-        yield f"-s {vpc} ! -d {vpc} -j DROP"
-        yield f"! -s {vpc} -d {vpc} -j DROP"
+    for lan in closed:
+        yield f"-s {lan.gateway.network} ! -d {lan.vpc} -j DROP"
+        yield f"! -s {lan.vpc} -d {lan.gateway.network} -j DROP"
     yield "-g MC-EGRESS"
 
 

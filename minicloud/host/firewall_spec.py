@@ -56,7 +56,7 @@ class Lan:
     gateway: IPv4Interface
     vpc: IPv4Network
     outside: bool = True
-    """Whether its VPC reaches anything but itself."""
+    """Whether it reaches anything but its VPC."""
 
 
 @dataclass(frozen=True)

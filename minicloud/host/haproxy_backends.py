@@ -13,9 +13,11 @@ after a reload, or a kill, as before.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from .haproxy_rules import SERVER
 from .haproxy_text import between, fetch, literal, mark
 from .load_balancer_spec import Check, Group, LoadBalancerSpec, Stickiness, Target
 
+_UNREACHED = "X-Minicloud-Unreached"
 _BALANCE = {"round_robin": "roundrobin", "least_outstanding_requests": "leastconn", "weighted_random": "random"}
 
 
@@ -113,9 +115,10 @@ def _backend(variant: Variant, spec: LoadBalancerSpec, idle: int) -> Iterator[st
 def _requests(variant: Variant, spec: LoadBalancerSpec) -> Iterator[str]:
     """A target that cannot be reached is the 502 of AWS's balancers; 503 is for no target at all."""
     if variant.targets:
-        yield "http-response set-var(txn.answered) bool(true)"
-        yield "http-error status 503 content-type text/html file errors/502"
-        yield "http-after-response set-status 502 reason 'Bad Gateway' if { status 503 } !{ var(txn.answered) -m bool }"
+        yield f"http-error status 503 content-type text/html file errors/502 hdr Server {SERVER} hdr {_UNREACHED} 1"
+        ours = f"if {{ status 503 }} {{ res.hdr({_UNREACHED}) -m found }}"
+        yield f"http-after-response set-status 502 reason 'Bad Gateway' {ours}"
+        yield f"http-after-response del-header {_UNREACHED} if {{ status 502 }}"
     if spec.options.log:
         yield f"http-request set-var(txn.arn) str({literal(variant.group.log_name)})"
         yield "http-response set-var(txn.status) status"

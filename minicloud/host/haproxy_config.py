@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import Permanent
 from . import haproxy_backends, haproxy_log, haproxy_rules
+from .haproxy_rules import SERVER
 from .haproxy_text import format_of, name
 from .load_balancer_spec import Listener, LoadBalancerSpec, Tls
 
@@ -103,7 +104,7 @@ def _defaults() -> Iterator[str]:
     yield "  timeout connect 3s"
     yield "  timeout queue 10s"
     for status in _ERRORS:
-        yield f"  http-error status {status} content-type text/html file errors/{status}"
+        yield f"  http-error status {status} content-type text/html file errors/{status} hdr Server {SERVER}"
 
 
 def _frontend(listener: Listener, spec: LoadBalancerSpec, found: dict[str, str]) -> Iterator[str]:
@@ -170,22 +171,18 @@ def _requests(listener: Listener, spec: LoadBalancerSpec) -> Iterator[str]:
 
 
 def _trace(noted: bool) -> Iterator[str]:
-    """A request that has a root keeps it; Self is then what this balancer adds. The digits are 24 of a random UUID's."""
+    """A request that has a root keeps it; Self is then what this balancer adds. The digits are the last of two random UUIDs."""
     there = "{ req.hdr(X-Amzn-Trace-Id) -m sub Root= }"
-    digits = "".join(f"%[var(txn.uuid),bytes({start},{length})]" for start, length in ((0, 8), (9, 4), (24, 12)))
-    identifier = f"1-%[var(txn.now),lower]-{digits}"
-    yield "http-request set-var(txn.uuid) uuid"
-    yield "http-request set-var-fmt(txn.now) '%{+X}Ts'"
+    identifier = "1-%[date,hex,bytes(8,8),lower]-%[uuid,bytes(24,12)]%[uuid,bytes(24,12)]"
     if noted:
         yield f"http-request set-var-fmt(txn.trace) '{identifier}'"
+        identifier = "%[var(txn.trace)]"
     yield f"http-request set-header X-Amzn-Trace-Id 'Self={identifier};%[req.fhdr(X-Amzn-Trace-Id)]' if {there}"
     yield f"http-request set-header X-Amzn-Trace-Id 'Root={identifier}' unless {there}"
 
 
 def _responses(listener: Listener) -> Iterator[str]:
-    if listener.server_name:
-        yield f"http-after-response set-header Server {format_of(listener.server_name)} unless {{ var(txn.answered) -m bool }}"
-    else:
+    if not listener.server_name:
         yield "http-after-response del-header Server"
     for header, value in listener.headers:
         yield f"http-after-response set-header {name(header)} {format_of(value)}"

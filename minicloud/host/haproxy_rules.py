@@ -13,6 +13,8 @@ from .load_balancer_spec import Action, Condition, FixedResponse, Forward, Liste
 
 GROUP_COOKIES = ("AWSALBTG", "AWSALBTGCORS")
 BODIES = "bodies"
+SERVER = "awselb/2.0"
+"""What responses of a balancer's own are marked with."""
 
 
 def lines(listener: Listener, files: dict[str, str]) -> Iterator[str]:
@@ -74,10 +76,10 @@ def _conditional(line: str, *conditions: str) -> str:
 
 def _fixed(port: int, priority: int, action: FixedResponse, files: dict[str, str]) -> str:
     if not action.body:
-        return f"status {action.status}"
+        return f"status {action.status} hdr Server {SERVER}"
     path = f"{BODIES}/{port}-{priority}"
     files[path] = action.body
-    return f"status {action.status} content-type {literal(action.content_type or 'text/plain')} file {path}"
+    return f"status {action.status} content-type {literal(action.content_type or 'text/plain')} file {path} hdr Server {SERVER}"
 
 
 def _redirect(listener: Listener, action: Redirect, when: str) -> Iterator[str]:
@@ -99,7 +101,7 @@ def _redirect(listener: Listener, action: Redirect, when: str) -> Iterator[str]:
     place = f"{scheme}://" + "".join(
         (url_format(action.host, parts), ":", url_format(action.port, parts), url_format(action.path, parts))
     )
-    reply = f"http-request return status {action.status} hdr Location"
+    reply = f"http-request return status {action.status} hdr Server {SERVER} hdr Location"
     if query := url_format(action.query, parts):
         yield _conditional(f"http-request set-var-fmt(txn.asked) {between(query)}", when)
         yield _conditional(f"{reply} {between(f'{place}?%[var(txn.asked)]')}", when, "{ var(txn.asked) -m len gt 0 }")

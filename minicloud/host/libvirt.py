@@ -11,8 +11,6 @@ import contextlib
 import functools
 import json
 import operator
-import re
-import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -26,6 +24,7 @@ from .bridges import bridge_name
 from .contracts import GuestSeen, GuestSpec, Power
 from .contracts_meters import GuestCounters
 from .domain_xml import Platform, domain, uuid_of
+from .guest_log import power_from_log_file
 from .libvirt_counters import Meter
 
 _T = TypeVar("_T")
@@ -336,26 +335,6 @@ def unplug(dom: Any, device: ET.Element) -> None:
 def _agent_connected(dom: Any) -> bool:
     targets = _xml(dom).findall("./devices/channel/target")
     return any(target.get("state") == "connected" for target in targets)
-
-
-def power_from_log(text: str) -> Power:
-    """Why a guest is off, by the last event in libvirt's log of it."""
-    events = re.findall(r"^\S+ \S+: (starting up|shutting down, reason=(?P<reason>\w+))", text, re.MULTILINE)
-    reason = events[-1][1] if events else ""
-    return {"shutdown": Power.OFF_BY_GUEST, "crashed": Power.OFF_BY_FAILURE}.get(reason, Power.OFF)
-
-
-def power_from_log_file(path: Path) -> Power:
-    """The same of the log's file; one that was last written before the host started says nothing of why a guest is off."""
-    try:
-        with path.open("rb") as file:
-            written = path.stat()
-            if written.st_mtime < time.time() - time.clock_gettime(time.CLOCK_BOOTTIME):
-                return Power.OFF
-            file.seek(max(0, written.st_size - _TAIL))
-            return power_from_log(file.read(_TAIL).decode(errors="replace"))
-    except FileNotFoundError:
-        return Power.OFF
 
 
 @contextlib.contextmanager

@@ -176,8 +176,8 @@ class Listener:
     idle: int = 60
     headers: tuple[tuple[str, str], ...] = ()
     """Set in every response."""
-    server_name: str = "awselb/2.0"
-    """What responses of the balancer's own are marked with as Server; empty for no such header in any response."""
+    server_name: bool = True
+    """Whether responses have a Server header: the target's, or the balancer's where it answers itself."""
 
 
 @dataclass(frozen=True)

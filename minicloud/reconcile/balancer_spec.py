@@ -159,7 +159,7 @@ def _listener(given: Parts, row: rows_lb.Listener, balancer: rows_lb.LoadBalance
         tls=_tls(row, balancer),
         idle=int(idle),
         headers=tuple(_headers(row.attributes)),
-        server_name="" if row.attributes.get(f"{_HEADER}server.enabled") == "false" else "awselb/2.0",
+        server_name=row.attributes.get(f"{_HEADER}server.enabled") != "false",
     )
 
 

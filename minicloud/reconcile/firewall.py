@@ -26,6 +26,8 @@ class Rows:
     interfaces: Sequence[Interface]
     rules: Sequence[SecurityGroupRule]
     publics: Sequence[PublicAddress]
+    open: frozenset[str]
+    """The subnets that reach the outside."""
     for_clients: Collection[str] = ()
     """The taps of load balancers that speak as their clients, and where to."""
     services: tuple[tuple[IPv4Address, int], ...] = ()
@@ -43,9 +45,24 @@ def read(state: State) -> Rows:
             interfaces=interfaces,
             rules=state.security_group_rules.among("group_id", sorted(used)),
             publics=state.public_addresses.query("interface_id != ''", order="address"),
+            open=frozenset(open_subnets(state)),
             for_clients=for_clients,
             services=services,
         )
+
+
+def open_subnets(state: State) -> set[str]:
+    """The subnets whose route table leads to the internet gateway that is attached to their VPC."""
+    vpcs = {vpc.id: vpc for vpc in state.vpcs.query()}
+    own = {link.subnet_id: link.table_id for link in state.route_associations.query()}
+    gateways = {route.table_id: route.gateway_id for route in state.routes.query()}
+
+    def is_open(subnet: Subnet) -> bool:
+        vpc = vpcs[subnet.vpc_id]
+        leads_to = gateways.get(own.get(subnet.id, vpc.route_table_id), "")
+        return bool(leads_to) and leads_to == vpc.internet_gateway_id
+
+    return {subnet.id for subnet in state.subnets.query() if is_open(subnet)}
 
 
 def wanted(rows: Rows, settings: Settings) -> FirewallSpec:
@@ -58,17 +75,16 @@ def wanted(rows: Rows, settings: Settings) -> FirewallSpec:
         groups[rule.group_id].append(rule)
     if any(_unfiltered(interface) for interface in rows.interfaces):
         groups[_OPEN] = []
-    open_ = {vpc.id for vpc in rows.vpcs if vpc.internet_gateway_id}
-    attached = {interface.id for interface in rows.interfaces}
+    reached = {interface.id for interface in rows.interfaces if interface.subnet_id in rows.open}
     return FirewallSpec(
-        lans=tuple(Lan(subnet.id, gateway(subnet), ranges[subnet.vpc_id], subnet.vpc_id in open_) for subnet in rows.subnets),
+        lans=tuple(Lan(subnet.id, gateway(subnet), ranges[subnet.vpc_id], subnet.id in rows.open) for subnet in rows.subnets),
         ports=tuple(_port(interface, rows.for_clients) for interface in rows.interfaces),
         groups=tuple(_everything() if group_id == _OPEN else _group(group_id, groups[group_id]) for group_id in sorted(groups)),
         services=rows.services,
         publics=tuple(
             Public(IPv4Address(row.address), IPv4Address(row.private_address))
             for row in rows.publics
-            if row.interface_id in attached
+            if row.interface_id in reached
         ),
         uplink=settings.public_interface,
         endpoint=_endpoint(settings),

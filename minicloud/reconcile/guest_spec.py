@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ..aws import instance_types
 from ..aws.names import hostname
 from ..config import Settings
-from ..host.contracts import BaseImage, BootSpec, DiskSpec, GuestSpec, Host, NicSpec, Seed
+from ..host.contracts import BaseImage, BootSpec, GuestSpec, Host, NicSpec, Seed
+from ..host.contracts_storage import DiskSpec
 from ..state.rows import Image, Instance, Interface, Volume
 from ..state.store import State
 from . import disk_spec
@@ -80,7 +81,7 @@ def guest(given: Parts, host: Host, settings: Settings, base: BaseImage | None) 
     ]
     return GuestSpec(
         guest_id=row.id,
-        vcpus=kind.vcpus,
+        vcpus=row.cpu_cores * row.cpu_threads or kind.vcpus,
         memory=kind.memory_mib,
         cpu_weight=kind.cpu_weight,
         disks=tuple(disks),

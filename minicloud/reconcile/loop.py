@@ -93,6 +93,7 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
             if not acted:
                 break
         if look:
+            volumes.watch(cloud)
             reachability.reconcile(cloud)
     except (HostError, locks.Busy) as error:
         log.warning("%s", error)

@@ -170,6 +170,9 @@ class Instance:
     placement_group: str = ""
     """The name of one."""
     capacity_reservation: str = ""
+    cpu_cores: int = 0
+    """Cores, and threads of each, that its guest sees; 0 for those of its type."""
+    cpu_threads: int = 0
 
 
 @dataclass

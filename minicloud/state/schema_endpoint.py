@@ -25,3 +25,9 @@ def register(migrations: Migrations) -> None:
             pk="id",
         )  # fmt: skip
         db.table("instances").add_column("capacity_reservation", str, not_null_default="")
+
+    @migrations()
+    def m313_cpu_options(db: Database) -> None:
+        """Cores, and threads of each, that a guest sees; 0 for those of its type."""
+        for name in ("cpu_cores", "cpu_threads"):
+            db.table("instances").add_column(name, int, not_null_default=0)

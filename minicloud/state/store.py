@@ -19,7 +19,7 @@ from pathlib import Path
 from . import rows, rows_access, rows_autoscaling, rows_cloudwatch, rows_lb, rows_network, rows_storage
 from .table import Table
 
-VERSION = 18
+VERSION = 20
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 
@@ -45,6 +45,9 @@ class State:
         self.security_groups = Table(self._connection, "security_groups", rows.SecurityGroup)
         self.security_group_rules = Table(self._connection, "security_group_rules", rows_network.SecurityGroupRule)
         self.internet_gateways = Table(self._connection, "internet_gateways", rows_network.InternetGateway)
+        self.route_tables = Table(self._connection, "route_tables", rows_network.RouteTable)
+        self.routes = Table(self._connection, "routes", rows_network.Route, ("table_id", "cidr"))
+        self.route_associations = Table(self._connection, "route_associations", rows_network.RouteAssociation)
         self.public_addresses = Table(self._connection, "public_addresses", rows_network.PublicAddress, ("address",))
         self.images = Table(self._connection, "images", rows.Image)
         self.key_pairs = Table(self._connection, "key_pairs", rows.KeyPair)

@@ -2,7 +2,9 @@
 
 import pytest
 
-from ..cloud_fixtures import IMAGE, Ec2
+from minicloud.host.fake import FakeHost
+
+from ..cloud_fixtures import IMAGE, RUN, Ec2
 
 
 def test_credits_that_a_family_is_launched_with(ec2: Ec2) -> None:
@@ -95,6 +97,49 @@ def test_a_template_made_of_an_instance_launches_its_like(ec2: Ec2) -> None:
         "aGVsbG8=",
         [{"Key": "a", "Value": "b"}],
     )
+
+
+def test_fewer_cores_than_the_type_has(ec2: Ec2, host: FakeHost) -> None:
+    half = {"CoreCount": 1, "ThreadsPerCore": 1}
+    one, plain = ec2.run(InstanceType="m5.large", CpuOptions=half), ec2.run(InstanceType="m5.large")
+    vcpus = lambda: {each: host.spec(each)["vcpus"] for each in (one, plain)}  # noqa: E731
+    assert ec2.instance(one)["CpuOptions"] == half
+    assert vcpus() == {one: 1, plain: 2}
+    assert ec2.refused("ModifyInstanceCpuOptions", InstanceId=plain, **half).code == "IncorrectInstanceState"
+    ec2("StopInstances", InstanceIds=[one, plain], Force=True)
+    assert ec2("ModifyInstanceCpuOptions", InstanceId=plain, **half) == {"InstanceId": plain, **half}
+    ec2("ModifyInstanceAttribute", InstanceId=one, InstanceType={"Value": "c5.large"})
+    ec2("StartInstances", InstanceIds=[one, plain])
+    assert vcpus() == {one: 2, plain: 1}
+    for wrong, code in (
+        ({"CoreCount": 9, "ThreadsPerCore": 1}, "InvalidParameterValue"),
+        ({"CoreCount": 1, "ThreadsPerCore": 3}, "InvalidParameterValue"),
+        ({"CoreCount": 1}, "InvalidParameterCombination"),
+    ):
+        refused = ec2.refused("RunInstances", **{**RUN, "InstanceType": "m5.large", "CpuOptions": wrong})
+        assert refused.code == code
+
+
+NONE_OF_IT = {
+    "HibernationOptions": {"Configured": False},
+    "EnclaveOptions": {"Enabled": False},
+    "MaintenanceOptions": {"AutoRecovery": "default"},
+    "PrivateDnsNameOptions": {"HostnameType": "ip-name", "EnableResourceNameDnsARecord": False},
+}
+
+
+def test_options_that_ask_for_nothing_are_no_reason_to_refuse(ec2: Ec2) -> None:
+    one = ec2.instance(ec2.run(**NONE_OF_IT))
+    for name, options in NONE_OF_IT.items():
+        assert options.items() <= one[name].items()
+    for name, options in (
+        ("HibernationOptions", {"Configured": True}),
+        ("EnclaveOptions", {"Enabled": True}),
+        ("MaintenanceOptions", {"AutoRecovery": "disabled"}),
+        ("PrivateDnsNameOptions", {"HostnameType": "resource-name"}),
+    ):
+        refused = ec2.refused("RunInstances", **{**RUN, name: options})
+        assert (refused.code, name in refused.message) == ("UnsupportedOperation", True)
 
 
 def test_resets(ec2: Ec2) -> None:

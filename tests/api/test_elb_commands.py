@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from minicloud.api import Caller
 from minicloud.cli.main import execute
 from minicloud.cli.session import Session
 from minicloud.cloud import Cloud
+from minicloud.errors import ApiError
 from minicloud.host.fake import FakeHost
+from minicloud.services.iam import policies
 
 from ..cloud_fixtures import cloud_in
 from ..lb_scene import Scene, issue
@@ -120,3 +123,20 @@ def test_nothing_is_half_made_where_no_public_address_is_left(tmp_path: Path, ho
     assert (cloud.state.interfaces.query(), cloud.state.public_addresses.query()) == ([], [])
     assert scene.v2("DescribeLoadBalancers")["LoadBalancers"] == []
     scene.balancer("inside", Scheme="internal")
+
+
+@pytest.mark.parametrize(
+    ("policy", "allowed", "denied"),
+    [
+        ("ElasticLoadBalancingReadOnly", ("elbv2", "DescribeLoadBalancers"), ("elbv2", "CreateLoadBalancer")),
+        ("ElasticLoadBalancingFullAccess", ("elb", "CreateLoadBalancer"), ("ec2", "RunInstances")),
+        ("AWSCertificateManagerReadOnly", ("acm", "ListCertificates"), ("acm", "ImportCertificate")),
+        ("AWSCertificateManagerFullAccess", ("acm", "ImportCertificate"), ("elbv2", "DescribeLoadBalancers")),
+    ],
+)
+def test_managed_policies(policy: str, allowed: tuple[str, str], denied: tuple[str, str]) -> None:
+    caller = Caller("arn:aws:sts::000000000000:assumed-role/r/s", "AROA:s", policies=(policy,))
+    policies.authorize(caller, *allowed)
+    with pytest.raises(ApiError) as caught:
+        policies.authorize(caller, *denied)
+    assert caught.value.status in (400, 403)

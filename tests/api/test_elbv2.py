@@ -153,6 +153,7 @@ def test_attributes(scene: Scene) -> None:
     assert bad("routing.http2.enabled", "maybe")[0] == "ValidationError"
     assert bad("dns_record.client_routing_policy", "any_availability_zone")[0] == "ValidationError"
     assert bad("client_keep_alive.seconds", "5")[0] == "ValidationError"
+    assert bad("client_keep_alive.seconds", "9" * 5000)[0] == "ValidationError"
     assert bad("waf.fail_open.enabled", "true")[0] == "UnsupportedOperation"
     assert bad("load_balancing.cross_zone.enabled", "false")[0] == "InvalidConfigurationRequest"
     assert bad("access_logs.s3.enabled", "true")[0] == "ValidationError"
@@ -224,6 +225,7 @@ def test_listeners(scene: Scene) -> None:
     [
         {"StatusCode": "HTTP_301"},
         {"StatusCode": "HTTP_301", "Port": "0"},
+        {"StatusCode": "HTTP_301", "Port": "9" * 5000},
         {"StatusCode": "HTTP_301", "Path": "no-slash"},
         {"StatusCode": "HTTP_301", "Path": '/a"b'},
         {"StatusCode": "HTTP_301", "Path": "/a\nb"},

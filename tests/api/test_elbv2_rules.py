@@ -134,6 +134,7 @@ def test_forwards_by_weight_and_with_stickiness(scene: Scene, listener: str) -> 
         {"TargetGroups": [{"TargetGroupArn": blue, "Weight": 1000}]},
         {"TargetGroups": [{"TargetGroupArn": blue}, {"TargetGroupArn": blue}]},
         {"TargetGroups": []},
+        {"TargetGroups": [{"Weight": 1}]},
         {"TargetGroups": groups, "TargetGroupStickinessConfig": {"Enabled": True, "DurationSeconds": 0}},
     ):
         action = {"Type": "forward", "ForwardConfig": wrong}

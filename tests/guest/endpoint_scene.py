@@ -88,6 +88,7 @@ def _environment(directory: Path) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": URL,
         "PYTHONPATH": os.getcwd(),
+        "LC_ALL": "C.UTF-8",  # without a locale of UTF-8 Ansible does nothing
         "HOME": str(directory),
     }
 

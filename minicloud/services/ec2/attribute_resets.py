@@ -1,7 +1,7 @@
 """Attributes set back to what they are at first."""
 
+from ... import api
 from ...api import Answer, Call, operation
-from ...aws import ids
 from ...errors import ApiError
 from .instance_rows import named
 
@@ -28,8 +28,7 @@ def reset_instance_attribute(call: Call, *, instance_id: str, attribute: str) ->
 def reset_network_interface_attribute(call: Call, *, network_interface_id: str, source_dest_check: str | None = None) -> Answer:
     """ResetNetworkInterfaceAttribute: the source/destination check, which is what there is to reset."""
     del source_dest_check
-    ids.check("network-interface", [network_interface_id])
-    if not call.cloud.state.interfaces.change(network_interface_id, source_dest_check=True):
-        raise ids.not_found("network-interface", [network_interface_id])
-    call.touch(network_interface_id)
+    row = api.named(call.cloud.state.interfaces, "network-interface", network_interface_id)
+    call.cloud.state.interfaces.change(row.id, source_dest_check=True)
+    call.touch(row.id)
     return {}

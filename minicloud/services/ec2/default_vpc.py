@@ -14,7 +14,7 @@ from ...state.rows import Subnet, Vpc
 from ...state.rows_access import AccountSetting
 from ...state.rows_network import InternetGateway
 from ...state.store import State
-from . import security_groups
+from . import route_tables, security_groups
 
 _MADE = "default-vpc"
 
@@ -49,6 +49,7 @@ def make(state: State, settings: Settings) -> Vpc:
         )
     )
     state.internet_gateways.add(InternetGateway(vpc.internet_gateway_id, now))
+    route_tables.add(state, vpc.id, vpc.route_table_id, now, vpc.internet_gateway_id)
     for zone, cidr in zip(settings.zone_names, cut(settings.vpc_cidr), strict=False):
         state.subnets.add(
             Subnet(new_id("subnet"), vpc.id, str(cidr), zone, is_default=True, public_ip_on_launch=True, created=now)

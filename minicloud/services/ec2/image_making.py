@@ -61,6 +61,7 @@ def _snapshots(call: Call, image: Image, instance: Instance, mappings: list[Bloc
     found = block_devices.merged(block_devices.of_instance(call, instance), mappings)
     if image.root_device_name not in found:
         raise ApiError("InvalidBlockDeviceMapping", f"The root device {image.root_device_name} cannot be left out")
+    block_devices.complete(call, found)
     for ebs in found.values():
         if "VolumeId" not in ebs:
             continue
@@ -159,13 +160,7 @@ def _of_snapshots(call: Call, name: str, description: str, root_name: str | None
     root = found.get(root_name or "/dev/sda1", {})
     if "SnapshotId" not in root:
         raise ApiError("InvalidBlockDeviceMapping", "No root snapshot specified in device mapping.")
-    for ebs in found.values():
-        if "SnapshotId" in ebs:
-            size = volumes.usable_snapshot(call.cloud.state, ebs["SnapshotId"]).size
-            if ebs.setdefault("VolumeSize", size) < size:
-                raise ApiError("InvalidBlockDeviceMapping", f"A disk made of {ebs['SnapshotId']} has at least {size} GiB")
-        elif "VolumeSize" not in ebs:
-            raise ApiError("MissingParameter", "The request must contain the parameter size or snapshotId")
+    block_devices.complete(call, found)
     snapshot = volumes.usable_snapshot(call.cloud.state, root["SnapshotId"])
     row = _image(call, name, description, _origin(call.cloud.state, snapshot))
     row.root_device_name = root_name or "/dev/sda1"

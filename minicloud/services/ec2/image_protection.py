@@ -1,5 +1,6 @@
 """AMIs that cannot be launched for a while (disabled), and AMIs that cannot be deregistered (protected)."""
 
+from ... import api
 from ...api import Answer, Call, operation
 from ...aws import ids, times
 from ...errors import ApiError
@@ -12,9 +13,8 @@ _WITH_COOLDOWN = "with-cooldown"
 
 def named(call: Call, image_id: str) -> Image:
     """An image that is registered, disabled or not. Raises ApiError."""
-    ids.check("image", [image_id])
-    row = call.cloud.state.images.get(image_id)
-    if row is None or row.state == "deregistered":
+    row = api.named(call.cloud.state.images, "image", image_id)
+    if row.state == "deregistered":
         raise ids.not_found("image", [image_id])
     return row
 

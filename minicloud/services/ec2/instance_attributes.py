@@ -169,7 +169,8 @@ def _change(row: Instance, name: str, wanted: Any) -> dict[str, Any]:
         kind = instance_types.get(wanted)
         if kind.gpu_count or row.accelerators:
             raise ApiError("Unsupported", "An instance keeps the GPUs that it was launched with; launch another of that type.")
-        return {"instance_type": kind.name, "credits": "unlimited" if kind.burstable else ""}
+        own = {"cpu_cores": 0, "cpu_threads": 0}
+        return {"instance_type": kind.name, "credits": "unlimited" if kind.burstable else "", **own}
     if name == "userData":
         # The aws CLI and botocore hand over the decoded bytes of a blob; over `value` it is base64 text.
         return {"user_data": check_user_data(wanted) if isinstance(wanted, bytes) else decode_user_data(wanted)}

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...api import Call
-from ...aws import instance_types
 from ...aws.names import private_dns_name, public_dns_name
 from ...state.rows import Image, Instance, Interface, SecurityGroup, Volume
 from ...state.rows_network import PublicAddress
-from . import metadata_options
+from . import cpu_options, metadata_options, reserved
 from .instance_profiles import of_instances
 from .instance_rows import state_view
 from .interfaces import addresses_view, association_view, attachment_view, groups_of
@@ -29,6 +28,8 @@ class Around:
     publics: dict[str, dict[str, PublicAddress]] = field(default_factory=dict)
     """The public addresses of each interface, by the private ones that they stand for."""
     profiles: dict[str, dict[str, str]] = field(default_factory=dict)
+    reservations: dict[str, str] = field(default_factory=dict)
+    """The capacity reservations that they run in."""
     naming: set[str] = field(default_factory=set)
     """The VPCs that give public addresses DNS names."""
 
@@ -43,6 +44,7 @@ def around(call: Call, rows: Sequence[Instance]) -> Around:
         tags=state.tags_of(instance_ids),
         groups={group.id: group for group in state.security_groups.query()},
         profiles=of_instances(call, instance_ids),
+        reservations=reserved.of_instances(call),
         naming={vpc.id for vpc in state.vpcs.find(dns_hostnames=True)},
     )
     for interface in state.interfaces.among("instance_id", instance_ids):
@@ -80,7 +82,7 @@ def _reservation(call: Call, rows: Sequence[Instance], found: Around) -> dict[st
 
 
 def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
-    kind, image = instance_types.get(row.instance_type), found.images[row.image_id]
+    image = found.images[row.image_id]
     view: dict[str, Any] = {
         "Architecture": image.architecture,
         "BlockDeviceMappings": [_block_device(volume) for volume in found.volumes[row.id]],
@@ -92,7 +94,8 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "RootDeviceType": "ebs",
         "Tags": found.tags[row.id],
         "VirtualizationType": "hvm",
-        "CpuOptions": {"CoreCount": kind.cores, "ThreadsPerCore": kind.family.threads_per_core},
+        "CpuOptions": cpu_options.view(row),
+        "CapacityReservationSpecification": reserved.specification(row.capacity_reservation),
         "HibernationOptions": {"Configured": False},
         "EnclaveOptions": {"Enabled": False},
         "BootMode": image.boot_mode,
@@ -123,6 +126,8 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
     }
     if row.id in found.profiles:
         view["IamInstanceProfile"] = found.profiles[row.id]
+    if row.id in found.reservations:
+        view["CapacityReservationId"] = found.reservations[row.id]
     if row.key_name:
         view["KeyName"] = row.key_name
     if row.reason_code:

@@ -19,8 +19,11 @@ from . import (
     instance_profiles,
     interface_request,
     launch_interfaces,
+    launch_options,
     launch_template_rows,
+    reserved,
 )
+from . import cpu_options as cpu_options_
 from .block_devices import BlockDeviceInput, Disk
 from .instance_profiles import IamInstanceProfileInput
 from .instance_view import reservation
@@ -105,9 +108,21 @@ def run_instances(
     network_interfaces: list[InterfaceInput] | None = None,
     iam_instance_profile: IamInstanceProfileInput | None = None,
     launch_template: LaunchTemplateSpecification | None = None,
+    capacity_reservation_specification: reserved.Specification | None = None,
+    cpu_options: cpu_options_.CpuOptions | None = None,
+    hibernation_options: launch_options.HibernationOptions | None = None,
+    enclave_options: launch_options.EnclaveOptions | None = None,
+    maintenance_options: launch_options.MaintenanceOptions | None = None,
+    private_dns_name_options: launch_options.PrivateDnsNameOptions | None = None,
 ) -> Answer:
     """RunInstances. Answers before the guests are up. A launch template is in the parameters already (`complete`)."""
     del launch_template
+    launch_options.check(
+        HibernationOptions=hibernation_options,
+        EnclaveOptions=enclave_options,
+        MaintenanceOptions=maintenance_options,
+        PrivateDnsNameOptions=private_dns_name_options,
+    )
     profile = instance_profiles.wanted(call, iam_instance_profile) if iam_instance_profile else None
     if image_id is None:
         raise ApiError("MissingParameter", "The request must contain the parameter ImageId")
@@ -119,7 +134,8 @@ def run_instances(
     data = _user_data(user_data)
     disks = block_devices.disks(call, image, block_device_mappings or [])
     block_devices.limited(kind.max_volumes, disks)
-    count = _count(call, kind, subnet, min_count, max_count)
+    preference = reserved.preference(call, capacity_reservation_specification)
+    count = _count(call, kind, subnet, (min_count, max_count), preference)
     plan = Plan(image, kind, key, subnet, cards, data, disks, count)
     settings = {
         "protect_termination": disable_api_termination,
@@ -129,6 +145,8 @@ def run_instances(
         "ebs_optimized": ebs_optimized,
         "credits": _credits(call, kind, credit_specification),
         "metadata_options": metadata_options_of(account_defaults.metadata_of(call), metadata_options or MetadataOptions()),
+        "capacity_reservation": preference,
+        **cpu_options_.wanted(kind, cpu_options),
         "placement_group": instance_placement.check_group(call, (placement or {}).get("GroupName", "")),
     }
     return instance_profiles.attached(call, _record(call, plan, settings), profile)
@@ -180,12 +198,13 @@ def _user_data(text: str | None) -> bytes:
     return decode_user_data(text) if text else b""
 
 
-def _count(call: Call, kind: InstanceType, subnet: Subnet, least: int, most: int) -> int:
+def _count(call: Call, kind: InstanceType, subnet: Subnet, wanted: tuple[int, int], preference: str) -> int:
+    least, most = wanted
     if least < 1 or most < 1:
         raise ApiError("InvalidParameterValue", "Value (0) for parameter minCount is invalid. It must be at least 1.")
     if least > most:
         raise ApiError("InvalidParameterValue", f"Value ({most}) for parameter maxCount is invalid. It must be at least {least}.")
-    return capacity.check(call, kind, subnet.zone, least, most)
+    return capacity.check(call, kind, subnet.zone, least, most, preference=preference)
 
 
 def _credits(call: Call, kind: InstanceType, wanted: Credits | None) -> str:

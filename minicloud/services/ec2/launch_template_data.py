@@ -5,7 +5,7 @@ from typing import Any
 
 from ...api import Answer, Call, operation
 from ...state.rows import Instance, Interface, Volume
-from . import metadata_options
+from . import cpu_options, metadata_options
 from .instance_profiles import of_instances
 from .instance_rows import named
 
@@ -42,6 +42,7 @@ def _sometimes(call: Call, row: Instance) -> dict[str, Any]:
     found: dict[str, Any] = {
         "KeyName": row.key_name,
         "UserData": base64.b64encode(row.user_data).decode(),
+        "CpuOptions": cpu_options.view(row) if row.cpu_cores else {},
         "CreditSpecification": {"CpuCredits": row.credits} if row.credits else {},
         "IamInstanceProfile": {"Arn": profile["Arn"]} if profile else {},
         "TagSpecifications": [{"ResourceType": "instance", "Tags": tags}] if tags else [],

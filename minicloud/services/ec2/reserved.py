@@ -7,8 +7,9 @@ one then takes those that match and name none, oldest first. Who finds no place 
 from collections.abc import Iterable, Sequence
 from typing import TypedDict
 
+from ... import api
 from ...api import Call
-from ...aws import ids, times
+from ...aws import times
 from ...errors import ApiError
 from ...state.rows import Instance
 from ...state.rows_access import CapacityReservation
@@ -46,11 +47,7 @@ def preference(call: Call, given: Specification | None) -> str:
 
 def named(call: Call, reservation_id: str) -> CapacityReservation:
     """A reservation by its id. Raises ApiError (InvalidCapacityReservationId.NotFound, .Malformed)."""
-    ids.check("capacity-reservation", [reservation_id])
-    row = call.cloud.state.capacity_reservations.get(reservation_id)
-    if row is None:
-        raise ids.not_found("capacity-reservation", [reservation_id])
-    return row
+    return api.named(call.cloud.state.capacity_reservations, "capacity-reservation", reservation_id)
 
 
 def state_of(row: CapacityReservation, now: str) -> str:

@@ -12,6 +12,7 @@ from ...aws import ssl_policies
 from ...errors import ApiError
 from ...state.rows_lb import LbPolicy, Listener, LoadBalancer
 from ...state.store import State
+from ..elbv2.attributes import within
 from . import names
 from .listeners import NEGOTIATION, SECURE, WEB, default_policy
 from .names import configuration, invalid
@@ -64,7 +65,7 @@ def _check(kind: str, found: dict[str, str]) -> None:
         raise configuration(f"A policy of the type {kind} must have the attribute '{missing[0]}'")
     if kind == APP and not _COOKIE.fullmatch(found["CookieName"]):
         raise configuration(f"'{found['CookieName'][:80]}' cannot be the name of a cookie")
-    if kind == LB and "CookieExpirationPeriod" in found and not _period(found["CookieExpirationPeriod"]):
+    if kind == LB and "CookieExpirationPeriod" in found and not within(found["CookieExpirationPeriod"], 1, 2**31 - 1):
         raise configuration(
             f"Cookie expiration period '{found['CookieExpirationPeriod'][:80]}' must be a number of seconds from 1"
         )
@@ -72,10 +73,6 @@ def _check(kind: str, found: dict[str, str]) -> None:
         raise configuration(f"Reference-Security-Policy must be one of: {', '.join(REFERENCES)}")
     if kind == PROXY and found["ProxyProtocol"] not in ("true", "false"):
         raise configuration("ProxyProtocol must be true or false")
-
-
-def _period(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and 1 <= int(text) < 2**31
 
 
 @operation()

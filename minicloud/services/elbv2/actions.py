@@ -10,6 +10,7 @@ from ...errors import ApiError
 from ...state.lb_registry import Registry
 from ...state.rows_lb import LoadBalancer, TargetGroup, forwards
 from . import limits
+from .attributes import within
 from .refusals import configuration, invalid, no_group, unsupported
 
 MOST_STICKY = 604800
@@ -97,9 +98,9 @@ def _forward(action: ActionInput) -> dict[str, Any]:
     if single and groups and [one.get("TargetGroupArn") for one in groups] != [single]:
         raise invalid("A target group ARN and a forward configuration with other target groups cannot both be specified")
     groups = groups or ([{"TargetGroupArn": single, "Weight": 1}] if single else [])
-    if not groups:
-        raise invalid("A forward action must have a target group")
-    arns = [one.get("TargetGroupArn", "") for one in groups]
+    if not groups or not all("TargetGroupArn" in one for one in groups):
+        raise invalid("A forward action must have a target group, and each of its target groups an ARN")
+    arns = [one["TargetGroupArn"] for one in groups]
     if len(set(arns)) < len(arns):
         raise invalid("A target group can be specified only once in an action")
     for one in groups:
@@ -131,7 +132,7 @@ def _check_redirect(config: Mapping[str, str], protocol: str) -> None:
     if protocol == "HTTPS" and config["Protocol"] == "HTTP":
         raise invalid("HTTPS cannot be redirected to HTTP")
     port = config["Port"]
-    if port != "#{port}" and not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65535):
+    if port != "#{port}" and not within(port, 1, 65535):
         raise invalid(f"Redirect port '{port[:80]}' must be between 1 and 65535, or #{{port}}")
     for name, pattern in (("Host", _HOST), ("Path", _URI), ("Query", _URI)):
         if not pattern.fullmatch(_PARTS.sub("", config[name])):

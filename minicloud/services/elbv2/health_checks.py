@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from .attributes import within
 from .refusals import invalid
 
 HTTP = ("HTTP", "HTTPS")
@@ -80,7 +81,7 @@ def _check(found: dict[str, Any], wanted: Wanted, *, application: bool) -> None:
     timeout, interval, port = found["check_timeout"], found["check_interval"], found["check_port"]
     if timeout > interval or (application and timeout == interval):
         raise invalid(f"Health check timeout '{timeout}' must be smaller than the interval '{interval}'")
-    if port != "traffic-port" and not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65535):
+    if port != "traffic-port" and not within(port, 1, 65535):
         raise invalid(f"Health check port '{port[:80]}' must be in the range 1-65535, or 'traffic-port'")
     if found["check_protocol"] == "TCP" and (wanted.path or wanted.matcher):
         raise invalid("A health check path or matcher cannot be specified for health checks with the protocol 'TCP'")
