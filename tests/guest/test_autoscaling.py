@@ -39,7 +39,7 @@ def test_the_group_comes_and_its_guests_answer(scene: Scene) -> None:
 def test_a_guest_whose_qemu_is_killed_and_one_that_powers_off_are_replaced(scene: Scene) -> None:
     first, second = scene.serving()
     kill_qemu(first)
-    scene.login(second).begin("poweroff -f")
+    scene.login(second).run("(sleep 1; poweroff -f) >/dev/null 2>&1 & true")
     new = scene.becomes(2, first, second)
     for instance_id in (first, second):
         (ended, cause), (_, began) = scene.causes(instance_id)
