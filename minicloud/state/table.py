@@ -49,6 +49,11 @@ class Table(Generic[Row]):
         sql = f"{self._select}{' where ' + where if where else ''} order by {order}"
         return [self._row(row) for row in self._connection().execute(sql, tuple(values))]
 
+    def counts(self, column: str, where: str, values: Iterable[Any] = ()) -> dict[Any, int]:
+        """How many rows that an SQL condition picks have each value of a column; no row is made for it."""
+        sql = f"select {column}, count(*) from {self.name} where {where} group by {column}"  # noqa: S608
+        return dict(self._connection().execute(sql, tuple(values)))
+
     def find(self, **equals: Any) -> list[Row]:
         """The rows with these values, oldest first."""
         return self.query(" and ".join(f"{name} = ?" for name in equals), equals.values())

@@ -41,8 +41,14 @@ def how_many(call: Call, kind: InstanceType, most: int) -> tuple[int, str]:
 
 def _left(call: Call, reservations: Sequence[CapacityReservation]) -> tuple[int, float]:
     """Memory (MiB) and hardware threads that neither an instance nor an empty place of a reservation has; may be negative."""
-    host, instances = call.cloud.host.machine.capacity(), reserved.taking(call)
+    host = call.cloud.host.machine.capacity()
     memory, share = host.memory - call.cloud.settings.memory_reserve, float(host.threads)
+    if not reservations:  # then it is enough to count
+        counts = reserved.counts(call)
+        kinds = [(instance_types.get(name), count) for name, count in counts.items()]
+        memory -= sum(count * kind.memory_mib for kind, count in kinds)
+        return memory, share - sum(count * kind.vcpus * kind.baseline for kind, count in kinds)
+    instances = reserved.taking(call)
     inside = list(reserved.assign(reservations, instances).values())
     places = [(row.instance_type, row.count - inside.count(row.id)) for row in reservations]
     for name, count in [*((row.instance_type, 1) for row in instances), *places]:
@@ -61,8 +67,8 @@ def check_reservations(call: Call, wanted: Sequence[CapacityReservation], kind: 
 
 def _with_reserved(call: Call, kind: InstanceType, zone: str, most: int, preference: str) -> tuple[int, str]:
     """How many fit, and why not more: in the reservations that may be used, and where it may be beside them."""
-    free = reserved.free(call)
     rows = [row for row in reserved.active(call) if (row.instance_type, row.zone) == (kind.name, zone)]
+    free = reserved.free(call) if rows else {}
     if preference in ("", reserved.ONLY):
         usable = [row for row in rows if row.matches == reserved.OPEN]
     else:

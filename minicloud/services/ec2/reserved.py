@@ -67,6 +67,12 @@ def taking(call: Call) -> list[Instance]:
     return call.cloud.state.instances.query(f"state in ({marks}) and wish != 'terminated'", TAKING)
 
 
+def counts(call: Call) -> dict[str, int]:
+    """How many instances of each type use the host."""
+    marks = ", ".join("?" * len(TAKING))
+    return call.cloud.state.instances.counts("instance_type", f"state in ({marks}) and wish != 'terminated'", TAKING)
+
+
 def assign(reservations: Iterable[CapacityReservation], instances: Sequence[Instance]) -> dict[str, str]:
     """Reservations by the ids of the instances that run in them."""
     found: dict[str, str] = {}
