@@ -99,7 +99,9 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
         log.warning("%s", error)
     except sqlite3.OperationalError as error:
         # A full disk above all: what was done on the host is seen again by the next pass, which then records it.
-        log.warning("the state cannot be written: %s; make room where it lies", error)
+        log.warning(
+            "the state cannot be read or written: %s%s", error, "; make room where it lies" if "full" in str(error) else ""
+        )
     now = time.time()
     due = [instance_plan.waits_until(row, now) for row in instances.unsettled(cloud)] + [load_balancers.due(cloud)]
     return min((moment for moment in due if moment is not None), default=None)
