@@ -1,11 +1,11 @@
 """Operations: what `@operation` declares, and `call`, the one path that every request takes.
 
-    find -> validate -> refuse what is not supported -> DryRun -> [ClientToken -> the function] -> Filters -> pages
+    find -> validate -> refuse what is not supported -> [ClientToken -> the function -> DryRun] -> Filters -> pages
 
-The brackets are one transaction. An operation is a function `name(call, *, parameters) -> answer` in
-`services/<service>/`; its keyword parameters are the supported subset of AWS's, in snake case; a TypedDict as annotation is
-the supported subset of a nested structure. The function sees neither DryRun, ClientToken, Filters, MaxResults and NextToken
-nor TagSpecifications; it calls `call.tag` for what it made.
+The brackets are one transaction. A dry run rolls it back: it is told what the request would have been told. An operation is a
+function `name(call, *, parameters) -> answer` in `services/<service>/`; its keyword parameters are the supported subset of
+AWS's, in snake case; a TypedDict as annotation is the supported subset of a nested structure. The function sees neither
+DryRun, ClientToken, Filters, MaxResults and NextToken nor TagSpecifications; it calls `call.tag` for what it made.
 """
 
 import functools
@@ -58,6 +58,8 @@ class Call:
     caller: Caller | None = None
     wanted_tags: dict[str, dict[str, str]] = field(default_factory=dict)
     touched: list[str] = field(default_factory=list)
+    prepared: Any = None
+    """What `OperationDef.prepare` made."""
     now: str = field(default_factory=times.now)
 
     def tag(self, resource_type: str, resource_id: str) -> list[dict[str, str]]:
@@ -86,6 +88,7 @@ class OperationDef:
     tags: tuple[str, ...] = ()
     replay: Callable[[Call, Answer], None] | None = None
     complete: Callable[[Call, dict[str, Any]], dict[str, Any]] | None = None
+    prepare: Callable[[dict[str, Any]], Any] | None = None
 
     @property
     def reads(self) -> bool:
@@ -120,12 +123,15 @@ def operation(
     tags: tuple[str, ...] = (),
     replay: Callable[[Call, Answer], None] | None = None,
     complete: Callable[[Call, dict[str, Any]], dict[str, Any]] | None = None,
+    prepare: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
     """Declare a function to be the operation of its name, in the service of its folder.
 
     `items` names the list of the answer that `filters` and pages work on, `Reservations[].Instances[]` for one inside
     another; then `key` and `outer_filters` are of the outer one. `replay` looks at an answer before it is given again to its
     client token. `complete` gives the parameters with those that they refer to (a launch template's), by AWS's names.
+    `prepare` makes of the parameters, by AWS's names, what takes long and needs no state, so that other writers need not wait
+    for it: it comes before the transaction, and the function finds it in `call.prepared`.
     """
 
     def declare(function: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -134,7 +140,7 @@ def operation(
         there = _declared.setdefault(service, {})
         if name in there and there[name].function.__module__ != function.__module__:
             raise TypeError(f"{name} is declared in {there[name].function.__module__} and in {function.__module__}")
-        there[name] = OperationDef(service, name, function, items, key, filters, outer_filters, tags, replay, complete)
+        there[name] = OperationDef(service, name, function, items, key, filters, outer_filters, tags, replay, complete, prepare)
         return function
 
     return declare
@@ -186,12 +192,13 @@ def call(
     request.wanted_tags = tags.by_type(given.get("TagSpecifications", ()), found.tags)
     select = _selector(found, given.get("Filters", ()))
     pages.check(given.get("MaxResults"), given.get("NextToken"))
-    if given.get("DryRun"):
-        raise ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
     _prepare(cloud, service)
     cloud.worker.refresh(name)
+    request.prepared = found.prepare(given) if found.prepare else None
     with cloud.state.transaction(write=not found.reads):
         answer = _replayed(request, given)
+        if given.get("DryRun"):
+            raise ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
     if request.touched:
         cloud.worker.work(request.touched)
     return _paged(found, select(answer), given)

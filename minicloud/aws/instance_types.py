@@ -6,10 +6,10 @@ host is in them: whether a type fits is for others to say. Reading takes a few m
 """
 
 import functools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import ApiError
 
@@ -123,6 +123,12 @@ def get(name: str) -> InstanceType:
         return _load()[name]
     except KeyError:
         raise ApiError("InvalidParameterValue", f"Invalid value '{name}' for InstanceType.") from None
+
+
+def of_instance(name: str, options: Mapping[str, Any]) -> InstanceType:
+    """The type called `name` with the vCPUs that the CpuOptions among an instance's options leave it. Raises ApiError."""
+    cpus = options.get("CpuOptions")
+    return replace(get(name), vcpus=cpus["CoreCount"] * cpus["ThreadsPerCore"]) if cpus else get(name)
 
 
 def similar(name: str) -> list[str]:

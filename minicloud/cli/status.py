@@ -76,7 +76,7 @@ def _occupied(directory: Path) -> int:
 def status(facts: Facts) -> dict[str, Any]:
     """The answer, with names in AWS's way."""
     states = Counter(row.state for row in facts.instances)
-    kinds = [instance_types.get(row.instance_type) for row in facts.instances if row.state in _HOLDING]
+    kinds = [instance_types.of_instance(row.instance_type, row.options) for row in facts.instances if row.state in _HOLDING]
     return {
         "Guests": "run with KVM" if facts.kvm[0] else "are emulated (TCG)",
         "Why": facts.kvm[1],

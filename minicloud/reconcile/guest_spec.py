@@ -67,7 +67,7 @@ def seed(given: Parts) -> Seed:
 
 def guest(given: Parts, host: Host, settings: Settings, base: BaseImage | None) -> GuestSpec:
     """The guest of an instance. `base` is its image on the host, or None if that is gone and the disk stands alone."""
-    row, kind = given.row, instance_types.get(given.row.instance_type)
+    row, kind = given.row, instance_types.of_instance(given.row.instance_type, given.row.options)
     disks = [disk_spec.of_volume(host, volume) for volume in given.volumes]
     disks += [
         DiskSpec(disk_id, host.disks.path(disk_id), f"ephemeral{number}", f"/dev/sd{_LETTERS[number]}")

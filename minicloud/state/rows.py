@@ -163,6 +163,8 @@ class Instance:
     checked: str = ""
     host_keys: list[str] = field(default_factory=list)
     accelerators: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    """CpuOptions, MaintenanceOptions, CapacityReservationSpecification, PlacementGroup: what was asked for, by AWS's names."""
 
 
 @dataclass

@@ -228,6 +228,12 @@ def m005_reboots(db: Database) -> None:
     db.table("instances").add_column("reboot_began", str, not_null_default="")
 
 
+@migrations()
+def m006_options(db: Database) -> None:
+    """Options of instances beside their type."""
+    db.table("instances").add_column("options", str, not_null_default="{}")
+
+
 def _write_ahead(db: Database) -> None:
     """Turn write-ahead logging on. Somebody may just be reading the version: then it fails at once, and is tried again."""
     deadline = time.monotonic() + 30.0

@@ -17,7 +17,8 @@ FILTERED = [
 
 NEVER_TRUE = {
     "DescribeInstances": {
-        "*capacity-reservation*": "there are no capacity reservations",
+        "capacity-reservation-id": "there are no capacity reservations",
+        "*.capacity-reservation-target.*": "there are no capacity reservations",
         "host-id": "there are no dedicated hosts",
         "placement-partition-number": "there are no placement groups",
         "*ipv6*": "addresses are IPv4",

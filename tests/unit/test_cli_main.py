@@ -159,7 +159,7 @@ def test_an_input_skeleton_has_what_is_supported_and_needs_no_cloud(capsys: pyte
     def connect() -> Cloud:
         raise ConfigurationError("not here")
 
-    assert execute(["terminate-instances", "--generate-cli-skeleton"], Session(connect=connect)) == 0
+    assert execute(["reboot-instances", "--generate-cli-skeleton"], Session(connect=connect)) == 0
     assert json.loads(capsys.readouterr().out) == {"InstanceIds": [""], "DryRun": True}
     assert execute(["run-instances", "--generate-cli-skeleton", "input"], Session(connect=connect)) == 0
     skeleton = json.loads(capsys.readouterr().out)

@@ -9,6 +9,7 @@ from ...api import Call
 from ...aws import instance_types
 from ...aws.instance_types import InstanceType
 from ...errors import ApiError
+from ...state.rows import Instance
 
 _TAKING = ("pending", "running", "stopping")
 
@@ -18,7 +19,7 @@ def how_many(call: Call, kind: InstanceType, most: int) -> tuple[int, str]:
     host, settings = call.cloud.host.machine.capacity(), call.cloud.settings
     if kind.vcpus > host.threads:
         return 0, f"{kind.name} has {kind.vcpus} vCPUs, and this host {host.threads} hardware threads"
-    running = [instance_types.get(row.instance_type) for row in call.cloud.state.instances.query(
+    running = [instance_types.of_instance(row.instance_type, row.options) for row in call.cloud.state.instances.query(
         f"state in ({', '.join('?' * len(_TAKING))}) and wish != 'terminated'", _TAKING)]  # fmt: skip
     memory = host.memory - settings.memory_reserve - sum(other.memory_mib for other in running)
     share = host.threads - sum(other.vcpus * other.baseline for other in running)
@@ -61,11 +62,12 @@ def free_accelerators(call: Call) -> list[str]:
     return [address for address in call.cloud.host.machine.capacity().accelerators if address not in taken]
 
 
-def check_running(call: Call, kind: InstanceType, zone: str) -> None:
+def check_running(call: Call, row: Instance) -> None:
     """Whether a stopped instance has room to start. Raises as `check` does, but its GPUs are its own already."""
+    kind = instance_types.of_instance(row.instance_type, row.options)
     fits, why = how_many(call, kind, 1)
     if not fits:
-        raise _insufficient(kind, zone, why)
+        raise _insufficient(kind, row.zone, why)
 
 
 def _insufficient(kind: InstanceType, zone: str, why: str) -> ApiError:

@@ -15,6 +15,9 @@ FILTERS = {
     "block-device-mapping.status": "BlockDeviceMappings[].Ebs.Status",
     "block-device-mapping.volume-id": "BlockDeviceMappings[].Ebs.VolumeId",
     "boot-mode": "BootMode",
+    "capacity-reservation-specification.capacity-reservation-preference": (
+        "CapacityReservationSpecification.CapacityReservationPreference"
+    ),
     "client-token": "ClientToken",
     "current-instance-boot-mode": "CurrentInstanceBootMode",
     "dns-name": "PublicDnsName",

@@ -10,7 +10,7 @@ from ...state.rows import Instance
 from .instance_rows import named
 from .instance_view import around
 from .interfaces import groups_of, wanted_groups
-from .launch import check_user_data, decode_user_data
+from .launch import check_user_data, credits_of, decode_user_data
 
 
 class TextValue(TypedDict, total=False):
@@ -23,6 +23,20 @@ class BooleanValue(TypedDict, total=False):
     """A truth value in a structure of its own."""
 
     Value: bool
+
+
+class EbsChange(TypedDict, total=False):
+    """What can be changed of an attached volume."""
+
+    VolumeId: str
+    DeleteOnTermination: bool
+
+
+class DeviceChange(TypedDict, total=False):
+    """An attached volume, by the name of its device."""
+
+    DeviceName: str
+    Ebs: EbsChange
 
 
 class BlobValue(TypedDict, total=False):
@@ -93,6 +107,8 @@ def modify_instance_attribute(
     ebs_optimized: BooleanValue | None = None,
     groups: list[str] | None = None,
     source_dest_check: BooleanValue | None = None,
+    block_device_mappings: list[DeviceChange] | None = None,
+    ena_support: BooleanValue | None = None,
 ) -> Answer:
     """ModifyInstanceAttribute: one attribute at a time, by a parameter of its own or by `attribute` and `value`."""
     row = named(call.cloud.state, [instance_id])[0]
@@ -108,16 +124,36 @@ def modify_instance_attribute(
         if attribute not in given:
             raise ApiError("UnsupportedOperation", f"minicloud cannot change the instance attribute {attribute}")
         given[attribute] = value
-    given |= {"groupSet": groups, "sourceDestCheck": (source_dest_check or {}).get("Value")}
+    given |= {
+        "groupSet": groups,
+        "sourceDestCheck": (source_dest_check or {}).get("Value"),
+        "blockDeviceMapping": block_device_mappings or None,
+        "enaSupport": (ena_support or {}).get("Value"),
+    }
     chosen = {name: wanted for name, wanted in given.items() if wanted is not None}
     if len(chosen) != 1:
         raise ApiError("InvalidParameterCombination", "Exactly one attribute of an instance can be changed with one request")
     name, wanted = chosen.popitem()
     if name in ("groupSet", "sourceDestCheck"):
         _change_interface(call, row, wanted)
-        return {}
-    call.cloud.state.instances.change(row.id, **_change(row, name, wanted))
+    elif name == "blockDeviceMapping":
+        _change_devices(call, row, wanted)
+    elif changes := _change(row, name, wanted):
+        call.cloud.state.instances.change(row.id, **changes)
     return {}
+
+
+def _change_devices(call: Call, row: Instance, wanted: list[DeviceChange]) -> None:
+    """Whether attached volumes are deleted with the instance."""
+    there = {volume.device: volume for volume in call.cloud.state.volumes.find(instance_id=row.id)}
+    for entry in wanted:
+        device, change = entry.get("DeviceName", ""), entry.get("Ebs", {})
+        if device not in there or change.get("VolumeId", there[device].id) != there[device].id:
+            raise ApiError(
+                "InvalidInstanceAttributeValue", f"No device is currently mapped at {device} of the instance '{row.id}'."
+            )
+        if "DeleteOnTermination" in change:
+            call.cloud.state.volumes.change(there[device].id, delete_on_termination=change["DeleteOnTermination"])
 
 
 def _change_interface(call: Call, row: Instance, wanted: list[str] | bool) -> None:
@@ -153,19 +189,29 @@ def _change(row: Instance, name: str, wanted: Any) -> dict[str, Any]:
         raise ApiError("IncorrectInstanceState", f"The instance '{row.id}' is not in the 'stopped' state.")
     if row.state == "terminated":
         raise ApiError("IncorrectInstanceState", f"The instance '{row.id}' is terminated.")
+    if name == "enaSupport":
+        if wanted is False:
+            raise ApiError("UnsupportedOperation", "minicloud's network cards are as those with ENA; it cannot be switched off")
+        return {}
     if name in _BOOLEANS:
         truth = {"true": True, "false": False}.get(str(wanted).lower())
         if truth is None:
             raise ApiError("InvalidParameterValue", f"Value ({wanted}) for parameter {name} is invalid. Allowed: true, false.")
         return {_BOOLEANS[name]: truth}
     if name == "instanceType":
-        kind = instance_types.get(wanted)
-        if kind.gpu_count or row.accelerators:
-            raise ApiError("Unsupported", "An instance keeps the GPUs that it was launched with; launch another of that type.")
-        return {"instance_type": kind.name, "credits": "unlimited" if kind.burstable else ""}
+        return _change_type(row, wanted)
     if name == "userData":
         # The aws CLI and botocore hand over the decoded bytes of a blob; over `value` it is base64 text.
         return {"user_data": check_user_data(wanted) if isinstance(wanted, bytes) else decode_user_data(wanted)}
     if wanted not in ("stop", "terminate"):
         raise ApiError("InvalidParameterValue", f"Value ({wanted}) for parameter {name} is invalid. Allowed: stop, terminate.")
     return {"shutdown_behavior": wanted}
+
+
+def _change_type(row: Instance, wanted: str) -> dict[str, Any]:
+    """The columns of another type: its credits are its own, and CpuOptions are of the old one."""
+    kind = instance_types.get(wanted)
+    if kind.gpu_count or row.accelerators:
+        raise ApiError("Unsupported", "An instance keeps the GPUs that it was launched with; launch another of that type.")
+    kept = {key: value for key, value in row.options.items() if key != "CpuOptions"}
+    return {"instance_type": kind.name, "options": kept, "credits": credits_of(kind)}

@@ -10,7 +10,7 @@ from ...aws import instance_types
 from ...aws.names import private_dns_name
 from ...state.rows import Image, Instance, Interface, SecurityGroup, Volume
 from ...state.rows_network import PublicAddress
-from . import metadata_options
+from . import launch_options, metadata_options
 from .instance_profiles import of_instances
 from .instance_rows import state_view
 from .interfaces import addresses_view, association_view, attachment_view, groups_of
@@ -89,14 +89,11 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "RootDeviceType": "ebs",
         "Tags": found.tags[row.id],
         "VirtualizationType": "hvm",
-        "CpuOptions": {"CoreCount": kind.cores, "ThreadsPerCore": kind.family.threads_per_core},
-        "HibernationOptions": {"Configured": False},
-        "EnclaveOptions": {"Enabled": False},
+        **launch_options.view(row, kind),
         "BootMode": image.boot_mode,
         "PlatformDetails": "Linux/UNIX",
         "UsageOperation": "RunInstances",
         "UsageOperationUpdateTime": row.created,
-        "MaintenanceOptions": {"AutoRecovery": "default"},
         "CurrentInstanceBootMode": "uefi" if image.boot_mode == "uefi" else "legacy-bios",
         "InstanceId": row.id,
         "ImageId": row.image_id,
@@ -110,6 +107,7 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "LaunchTime": row.launched,
         "Placement": {
             "GroupName": "",
+            **row.options.get("PlacementGroup", {}),
             "Tenancy": "default",
             "AvailabilityZone": row.zone,
             "AvailabilityZoneId": zone_id(call.cloud.settings.region, row.zone),

@@ -18,6 +18,7 @@ from . import (
     instance_profiles,
     interface_request,
     interfaces,
+    launch_options,
     launch_template_rows,
     public_addresses,
 )
@@ -25,17 +26,11 @@ from .block_devices import BlockDeviceInput, Disk
 from .instance_profiles import IamInstanceProfileInput
 from .instance_view import reservation
 from .interface_request import InterfaceInput, Nic
+from .launch_options import CapacityReservation, CpuOptions, DnsNames, Enclave, Hibernation, MaintenanceOptions, Placement
 from .launch_template_rows import LaunchTemplateSpecification
 from .metadata_options import MetadataOptions, metadata_options_of
 
 MOST_USER_DATA = 16384
-
-
-class Placement(TypedDict, total=False):
-    """Where an instance is to be."""
-
-    AvailabilityZone: str
-    Tenancy: str
 
 
 class Monitoring(TypedDict, total=False):
@@ -103,12 +98,19 @@ def run_instances(
     network_interfaces: list[InterfaceInput] | None = None,
     iam_instance_profile: IamInstanceProfileInput | None = None,
     launch_template: LaunchTemplateSpecification | None = None,
+    cpu_options: CpuOptions | None = None,
+    maintenance_options: MaintenanceOptions | None = None,
+    capacity_reservation_specification: CapacityReservation | None = None,
+    hibernation_options: Hibernation | None = None,
+    enclave_options: Enclave | None = None,
+    private_dns_name_options: DnsNames | None = None,
 ) -> Answer:
     """RunInstances. Answers before the guests are up. A launch template is in the parameters already (`complete`)."""
     del launch_template
     profile = instance_profiles.wanted(call, iam_instance_profile) if iam_instance_profile else None
     if image_id is None:
         raise ApiError("MissingParameter", "The request must contain the parameter ImageId")
+    launch_options.refuse(hibernation_options, enclave_options, private_dns_name_options)
     image, kind = images.available(call.cloud.state, image_id), instance_types.get(instance_type)
     nic = interface_request.only(network_interfaces or [], subnet_id, security_group_ids, security_groups, private_ip_address)
     subnet = _subnet(call, nic.subnet_id, placement or {})
@@ -117,7 +119,10 @@ def run_instances(
     data = _user_data(user_data)
     disks = block_devices.disks(call, image, block_device_mappings or [])
     block_devices.limited(kind.max_volumes, disks)
-    count = _count(call, kind, subnet, min_count, max_count)
+    options = launch_options.kept(
+        call, kind, placement or {}, cpu_options or {}, maintenance_options or {}, capacity_reservation_specification or {}
+    )
+    count = _count(call, instance_types.of_instance(kind.name, options), subnet, min_count, max_count)
     if nic.address is not None:
         if max_count > 1:
             raise ApiError("InvalidParameterCombination", "A private IP address can be given to one instance only")
@@ -129,16 +134,16 @@ def run_instances(
         "shutdown_behavior": instance_initiated_shutdown_behavior,
         "monitoring": "enabled" if (monitoring or {}).get("Enabled") else "disabled",
         "ebs_optimized": ebs_optimized,
-        "credits": _credits(kind, credit_specification),
+        "credits": credits_of(kind, credit_specification),
+        "options": options,
         "metadata_options": metadata_options_of({}, metadata_options or MetadataOptions()),
     }
     return instance_profiles.attached(call, _record(call, plan, settings, nic), profile)
 
 
 def _subnet(call: Call, subnet_id: str | None, placement: Placement) -> Subnet:
-    state, zone = call.cloud.state, placement.get("AvailabilityZone")
-    if placement.get("Tenancy", "default") != "default":
-        raise ApiError("UnsupportedOperation", "minicloud has one host, so the tenancy is always default")
+    state, zone = call.cloud.state, launch_options.zone_of(call, placement)
+    launch_options.check_tenancy(placement.get("Tenancy"))
     if subnet_id is not None:
         ids.check("subnet", [subnet_id])
         subnet = state.subnets.get(subnet_id)
@@ -186,15 +191,19 @@ def _user_data(text: str | None) -> bytes:
 
 def _count(call: Call, kind: InstanceType, subnet: Subnet, least: int, most: int) -> int:
     if least < 1 or most < 1:
-        raise ApiError("InvalidParameterValue", "Value (0) for parameter minCount is invalid. It must be at least 1.")
+        name, value = ("minCount", least) if least < 1 else ("maxCount", most)
+        raise ApiError("InvalidParameterValue", f"Value ({value}) for parameter {name} is invalid. It must be at least 1.")
     if least > most:
         raise ApiError("InvalidParameterValue", f"Value ({most}) for parameter maxCount is invalid. It must be at least {least}.")
     return capacity.check(call, kind, subnet.zone, least, most)
 
 
-def _credits(kind: InstanceType, wanted: Credits | None) -> str:
+def credits_of(kind: InstanceType, wanted: Credits | None = None) -> str:
+    """How a type of instance uses its CPU credits: as wanted, else as AWS's default is. Raises ApiError."""
     default = "standard" if kind.family.name == "t2" else "unlimited"
     if not kind.burstable:
+        if wanted:
+            raise ApiError("InvalidParameterCombination", f"CreditSpecification is for burstable types; {kind.name} is none.")
         return ""
     chosen = (wanted or {}).get("CpuCredits", default)
     if chosen not in ("standard", "unlimited"):
