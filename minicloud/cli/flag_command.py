@@ -44,8 +44,11 @@ class FlagCommand(click.Command):
     def invoke(self, ctx: click.Context) -> None:
         """Carry the command out. Raises click.UsageError for values that make no sense."""
         session = ctx.ensure_object(Session)
-        session.debug = bool(ctx.params.get("debug", session.debug))
+        for name in ("debug", "endpoint_url", "profile", "region", "color"):
+            setattr(session, name, ctx.params.get(name.replace("_", "-"), getattr(session, name)))
+        session.paint()
         try:
+            session.check_region()
             self.carry_out(session, ctx.params)
         except UsageError as error:
             raise click.UsageError(str(error), ctx) from error
