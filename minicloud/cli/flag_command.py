@@ -63,10 +63,13 @@ class FlagCommand(click.Command):
 
 
 def _option(flag: Flag) -> click.Option:
+    from .helptext import first_sentence  # plain words: shells show them as they are
+
+    text = first_sentence(flag.help)
     if flag.takes == "none":
-        return click.Option([f"--{flag.name}"], is_flag=True, help=flag.help)
+        return click.Option([f"--{flag.name}"], is_flag=True, help=text)
     kind = click.Choice(list(flag.choices)) if flag.choices else _PATHS if flag.name in _FILES else None
-    return click.Option([f"--{flag.name}"], type=kind, help=flag.help, multiple=flag.takes == "many")
+    return click.Option([f"--{flag.name}"], type=kind, help=text, multiple=flag.takes == "many")
 
 
 _FILES = ("save",)

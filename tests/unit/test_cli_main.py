@@ -241,6 +241,25 @@ def test_completion_offers_commands_flags_and_values(words: list[str], incomplet
     assert [item.value for item in offered] == wanted
 
 
+def test_bash_really_completes(tmp_path: Path) -> None:
+    line = 'eval "$(minicloud completion bash)"; COMP_WORDS=(minicloud run-ins); COMP_CWORD=1'
+    asked = f'{line}; _minicloud_completion minicloud; echo "${{COMPREPLY[@]}}"'
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", asked], env={"PATH": path, "HOME": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "run-instances\n"
+
+
+def test_what_a_shell_shows_beside_a_flag_is_plain_text() -> None:
+    from click.shell_completion import ShellComplete
+
+    from minicloud.cli.main import root
+
+    (offered,) = ShellComplete(root(), {}, "minicloud", "_X").get_completions(["run-instances"], "--image")
+    assert offered.help == "The ID of the AMI."
+
+
 def test_who_may_not_write_the_state_is_told_about_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
     monkeypatch.setattr(os, "access", lambda path, _: bool(asked.append(path)))
