@@ -96,6 +96,7 @@ OF_RESERVATIONS = {"owner-id": "OwnerId", "reservation-id": "ReservationId", "re
 
 
 @operation(items="Reservations[].Instances[]", key="ReservationId", filters=FILTERS, outer_filters=OF_RESERVATIONS)
-def describe_instances(call: Call, *, instance_ids: list[str] | None = None) -> Answer:
-    """DescribeInstances, terminated ones for an hour."""
+def describe_instances(call: Call, *, instance_ids: list[str] | None = None, include_managed_resources: bool = True) -> Answer:
+    """DescribeInstances, terminated ones for an hour. Services of AWS's, whose instances could be left out, have none here."""
+    del include_managed_resources
     return {"Reservations": reservations(call, wanted(call.cloud.state, instance_ids))}

@@ -75,9 +75,11 @@ def describe_images(
     owners: list[str] | None = None,
     executable_users: list[str] | None = None,
     include_deprecated: bool = True,
+    include_disabled: bool = False,
 ) -> Answer:
     """DescribeImages. All images are the account's own, so `owners` finds them as self or by the account's number."""
-    del include_deprecated  # an owner sees the deprecated ones in any case
+    # An owner sees the deprecated ones in any case, and nothing disables an image.
+    del include_deprecated, include_disabled
     account = call.cloud.settings.account_id
     ids.check("image", image_ids or ())
     rows = {row.id: row for row in call.cloud.state.images.query("state in ('available', 'pending', 'failed')")}
