@@ -9,7 +9,7 @@ from minicloud.host.fake import FakeHost
 from minicloud.reconcile import instance_plan
 from minicloud.reconcile.actions import Record, StartGuest
 
-from ..cloud_fixtures import Ec2
+from ..cloud_fixtures import RUN, Ec2
 
 HARMLESS: dict[str, dict[str, Any]] = {
     "HibernationOptions": {"Configured": False},
@@ -179,3 +179,23 @@ def test_ena_is_there_and_stays(ec2: Ec2) -> None:
     ec2("StopInstances", InstanceIds=[instance], Force=True)
     ec2("ModifyInstanceAttribute", InstanceId=instance, EnaSupport={"Value": True})
     assert ec2.refused("ModifyInstanceAttribute", InstanceId=instance, EnaSupport={"Value": False}).code == "UnsupportedOperation"
+
+
+def test_attributes_by_name_and_text(ec2: Ec2) -> None:
+    instance = ec2.run()
+    ec2("ModifyInstanceAttribute", InstanceId=instance, Attribute="sourceDestCheck", Value="false")
+    assert ec2.instance(instance)["SourceDestCheck"] is False
+    wrong = ec2.refused("ModifyInstanceAttribute", InstanceId=instance, Attribute="sourceDestCheck", Value="no")
+    assert (wrong.code, "Allowed: true, false." in wrong.message) == ("InvalidParameterValue", True)
+    by_value = ec2.refused("ModifyInstanceAttribute", InstanceId=instance, Attribute="groupSet", Value="sg-1")
+    assert by_value.code == "UnsupportedOperation"
+
+
+def test_credits_follow_the_type(ec2: Ec2) -> None:
+    instance = ec2.run(CreditSpecification={"CpuCredits": "standard"})
+    ec2("StopInstances", InstanceIds=[instance], Force=True)
+    for kind, chosen in (("t3.micro", "unlimited"), ("t2.nano", "standard"), ("c5.large", "")):
+        ec2("ModifyInstanceAttribute", InstanceId=instance, InstanceType={"Value": kind})
+        assert ec2.row(instance).credits == chosen
+    error = ec2.refused("RunInstances", **{**RUN, "InstanceType": "c5.large"}, CreditSpecification={"CpuCredits": "standard"})
+    assert error.code == "InvalidParameterCombination"

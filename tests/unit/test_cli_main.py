@@ -118,7 +118,7 @@ def test_a_refusal_has_a_hint_where_one_is_known(run: Run) -> None:
     assert err.splitlines() == [
         "An error occurred (InvalidAMIID.NotFound) when calling the RunInstances operation: "
         "The image id '[ami-0123456789abcdef0]' does not exist",
-        "hint: there is no image yet: minicloud images build debian-12",
+        "hint: there is no image yet: minicloud images build debian-12 (on Debian), or: minicloud images pull debian-12",
     ]
 
 

@@ -119,23 +119,20 @@ def modify_instance_attribute(
         "disableApiStop": (disable_api_stop or {}).get("Value"),
         "instanceInitiatedShutdownBehavior": (instance_initiated_shutdown_behavior or {}).get("Value"),
         "ebsOptimized": (ebs_optimized or {}).get("Value"),
+        "sourceDestCheck": (source_dest_check or {}).get("Value"),
+        "enaSupport": (ena_support or {}).get("Value"),
     }
     if attribute is not None:
         if attribute not in given:
-            raise ApiError("UnsupportedOperation", f"minicloud cannot change the instance attribute {attribute}")
+            raise ApiError("UnsupportedOperation", f"minicloud cannot change the instance attribute {attribute} by its value")
         given[attribute] = value
-    given |= {
-        "groupSet": groups,
-        "sourceDestCheck": (source_dest_check or {}).get("Value"),
-        "blockDeviceMapping": block_device_mappings or None,
-        "enaSupport": (ena_support or {}).get("Value"),
-    }
+    given |= {"groupSet": groups, "blockDeviceMapping": block_device_mappings or None}
     chosen = {name: wanted for name, wanted in given.items() if wanted is not None}
     if len(chosen) != 1:
         raise ApiError("InvalidParameterCombination", "Exactly one attribute of an instance can be changed with one request")
     name, wanted = chosen.popitem()
     if name in ("groupSet", "sourceDestCheck"):
-        _change_interface(call, row, wanted)
+        _change_interface(call, row, wanted if name == "groupSet" else _truth(name, wanted))
     elif name == "blockDeviceMapping":
         _change_devices(call, row, wanted)
     elif changes := _change(row, name, wanted):
@@ -190,14 +187,11 @@ def _change(row: Instance, name: str, wanted: Any) -> dict[str, Any]:
     if row.state == "terminated":
         raise ApiError("IncorrectInstanceState", f"The instance '{row.id}' is terminated.")
     if name == "enaSupport":
-        if wanted is False:
+        if not _truth(name, wanted):
             raise ApiError("UnsupportedOperation", "minicloud's network cards are as those with ENA; it cannot be switched off")
         return {}
     if name in _BOOLEANS:
-        truth = {"true": True, "false": False}.get(str(wanted).lower())
-        if truth is None:
-            raise ApiError("InvalidParameterValue", f"Value ({wanted}) for parameter {name} is invalid. Allowed: true, false.")
-        return {_BOOLEANS[name]: truth}
+        return {_BOOLEANS[name]: _truth(name, wanted)}
     if name == "instanceType":
         return _change_type(row, wanted)
     if name == "userData":
@@ -206,6 +200,14 @@ def _change(row: Instance, name: str, wanted: Any) -> dict[str, Any]:
     if wanted not in ("stop", "terminate"):
         raise ApiError("InvalidParameterValue", f"Value ({wanted}) for parameter {name} is invalid. Allowed: stop, terminate.")
     return {"shutdown_behavior": wanted}
+
+
+def _truth(name: str, wanted: Any) -> bool:
+    """A truth value that may have come as text. Raises ApiError."""
+    truth = {"true": True, "false": False}.get(str(wanted).lower())
+    if truth is None:
+        raise ApiError("InvalidParameterValue", f"Value ({wanted}) for parameter {name} is invalid. Allowed: true, false.")
+    return truth
 
 
 def _change_type(row: Instance, wanted: str) -> dict[str, Any]:
