@@ -22,15 +22,18 @@ from types import MappingProxyType
 from typing import Any
 
 from .aws import filters as aws_filters
-from .aws import ids, model, pages, tags, times, validate
+from .aws import ids, model, pages, refusals, tags, times, validate
 from .cloud import Cloud
 from .errors import ApiError
 from .state.rows import ClientToken, Tag
+from .state.table import Row, Table
 
 CENTRAL = ("DryRun", "ClientToken", "Filters", "MaxResults", "NextToken", "TagSpecifications")
 MOST_TOKEN = 64
 TOKEN_KEPT = 7 * 86400.0
 """Seconds for which a client token is remembered; AWS promises a day at least."""
+SAYS_PARAMETERS = {"CreateVolume"}
+"""Operations that speak of parameters where the others of AWS speak of arguments, when a client token comes again."""
 _READS = ("Describe", "Get", "List")
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -168,13 +171,13 @@ def services() -> list[str]:
 
 
 def find(service: str, name: str) -> OperationDef:
-    """The operation of AWS's name. Raises ApiError: InvalidAction for no operation of AWS's, else UnsupportedOperation."""
+    """The operation of AWS's name. Raises ApiError: UnsupportedOperation, or InvalidAction for none of AWS's."""
     found = operations(service).get(name)
     if found is not None:
         return found
     if name in model.service(service).operation_names:
         raise ApiError("UnsupportedOperation", f"minicloud does not have {name}")
-    raise ApiError("InvalidAction", f"The action {name} is not valid for this web service.")
+    raise refusals.of(model.service(service)).action(name)
 
 
 def call(
@@ -191,7 +194,7 @@ def call(
         raise ApiError("InvalidParameterValue", f"Client token must be less than or equal to {MOST_TOKEN} characters.")
     request.wanted_tags = tags.by_type(given.get("TagSpecifications", ()), found.tags)
     select = _selector(found, given.get("Filters", ()))
-    pages.check(given.get("MaxResults"), given.get("NextToken"))
+    pages.check(given.get("MaxResults"), given.get("NextToken"), refusals.of(found.model.service))
     _prepare(cloud, service)
     cloud.worker.refresh(name)
     request.prepared = found.prepare(given) if found.prepare else None
@@ -226,9 +229,10 @@ def _replayed(request: Call, given: dict[str, Any]) -> Answer:
         tokens.add(ClientToken(scope, token, digest, answer, request.now))
         return answer
     if before.digest != digest:
+        word = "parameters" if request.operation.name in SAYS_PARAMETERS else "arguments"
         raise ApiError(
             "IdempotentParameterMismatch",
-            "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+            f"{word.title()} on this idempotent request are inconsistent with {word} used in previous request(s).",
         )
     if request.operation.replay is not None:
         request.operation.replay(request, before.answer)
@@ -246,8 +250,9 @@ def _selector(found: OperationDef, filters: Sequence[Mapping[str, Any]]) -> Call
     """What keeps of an answer only the items that match. Raises ApiError for a filter that there is not."""
     outer, _, inner = (part.removesuffix("[]") for part in found.items.partition("[]."))
     of_outer = [entry for entry in filters if entry.get("Name") in found.outer_filters]
-    whole = aws_filters.compile_filters(of_outer, found.outer_filters)
-    matches = aws_filters.compile_filters([entry for entry in filters if entry not in of_outer], found.filters)
+    words = refusals.of(found.model.service)
+    whole = aws_filters.compile_filters(of_outer, found.outer_filters, words)
+    matches = aws_filters.compile_filters([entry for entry in filters if entry not in of_outer], found.filters, words)
 
     def select(answer: Answer) -> Answer:
         if not filters:
@@ -274,6 +279,15 @@ def _paged(found: OperationDef, answer: Answer, given: dict[str, Any]) -> Answer
 
     shown, token = pages.page(answer[outer], key, given.get("MaxResults"), given.get("NextToken"))
     return {**answer, outer: shown, **({"NextToken": token} if token else {})}
+
+
+def named(table: Table[Row], kind: str, identifier: str) -> Row:
+    """The row of an identifier of `kind`. Raises ApiError (…Malformed, …NotFound)."""
+    ids.check(kind, [identifier])
+    found = table.get(identifier)
+    if found is None:
+        raise ids.not_found(kind, [identifier])
+    return found
 
 
 def require(kind: str, wanted: Iterable[str], found: Mapping[str, Any]) -> None:

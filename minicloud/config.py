@@ -47,6 +47,8 @@ class Settings:
     """Give guests a disk with what cloud-init asks (NoCloud). Without it they ask the metadata service, which `serve` runs."""
     listen: str = "127.0.0.1:8800"
     """Where `minicloud serve` answers the AWS API: ADDRESS:PORT, or `none`."""
+    guest_endpoint: bool = False
+    """Let guests reach the AWS endpoint, where `listen` is an address that they can reach: any but loopback."""
     api_rate: int = 1000
     """Requests a second that one access key may make; twice as many at once."""
     direct_boot: bool = False

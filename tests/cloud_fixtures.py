@@ -85,7 +85,8 @@ class Ec2:
 
 def settings(directory: Path, **changes: Any) -> Settings:
     """Settings of a cloud that lives in one directory."""
-    return dataclasses.replace(Settings(home=directory / "home", run=directory / "run", listen="127.0.0.1:0"), **changes)
+    own = Settings(home=directory / "home", run=directory / "run", images=directory / "images", listen="127.0.0.1:0")
+    return dataclasses.replace(own, **changes)
 
 
 def cloud_in(directory: Path, host: FakeHost | None = None, *, work: bool = True) -> Cloud:

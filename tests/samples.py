@@ -11,8 +11,9 @@ TEXT = 'a<b> & "c" ü 日本\n end'
 def sample(shape: Shape, above: tuple[str, ...] = (), most_lists: int = 2) -> Any:
     """A value that has every member (of a union one); a shape inside itself is left out."""
     if shape.kind == "structure" and shape.raw.get("union"):
-        made = {name: sample(member.shape, (*above, shape.name)) for name, member in shape.members.items()}
-        return dict([next(item for item in made.items() if item[1] != {})])
+        inner = (*above, shape.name)
+        made = ((name, sample(part.shape, inner)) for name, part in shape.members.items() if not _recursive(part.shape, inner))
+        return dict([next(item for item in made if item[1] != {})])
     if shape.kind == "structure":
         return {
             name: sample(member.shape, (*above, shape.name))

@@ -4,14 +4,16 @@ import http.client
 import os
 import time
 import urllib.parse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import ApiError
-from . import documents, json_protocol, model, query_client, sigv4
+from . import documents, json_protocol, model, query_client, rest_client, sigv4, wire
 from .model import Operation
-from .wire import WireRequest
+from .wire import WireAnswer, WireRequest
 
+SPOKEN = ("ec2", "query", "json", "rest-json")
+"""The protocols that it speaks, the first that a service knows."""
 _SECONDS = 300.0
 
 
@@ -39,31 +41,21 @@ class Client:
     def call(self, service: str, name: str, params: dict[str, Any]) -> dict[str, Any]:
         """Carry an operation out; parameters and answer as `api.call` has them. Raises ApiError, Unreachable."""
         operation = model.service(service).operation(name)
-        protocols = operation.service.metadata.get("protocols") or [operation.service.metadata["protocol"]]
-        chosen = next((known for known in ("ec2", "query", "json") if known in protocols), None)
-        if chosen is None:
-            raise Unreachable(f"minicloud speaks to {service} only on the host itself: leave --endpoint-url away")
-        headers, body = _request(operation, params, chosen)
-        status, answer = self._send(operation, headers, body)
-        if chosen == "json":
-            return _json_answer(operation, status, answer)
-        if status >= 300:
-            raise query_client.error(answer, status)
-        return query_client.answer(operation, answer, ec2=chosen == "ec2")
+        return answer(operation, self._send(operation, request(operation, params)))
 
-    def _send(self, operation: Operation, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+    def _send(self, operation: Operation, wanted: WireRequest) -> WireAnswer:
         parts = urllib.parse.urlsplit(self.url)
-        path = parts.path or "/"
+        path = parts.path.rstrip("/") + wanted.path
         metadata = operation.service.metadata
-        unsigned = WireRequest("POST", path, "", {**headers, "host": parts.netloc}, body)
+        unsigned = replace(wanted, path=path, headers={**wanted.headers, "host": parts.netloc})
         keys = (self.keys.access_key, self.keys.secret, self.keys.token)
         scope = str(metadata.get("signingName") or metadata["endpointPrefix"])
         signed = sigv4.sign(unsigned, keys, self.region, scope, time.time())
         try:
             connection = _connection(parts)
-            connection.request("POST", path, body, signed)
+            connection.request(wanted.method, f"{path}?{wanted.query}" if wanted.query else path, wanted.body, signed)
             response = connection.getresponse()
-            return response.status, response.read()
+            return WireAnswer(response.status, {name.lower(): value for name, value in response.headers.items()}, response.read())
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"the endpoint {self.url} does not answer: {error or type(error).__name__}") from error
 
@@ -77,22 +69,44 @@ def _connection(parts: urllib.parse.SplitResult) -> http.client.HTTPConnection:
     return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=_SECONDS, context=context)
 
 
-def _request(operation: Operation, params: dict[str, Any], protocol: str) -> tuple[dict[str, str], bytes]:
+def _spoken(operation: Operation) -> str:
+    there = wire.protocols(operation.service)
+    return next(known for known in SPOKEN if known in there)
+
+
+def request(operation: Operation, params: dict[str, Any]) -> WireRequest:
+    """A request of an operation, unsigned and without a host."""
+    protocol = _spoken(operation)
+    if protocol == "rest-json":
+        return rest_client.request(operation, params)
     if protocol != "json":
         fields = query_client.form(operation, params, ec2=protocol == "ec2")
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
-        return headers, urllib.parse.urlencode(fields).encode()
+        return WireRequest("POST", "/", "", headers, urllib.parse.urlencode(fields).encode())
     metadata, shape = operation.service.metadata, operation.input_shape
     headers = {
         "content-type": f"application/x-amz-json-{metadata['jsonVersion']}",
         "x-amz-target": f"{metadata['targetPrefix']}.{operation.name}",
     }
-    return headers, json_protocol.dump(documents.write(shape, params, documents.JSON) if shape else {})
+    body = json_protocol.dump(documents.write(shape, params, documents.JSON) if shape else {})
+    return WireRequest("POST", "/", "", headers, body)
 
 
-def _json_answer(operation: Operation, status: int, body: bytes) -> dict[str, Any]:
-    found = json_protocol.load(body)
-    if status >= 300:
-        raise ApiError(str(found.get("__type", "")).rpartition("#")[2], str(found.get("message", "")), status)
-    answer: dict[str, Any] = documents.read(operation.output, found, documents.JSON) if operation.output else {}
-    return answer
+def answer(operation: Operation, sent: WireAnswer) -> dict[str, Any]:
+    """The answer in a response, whose headers' names are in lower case. Raises ApiError for a refusal."""
+    protocol = _spoken(operation)
+    if protocol == "rest-json":
+        return rest_client.answer(operation, sent)
+    if protocol == "json":
+        return _json_answer(operation, sent)
+    if sent.status >= 300:
+        raise query_client.error(sent.body, sent.status)
+    return query_client.answer(operation, sent.body, ec2=protocol == "ec2")
+
+
+def _json_answer(operation: Operation, sent: WireAnswer) -> dict[str, Any]:
+    found = json_protocol.load(sent.body)
+    if sent.status >= 300:
+        raise ApiError(str(found.get("__type", "InternalFailure")).rpartition("#")[2], str(found.get("message", "")), sent.status)
+    made: dict[str, Any] = documents.read(operation.output, found, documents.JSON) if operation.output else {}
+    return made

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ApiError
-from . import times
+from . import refusals, times
 from .model import Shape
 from .wire import time_of, wire_name
 
@@ -65,7 +65,7 @@ def _read_structure(shape: Shape, value: dict[str, Any], forms: Forms) -> dict[s
         if inner is None or wire == "__type":
             continue
         if wire not in members:
-            raise ApiError("UnknownParameter", f"The parameter {str(wire)[:200]} is not recognized")
+            raise refusals.of(shape.service).unknown(str(wire)[:200])
         name, kind = members[wire]
         found[name] = read(kind, inner, forms)
     return found

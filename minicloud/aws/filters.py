@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import ApiError
+from .refusals import EC2, Words
 
 Declared = Mapping[str, str]
 MOST_VALUES = 200
@@ -53,7 +54,7 @@ def _tags(item: Any) -> Sequence[Any]:
     return found
 
 
-def _extractor(name: str, declared: Declared) -> Callable[[Any], Iterable[str]]:
+def _extractor(name: str, declared: Declared, words: Words) -> Callable[[Any], Iterable[str]]:
     if name.startswith("tag:"):
         key = name.removeprefix("tag:")
         return lambda item: (tag["Value"] for tag in _tags(item) if tag.get("Key") == key)
@@ -61,12 +62,12 @@ def _extractor(name: str, declared: Declared) -> Callable[[Any], Iterable[str]]:
         member = "Key" if name == "tag-key" else "Value"
         return lambda item: (tag[member] for tag in _tags(item))
     if name not in declared:
-        raise ApiError("InvalidParameterValue", f"The filter '{name}' is invalid")
+        raise words.filter(name)
     path = declared[name]
     return lambda item: values_at(item, path)
 
 
-def compile_filters(filters: Sequence[Mapping[str, Any]], declared: Declared) -> Callable[[Any], bool]:
+def compile_filters(filters: Sequence[Mapping[str, Any]], declared: Declared, words: Words = EC2) -> Callable[[Any], bool]:
     """A test for items out of `[{"Name": ..., "Values": [...]}, ...]`. Raises ApiError for a filter that AWS does not know."""
     if sum(len(entry.get("Values") or ()) for entry in filters) > MOST_VALUES:
         raise ApiError("FilterLimitExceeded", f"The maximum number of filter values specified on a single call is {MOST_VALUES}.")
@@ -74,8 +75,8 @@ def compile_filters(filters: Sequence[Mapping[str, Any]], declared: Declared) ->
     for entry in filters:
         name, values = entry.get("Name", ""), entry.get("Values") or []
         if not values:
-            raise ApiError("InvalidParameterValue", f"The filter '{name}' is invalid: it has no values")
-        tests.append((_extractor(name, declared), [pattern(value) for value in values]))
+            raise words.filter(name, ": it has no values")
+        tests.append((_extractor(name, declared, words), [pattern(value) for value in values]))
 
     def matches(item: Any) -> bool:
         return all(any(p.fullmatch(text) for text in extract(item) for p in patterns) for extract, patterns in tests)

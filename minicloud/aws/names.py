@@ -18,6 +18,12 @@ def private_dns_name(address: str, settings: Settings) -> str:
     return f"{hostname(address)}.{settings.private_domain}"
 
 
+def public_dns_name(address: str, settings: Settings) -> str:
+    """The name of a public address: ec2-203-0-113-25.compute-1.amazonaws.com."""
+    domain = "compute-1" if settings.region == "us-east-1" else f"{settings.region}.compute"
+    return f"ec2-{address.replace('.', '-')}.{domain}.amazonaws.com"
+
+
 def check_device(name: str) -> None:
     """Refuse what is no name for a block device. Raises ApiError."""
     if not _DEVICE.fullmatch(name):

@@ -9,7 +9,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import ApiError
+from .refusals import EC2, Words
 
 MOST_RESULTS = 1000
 """A page has no more items than this, whatever was asked for, as with AWS."""
@@ -21,32 +21,30 @@ def encode(key: str) -> str:
     return base64.urlsafe_b64encode(f"{_MARK}{key}".encode()).decode()
 
 
-def decode(token: str) -> str:
-    """The key in a token. Raises ApiError (InvalidNextToken)."""
+def decode(token: str, words: Words = EC2) -> str:
+    """The key in a token. Raises ApiError."""
     try:
         text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
-        raise ApiError("InvalidNextToken", f"The token '{token}' is invalid") from error
+        raise words.token(token) from error
     if not text.startswith(_MARK):
-        raise ApiError("InvalidNextToken", f"The token '{token}' is invalid")
+        raise words.token(token)
     return text.removeprefix(_MARK)
 
 
-def check(most: int | None, token: str | None) -> None:
+def check(most: int | None, token: str | None, words: Words = EC2) -> None:
     """Refuse what cannot be a page. Raises ApiError."""
     if most is not None and most < 1:
-        raise ApiError(
-            "InvalidParameterValue", f"Value ( {most} ) for parameter maxResults is invalid. Expecting a value greater than 0."
-        )
+        raise words.page_size(most)
     if token:
-        decode(token)
+        decode(token, words)
 
 
 def page(items: Sequence[Any], key: Callable[[Any], str], most: int | None, token: str | None) -> tuple[list[Any], str | None]:
     """One page of `items`, and the token of the next one (None after the last)."""
     if most is None and token is None:
         return list(items), None
-    after, most = decode(token) if token else "", min(most or MOST_RESULTS, MOST_RESULTS)
+    after, most = decode(token, EC2) if token else "", min(most or MOST_RESULTS, MOST_RESULTS)
     rest = [item for item in sorted(items, key=key) if key(item) > after]
     if len(rest) <= most:
         return rest, None

@@ -13,7 +13,9 @@ import urllib.parse
 from typing import Any, cast
 
 from ..errors import ApiError
+from . import refusals
 from .model import Operation, Service, Shape
+from .refusals import Words
 from .wire import Params, WireAnswer, WireRequest, is_flat, wire_name
 
 MOST_PARAMETERS = 10_000
@@ -44,27 +46,19 @@ def form(request: WireRequest) -> Form:
     return fields
 
 
-def _tree(fields: Form) -> Node:
+def _tree(fields: Form, words: Words) -> Node:
     root: Node = {}
     for key, value in fields.items():
         if key in _OF_THE_PROTOCOL or key.lower().startswith("x-amz-"):
             continue
         parts = key.split(".")
         if len(parts) > MOST_DEPTH or "" in parts:
-            raise _unknown(key[:200])
+            raise words.unknown(key[:200])
         node = root
         for part in parts:
             node = node.setdefault(part, {})
         node[""] = value
     return root
-
-
-def _unknown(path: str) -> ApiError:
-    return ApiError("UnknownParameter", f"The parameter {path} is not recognized")
-
-
-def _bad(path: str, value: str, wanted: str) -> ApiError:
-    return ApiError("InvalidParameterValue", f"Value ({value[:80]}) for parameter {path} is invalid. It must be {wanted}.")
 
 
 class Reader:
@@ -83,8 +77,8 @@ class Reader:
         if shape.kind == "map":
             return self._map(shape, node, path)
         if set(node) != {""}:
-            raise _unknown(next(f"{path}.{name}" for name in node if name))
-        return _scalar(shape.kind, node[""], path)
+            raise _words(shape).unknown(next(f"{path}.{name}" for name in node if name))
+        return _scalar(shape, node[""], path)
 
     def _names_of(self, shape: Shape) -> dict[str, tuple[str, Shape]]:
         """The members of a structure by their names in a form."""
@@ -104,17 +98,17 @@ class Reader:
         for wire, inner in node.items():
             if wire == "":
                 if inner:
-                    raise _bad(path, inner, "a structure")
+                    raise _words(shape).kind(path, inner, "a structure")
                 continue
             here = f"{path}.{wire}" if path else wire
             if wire not in names:
-                raise _unknown(here)
+                raise _words(shape).unknown(here)
             name, kind = names[wire]
             found[name] = self.read(kind, inner, here)
         return found
 
     def _list(self, shape: Shape, node: Node, path: str) -> list[Any]:
-        entries = _entries(node, shape.raw["member"].get("locationName", ""), path)
+        entries = _entries(shape, node, shape.raw["member"].get("locationName", ""), path)
         if not entries:
             return [self.read(shape.element, {"": node[""]}, path)] if node.get("") else []
         return [self.read(shape.element, inner, f"{path}.{number}") for number, inner in entries]
@@ -122,43 +116,48 @@ class Reader:
     def _map(self, shape: Shape, node: Node, path: str) -> Params:
         key, value = (shape.raw[part].get("locationName", part) for part in ("key", "value"))
         found = {}
-        for number, inner in _entries(node, "entry", path):
+        for number, inner in _entries(shape, node, "entry", path):
             if key not in inner or value not in inner:
-                raise _unknown(f"{path}.{number}")
+                raise _words(shape).unknown(f"{path}.{number}")
             found[self.read(shape.key, inner[key], path)] = self.read(shape.value, inner[value], path)
         return found
 
 
-def _entries(node: Node, own_wrapper: str, path: str) -> list[tuple[int, Node]]:
+def _entries(shape: Shape, node: Node, own_wrapper: str, path: str) -> list[tuple[int, Node]]:
     """The numbered entries of a list or map, in the order of their numbers."""
     names = [name for name in node if name]
     if len(names) == 1 and names[0] in (*_WRAPPERS, own_wrapper) and not names[0].isdecimal():
-        return _entries(node[names[0]], "", path)
+        return _entries(shape, node[names[0]], "", path)
     for name in names:
         if not (name.isascii() and name.isdecimal() and len(name) < 10):
-            raise _unknown(f"{path}.{name}")
+            raise _words(shape).unknown(f"{path}.{name}")
     return [(int(name), node[name]) for name in sorted(names, key=int)]
 
 
-def _scalar(kind: str, text: str, path: str) -> Any:
+def _words(shape: Shape) -> Words:
+    return refusals.of(shape.service)
+
+
+def _scalar(shape: Shape, text: str, path: str) -> Any:
+    kind = shape.kind
     if kind in ("string", "character", "timestamp"):
         return text
     if kind in ("integer", "long"):
         if not _INTEGER.fullmatch(text):
-            raise _bad(path, text, "a whole number")
+            raise _words(shape).kind(path, text, "a whole number")
         return int(text)
     if kind == "boolean":
         if text.lower() not in _TRUTH:
-            raise _bad(path, text, "true or false")
+            raise _words(shape).kind(path, text, "true or false")
         return _TRUTH[text.lower()]
     if kind in ("float", "double"):
         if not _NUMBER.fullmatch(text):
-            raise _bad(path, text, "a number")
+            raise _words(shape).kind(path, text, "a number")
         return float(text)
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _bad(path, text, "base64") from error
+        raise _words(shape).kind(path, text, "base64") from error
 
 
 class QueryProtocol:
@@ -170,11 +169,12 @@ class QueryProtocol:
 
     def parse(self, operation: Operation, request: WireRequest) -> Params:
         """The parameters. Raises ApiError."""
-        fields = _tree(form(request))
+        words = refusals.of(operation.service)
+        fields = _tree(form(request), words)
         shape = operation.input_shape
         if shape is None:
             if fields:
-                raise _unknown(next(iter(fields)))
+                raise words.unknown(next(iter(fields)))
             return {}
         return cast("Params", self._reader.read(shape, fields))
 

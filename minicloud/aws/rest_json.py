@@ -1,5 +1,6 @@
 """REST with JSON: method and path name the operation; parameters lie in the path, the query string, headers and the body."""
 
+import base64
 import functools
 import re
 import urllib.parse
@@ -12,7 +13,7 @@ from .json_protocol import dump, error_type, load
 from .model import Member, Operation, Service, Shape
 from .wire import Params, WireAnswer, WireRequest, time_of, wire_name
 
-_LABEL = re.compile(r"\{([A-Za-z0-9_]+)(\+?)\}")
+LABEL = re.compile(r"\{([A-Za-z0-9_]+)(\+?)\}")
 MOST_FIELDS = 1000
 
 
@@ -20,7 +21,7 @@ MOST_FIELDS = 1000
 def _pattern(uri: str) -> re.Pattern[str]:
     """The path of an operation as a pattern; a label with a plus takes slashes too."""
     parts, at = [], 0
-    for label in _LABEL.finditer(uri):
+    for label in LABEL.finditer(uri):
         parts += [re.escape(uri[at : label.start()]), f"(?P<{label[1]}>{'.+' if label[2] else '[^/]+'})"]
         at = label.end()
     return re.compile("".join(parts) + re.escape(uri[at:]) + "/?")
@@ -33,11 +34,11 @@ def find(service: Service, request: WireRequest) -> str | None:
         uri, _, fixed = raw.get("http", {}).get("requestUri", "").partition("?")
         here = raw.get("http", {}).get("method") == request.method and _pattern(uri).fullmatch(request.path)
         if here and all(part in request.query.split("&") for part in fixed.split("&") if part):
-            fits.append((len(_LABEL.findall(uri)), -len(fixed), name))
+            fits.append((len(LABEL.findall(uri)), -len(fixed), name))
     return min(fits)[2] if fits else None
 
 
-def _word(shape: Shape, text: str) -> Any:
+def word(shape: Shape, text: str) -> Any:
     """A scalar out of a path, a query string or a header. Raises ApiError."""
     try:
         if shape.kind in ("integer", "long"):
@@ -91,7 +92,7 @@ class RestJson:
             if location == "statusCode":
                 status = int(value)
             elif location == "header":
-                headers[wire_name(member.raw, name)] = _header(member.shape, value)
+                headers[wire_name(member.raw, name)] = header(member.shape, value)
             else:
                 inside[name] = value
         payload = shape.raw.get("payload")
@@ -126,19 +127,25 @@ def _outside(member: Member, name: str, request: WireRequest, labels: dict[str, 
     """The value of a member that lies in the path, the query string or a header; None where it is not there."""
     location, wire, shape = member.raw.get("location"), wire_name(member.raw, name), member.shape
     if location == "uri" and wire in labels:
-        return _word(shape, urllib.parse.unquote(labels[wire]))
+        return word(shape, urllib.parse.unquote(labels[wire]))
     if location == "querystring" and wire in query:
         if shape.kind == "list":
-            return [_word(shape.element, text) for text in query[wire]]
-        return _word(shape, query[wire][-1])
+            return [word(shape.element, text) for text in query[wire]]
+        return word(shape, query[wire][-1])
     if location == "header" and wire.lower() in request.headers:
-        return _word(shape, request.headers[wire.lower()])
+        return word(shape, request.headers[wire.lower()])
     return None
 
 
-def _header(shape: Shape, value: Any) -> str:
-    if shape.kind == "timestamp":
-        return formatdate(times.seconds(value), usegmt=True)
+def text_of(shape: Shape, value: Any) -> str:
+    """A scalar as it stands in a path or a query string."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return re.sub(r"[\r\n]+", " ", str(value))
+    return base64.b64encode(value).decode() if shape.kind == "blob" else str(value)
+
+
+def header(shape: Shape, value: Any) -> str:
+    """A scalar as it stands in a header, which is one line."""
+    if shape.kind == "timestamp":
+        return formatdate(times.seconds(value), usegmt=True)
+    return re.sub(r"[\r\n]+", " ", text_of(shape, value))

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import ApiError
-from . import json_protocol, model, query, rest_json, rpc_cbor
+from . import json_protocol, model, query, refusals, rest_json, rpc_cbor
 from .model import Service
+from .refusals import Words
 from .wire import WireProtocol, WireRequest
 
 EC2, QUERY, REST, CBOR = query.QueryProtocol("ec2"), query.QueryProtocol("query"), rest_json.RestJson(), rpc_cbor.RpcCbor()
@@ -27,6 +28,11 @@ class Target:
     service: Service | None = None
     operation: str = ""
     refused: ApiError | None = None
+
+    @property
+    def words(self) -> Words:
+        """How it refuses what concerns no operation alone."""
+        return refusals.of(self.service) if self.service else refusals.without_service(self.protocol.name)
 
 
 @functools.cache

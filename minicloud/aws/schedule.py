@@ -1,4 +1,5 @@
 """When the schedules of lifecycle policies are due: intervals of hours from a time of day, and AWS's cron expressions. UTC.
+And how long they keep things.
 
     cron(minutes hours day-of-month month day-of-week year)
 
@@ -20,6 +21,8 @@ _BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (1, 7), (1970, 2199))
 _NAMES: tuple[dict[str, int], ...] = ({}, {}, {}, _MONTHS, _DAYS, {})
 _FURTHEST = 366 * 8
 """Days that are looked through for a time that matches: the 29th of February may be eight years away."""
+
+_UNITS = {"DAYS": 1, "WEEKS": 7, "MONTHS": 30, "YEARS": 365}
 
 DayTest = Callable[[datetime], bool]
 
@@ -132,3 +135,8 @@ def every(hours: int, time_of_day: str, after: datetime) -> datetime:
     while start <= after:
         start += timedelta(hours=hours)
     return start
+
+
+def days(interval: int, unit: str) -> int:
+    """The days that something is kept for; months have 30 days and years 365, as in AWS's limits."""
+    return interval * _UNITS[unit]

@@ -18,3 +18,8 @@ def seconds(value: str) -> float:
     """Seconds since 1970 of any ISO 8601 text; without an offset it is UTC. Raises ValueError."""
     moment = datetime.fromisoformat(value)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def whole(value: str) -> str:
+    """The same time without its milliseconds, as the metadata service writes it."""
+    return value[:19] + "Z"

@@ -1,15 +1,14 @@
 """Parameters against AWS's model: what must be there, what there is, of which type and within which bounds.
 
-The same for every operation and every front. Codes and texts are EC2's.
+The same for every operation and every front; codes and texts are those of the service's family.
 """
 
-import re
 import typing
 from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ApiError
-from . import times
+from . import refusals, times
 from .model import Member, Operation, Shape
 
 ENUMS_OF_OPERATIONS = {"InstanceType", "VolumeType"}
@@ -24,19 +23,19 @@ def validate(operation: Operation, params: dict[str, Any]) -> None:
     if operation.input_shape is not None:
         _structure(operation.input_shape, params, "")
     elif params:
-        raise ApiError("UnknownParameter", f"The parameter {next(iter(params))} is not recognized")
+        raise refusals.of(operation.service).unknown(next(iter(params)))
 
 
 def _structure(shape: Shape, value: Any, path: str) -> None:
     if not isinstance(value, dict):
-        raise _wrong(path, value, "a structure")
+        raise _wrong(shape, path, value, "a structure")
     members = shape.members
     for name in value:
         if name not in members:
-            raise ApiError("UnknownParameter", f"The parameter {_join(path, name)} is not recognized")
+            raise refusals.of(shape.service).unknown(_join(path, name))
     for name in shape.required:
         if value.get(name) is None:
-            raise ApiError("MissingParameter", f"The request must contain the parameter {_join(path, name)}")
+            raise refusals.of(shape.service).missing(_join(path, name))
     for name, inner in value.items():
         check(members[name].shape, inner, _join(path, name))
 
@@ -50,7 +49,7 @@ def check(shape: Shape, value: Any, path: str) -> None:
 
 def _list(shape: Shape, value: Any, path: str) -> None:
     if not isinstance(value, list):
-        raise _wrong(path, value, "a list")
+        raise _wrong(shape, path, value, "a list")
     _bounds(shape, len(value), path, "entries")
     element = shape.element
     for index, inner in enumerate(value, 1):
@@ -59,53 +58,48 @@ def _list(shape: Shape, value: Any, path: str) -> None:
 
 def _map(shape: Shape, value: Any, path: str) -> None:
     if not isinstance(value, dict):
-        raise _wrong(path, value, "a map")
+        raise _wrong(shape, path, value, "a map")
     for key, inner in value.items():
         check(shape.value, inner, f"{path}.{key}")
 
 
 def _string(shape: Shape, value: Any, path: str) -> None:
     if not isinstance(value, str):
-        raise _wrong(path, value, "text")
+        raise _wrong(shape, path, value, "text")
     if shape.enum and shape.name not in ENUMS_OF_OPERATIONS and value not in shape.enum:
-        name = path[:1].lower() + path[1:]
-        raise ApiError(
-            "InvalidParameterValue",
-            f"1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: "
-            f"Member must satisfy enum value set: [{', '.join(shape.enum)}]",
-        )
+        raise refusals.of(shape.service).choice(path, value, shape.enum)
     _bounds(shape, len(value), path, "characters")
 
 
 def _integer(shape: Shape, value: Any, path: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong(path, value, "a whole number")
+        raise _wrong(shape, path, value, "a whole number")
     bits = 32 if shape.kind == "integer" else 64
     if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
-        raise _wrong(path, value, f"a number of {bits} bits")
+        raise _wrong(shape, path, value, f"a number of {bits} bits")
     _bounds(shape, value, path, "")
 
 
-def _number(_: Shape, value: Any, path: str) -> None:
+def _number(shape: Shape, value: Any, path: str) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise _wrong(path, value, "a number")
+        raise _wrong(shape, path, value, "a number")
 
 
-def _boolean(_: Shape, value: Any, path: str) -> None:
+def _boolean(shape: Shape, value: Any, path: str) -> None:
     if not isinstance(value, bool):
-        raise _wrong(path, value, "true or false")
+        raise _wrong(shape, path, value, "true or false")
 
 
-def _timestamp(_: Shape, value: Any, path: str) -> None:
+def _timestamp(shape: Shape, value: Any, path: str) -> None:
     try:
         times.seconds(value)
     except (ValueError, TypeError, OverflowError) as error:
-        raise _wrong(path, value, "a time such as 2026-01-31T12:00:00Z") from error
+        raise _wrong(shape, path, value, "a time such as 2026-01-31T12:00:00Z") from error
 
 
-def _blob(_: Shape, value: Any, path: str) -> None:
+def _blob(shape: Shape, value: Any, path: str) -> None:
     if not isinstance(value, bytes):
-        raise _wrong(path, value, "bytes")
+        raise _wrong(shape, path, value, "bytes")
 
 
 _CHECKERS = {
@@ -119,14 +113,11 @@ def _bounds(shape: Shape, size: int, path: str, unit: str) -> None:
         return
     low, high = shape.raw.get("min"), shape.raw.get("max")
     if (low is not None and size < low) or (high is not None and size > high):
-        allowed = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low} to {high}"
-        what = f"{size} {unit}".strip()
-        raise ApiError("InvalidParameterValue", f"Value ({what}) for parameter {path} is invalid. Allowed: {allowed}.")
+        raise refusals.of(shape.service).bounds(path, size, low, high, unit)
 
 
-def _wrong(path: str, value: Any, wanted: str) -> ApiError:
-    shown = re.sub(r"\s+", " ", str(value))[:80]
-    return ApiError("InvalidParameterValue", f"Value ({shown}) for parameter {path} is invalid. It must be {wanted}.")
+def _wrong(shape: Shape, path: str, value: Any, wanted: str) -> ApiError:
+    return refusals.of(shape.service).kind(path, value, wanted)
 
 
 def _join(path: str, name: str) -> str:

@@ -57,6 +57,11 @@ class WireProtocol(Protocol):
         """A refusal. `service` is None where the request did not say to whom it speaks."""
 
 
+def protocols(service: Service) -> list[str]:
+    """The protocols that a service may be spoken to in, AWS's favourite first."""
+    return list(service.metadata.get("protocols") or [service.metadata["protocol"]])
+
+
 @functools.cache
 def code_shapes(service: Service) -> dict[str, str]:
     """The names of a service's error shapes by the codes that the query protocols call them."""

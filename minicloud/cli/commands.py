@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "Run the daemon in the foreground."),
     "configure": ("configure", "Make an access key and a profile for AWS clients."),
     "credentials": ("credentials", "Access keys for the AWS endpoint: create, list, delete."),
+    "uninstall": ("uninstall", "Take everything of minicloud's off this host."),
     "wait": ("wait", "Wait for a state, such as instance-running."),
     "completion": ("completion", "Print the script that completes commands and flags in bash, zsh or fish."),
 }

@@ -78,6 +78,18 @@ def said(permissions: "Iterable[Permission]", names: dict[str, str]) -> list[str
     return lines
 
 
+def hosts_text(cloud: "Cloud") -> str:
+    """Private names of the interfaces that instances have, and names of public addresses, as this host reaches them."""
+    from ..aws.names import private_dns_name
+    from ..reconcile import networks
+
+    with cloud.state.transaction(write=False):
+        addresses = [row.address for row in cloud.state.interfaces.query("instance_id != ''", order="address")]
+        lines = [f"{address} {private_dns_name(address, cloud.settings)}\n" for address in addresses]
+        lines += [f"{one.public} {one.name}\n" for one in networks.public_names(cloud.state, cloud.settings)]
+    return "".join(lines)
+
+
 def table_of(answer: dict[str, Any]) -> dict[str, Any]:
     """The same for a person."""
     where = f"on {answer['PublicInterface']}" if answer["PublicInterface"] else "known on this host only"
@@ -95,16 +107,13 @@ def table_of(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 @click.command("network", short_help="Show subnets, interfaces, addresses, and what may come in.")
-@click.option("--remove", is_flag=True, help="Take all rules off the host; any command that needs them brings them back.")
+@click.option("--hosts", is_flag=True, help="Print the names of instances and public addresses, as lines for /etc/hosts.")
 @own.answers
 @click.pass_context
-def command(ctx: click.Context, remove: bool, output: str | None, query: str | None) -> None:
+def command(ctx: click.Context, hosts: bool, output: str | None, query: str | None) -> None:
     """Show subnets with their bridges, who lives in them by which addresses, and what may come in."""
-    from ..host.firewall_spec import FirewallSpec
-
-    if remove:
-        ctx.obj.cloud.host.firewall.apply(FirewallSpec())
-        click.echo("All rules, sets and routes of minicloud's are off this host.")
+    if hosts:
+        click.echo(hosts_text(ctx.obj.cloud), nl=False)
         return
     answer = gather(ctx.obj.cloud)
     for_person = own.format_of(ctx, output) == "table" and not (query or ctx.obj.query)

@@ -176,6 +176,22 @@ class Blocks(Protocol):
         """The disks on which `pull` or `commit` is under way."""
 
 
+class Cards(Protocol):
+    """The network cards of running guests. A card is named by its hardware address; a guest that is off is Permanent."""
+
+    def list(self, guest_id: str) -> set[str]:
+        """The cards that a guest has, by hardware address in lower case; empty for a guest that is off."""
+
+    def attach(self, guest_id: str, card: NicSpec) -> None:
+        """Plug a card in; its network is there."""
+
+    def detach(self, guest_id: str, mac: str) -> None:
+        """Ask the guest's system to let a card go; it is gone when `list` has it no more. May be asked again."""
+
+    def seize(self, guest_id: str, mac: str) -> None:
+        """Cut the cable of a card that a guest does not let go: nothing passes any more, and its tap's name is free."""
+
+
 class Disks(Protocol):
     """Where the bytes of volumes are. Sizes are in bytes.
 
@@ -196,6 +212,9 @@ class Disks(Protocol):
 
     def list(self) -> dict[str, int]:
         """All disks of ours, with the bytes that each occupies."""
+
+    def others(self) -> dict[str, int]:
+        """What lies where disks are kept and is none, by a name that a person finds it by, with the bytes that it occupies."""
 
     def size(self, disk_id: str) -> int:
         """How large a guest sees it. Raises Permanent where it is not there, or is damaged so that this cannot be told."""
@@ -262,13 +281,22 @@ class Reservation:
 
 
 @dataclass(frozen=True)
+class Name:
+    """A whole DNS name, and the address that those who ask in a network are told."""
+
+    name: str
+    address: IPv4Address
+
+
+@dataclass(frozen=True)
 class NetworkSpec:
-    """A subnet: the host's own address in it, a DNS suffix, and who lives there."""
+    """A subnet: the host's own address in it, a DNS suffix, who lives there, and names that mean something else elsewhere."""
 
     network_id: str
     gateway: IPv4Interface
     domain: str
     reservations: tuple[Reservation, ...] = field(default_factory=tuple)
+    names: tuple[Name, ...] = ()
 
 
 class Networks(Protocol):
@@ -362,3 +390,4 @@ class Host:
     machine: Machine
     firewall: Firewall
     blocks: Blocks
+    cards: Cards

@@ -59,9 +59,22 @@ class LocalDisks:
         found: dict[str, int] = {}
         with contextlib.suppress(FileNotFoundError), os.scandir(self._directory) as entries:
             for entry in entries:
-                if entry.name.endswith(".qcow2") and not entry.name.startswith("."):
+                name = entry.name.removesuffix(".qcow2")
+                if name != entry.name and _ID.fullmatch(name):
                     with contextlib.suppress(FileNotFoundError):
-                        found[entry.name.removesuffix(".qcow2")] = entry.stat().st_blocks * 512
+                        found[name] = entry.stat().st_blocks * 512
+        return found
+
+    @failures.of_system()
+    def others(self) -> dict[str, int]:
+        """Paths. What bears a temporary name while somebody is making disks is theirs."""
+        found: dict[str, int] = {}
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._directory) as entries:
+            making = self._is_held()
+            for entry in entries:
+                disk = entry.name.endswith(".qcow2") and _ID.fullmatch(entry.name.removesuffix(".qcow2"))
+                if not disk and not (making and entry.name.endswith(_NEW)):
+                    found[entry.path] = entry.stat(follow_symlinks=False).st_blocks * 512
         return found
 
     def size(self, disk_id: str) -> int:
@@ -135,7 +148,19 @@ class LocalDisks:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for leftover in self._directory.glob(f"*{_NEW}"):
-                leftover.unlink(missing_ok=True)
+                if _ID.fullmatch(leftover.name.removesuffix(_NEW)):
+                    leftover.unlink(missing_ok=True)
             yield
         finally:
             os.close(lock)
+
+    def _is_held(self) -> bool:
+        """Whether somebody is making a disk."""
+        lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False

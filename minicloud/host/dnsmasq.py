@@ -2,7 +2,8 @@
 
 - The files are pure functions of the network's spec.
 - DHCP gives out reservations and nothing else; a stranger gets no answer.
-- Names are in a directory that the networks share, one file each: a guest finds the guests of other subnets by name.
+- Names are in a directory that the networks share, one file each: a guest finds the guests of other subnets by name. Names
+  that mean one address here and another elsewhere are in a file of the network's own.
 - Changed reservations are read again at a SIGHUP: no request is lost. A lease that is no reservation any more is then given
   back in its holder's name, or dnsmasq would refuse its address to the next one until the lease ran out.
 - A process is ours if its command line names our configuration file: a number in a file may be a stranger's by now.
@@ -22,7 +23,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from ..errors import Retry
-from .contracts import NetworkSpec, Reservation
+from .contracts import Name, NetworkSpec, Reservation
 from .run import run
 
 _LEASE = "12h"
@@ -47,6 +48,11 @@ class Service:
     def hosts(self) -> Path:
         """The reservations."""
         return self.directory / "hosts"
+
+    @property
+    def own_names(self) -> Path:
+        """The names that are known in this network only."""
+        return self.directory / "names"
 
     @property
     def leases(self) -> Path:
@@ -92,6 +98,7 @@ def configuration_text(spec: NetworkSpec, service: Service, account: Account) ->
         "except-interface=lo",
         "bind-dynamic",
         f"addn-hosts={service.names}",
+        f"addn-hosts={service.own_names}",
         f"domain={spec.domain}",
         f"local=/{spec.domain}/",
         f"dhcp-range={subnet.network_address},static,{subnet.netmask},{_LEASE}",
@@ -116,6 +123,11 @@ def names_text(spec: NetworkSpec) -> str:
     """Names and addresses, as /etc/hosts has them: the first name is the one that an address leads back to."""
     ordered = sorted(spec.reservations, key=lambda one: (one.address, one.mac))
     return "".join(f"{one.address} {one.hostname}.{spec.domain} {one.hostname}\n" for one in ordered)
+
+
+def own_names_text(names: Iterable[Name]) -> str:
+    """The same for names of a network's own."""
+    return "".join(f"{one.address} {one.name}\n" for one in sorted(names, key=lambda one: one.name))
 
 
 def pid(service: Service, proc: Path = Path("/proc")) -> int | None:

@@ -225,6 +225,13 @@ def _nic(devices: ET.Element, spec: NicSpec, bridges: Mapping[str, str]) -> None
     ET.SubElement(interface, "rom", enabled="no")
 
 
+def plugged_card(spec: NicSpec, bridge: str) -> str:
+    """The XML of a network card that is plugged into a running guest."""
+    devices = ET.Element("devices")
+    _nic(devices, spec, {spec.network_id: bridge})
+    return ET.tostring(devices[0], encoding="unicode")
+
+
 def _accelerator(devices: ET.Element, address: str) -> None:
     """A PCI device of the host that the guest has for itself; libvirt takes it from its driver and gives it back."""
     found = _PCI.fullmatch(address)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import HostError, Permanent
 from .contracts import BaseImage, Capacity, Host, Power
+from .fake_cards import FakeCards
 from .fake_disks import FakeBlocks, FakeDisks, read, write
 from .fake_drivers import FakeGuests, FakeImages, FakeMachine, FakeNetworks, FakeSeeds
 from .fake_firewall import FakeFirewall
@@ -80,6 +81,11 @@ class FakeHost(Host):
         with self.store.change() as held:
             held["guests"][guest_id]["disks"][serial]["held"] = True
 
+    def hold_card(self, guest_id: str, mac: str) -> None:
+        """The guest does not let this card go."""
+        with self.store.change() as held:
+            held["guests"][guest_id].setdefault("held_cards", []).append(mac)
+
     def finish_jobs(self, guest_id: str) -> None:
         """What a guest copies comes to its end; until then jobs go on."""
         FakeBlocks(self.store).finish(guest_id)
@@ -121,6 +127,7 @@ def host(directory: Path | None = None) -> FakeHost:
         guests=FakeGuests(store),
         disks=FakeDisks(store),
         blocks=FakeBlocks(store),
+        cards=FakeCards(store),
         seeds=FakeSeeds(store),
         networks=FakeNetworks(store),
         images=FakeImages(store),

@@ -57,6 +57,11 @@ class FakeDisks:
         with self._store.call("disks.list") as held:
             return {disk_id: 4096 * len(disk["blocks"]) for disk_id, disk in held["disks"].items()}
 
+    def others(self) -> dict[str, int]:
+        """Nothing, or what `held` says."""
+        with self._store.call("disks.others") as held:
+            return dict(held.get("others", {}))
+
     def size(self, disk_id: str) -> int:
         """As it was made, or resized."""
         with self._store.call("disks.size", disk_id) as held:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Retry
-from . import failures, firewall_frames, firewall_routes, firewall_rules, firewall_seen
+from . import failures, firewall_frames, firewall_routes, firewall_rules, firewall_seen, firewalld
 from .bridges import bridge_name
 from .firewall_rules import Rules
 from .firewall_sets import PREFIX
@@ -53,10 +53,10 @@ class IptablesFirewall:
         """Whether exactly this is enforced now."""
         state = self._read()
         if state is None:
-            return not spec.lans and not _parse("iptables-save").chains
-        if state.wanted != _wanted_digest(spec):
+            return not spec.lans and not _left()
+        if state.wanted != _wanted_digest(spec, firewall_rules.render(spec)):
             return False
-        return state.seen == _seen_digest(spec) and firewall_routes.in_force(spec)
+        return state.seen == _seen_digest(spec) and firewall_routes.in_force(spec) and firewalld.in_force(_bridges(spec))
 
     @failures.of_system()
     def apply(self, spec: FirewallSpec) -> None:
@@ -69,8 +69,9 @@ class IptablesFirewall:
         _restore_rules(rules)
         _restore_frames(frames)
         _destroy_sets(keep=rules.sets)
+        firewalld.apply(_bridges(spec))
         opened = firewall_routes.apply(spec, before.answers, before.opened)
-        after = _applied(spec, opened)
+        after = _applied(spec, rules, opened)
         _forget_connections(before, after)
         self._write(after if spec.lans else None)
 
@@ -97,12 +98,19 @@ def _prepare(spec: FirewallSpec) -> None:
         return
     if not _BRIDGE_SYSCTL.exists():
         run(["modprobe", "br_netfilter"])
-    there = _bridges()
-    wanted = {bridge_name(lan.network_id) for lan in spec.lans}
-    # A subnet's bridge may not be there: it could not be made. It filters from the moment when it is.
-    lines = [f"link set dev {name} type bridge nf_call_iptables 1" for name in sorted(wanted) if there.get(name) is False]
+    there = _flags()
+    # A subnet's bridge may not be there: it could not be made. It filters from the moment when it is. Nor may a guest's port.
+    lines = [f"link set dev {name} type {kind}" for name, kind in _wanted_flags(spec) if there.get(name) is False]
     if lines:
         run(["ip", "-batch", "-"], input="\n".join(lines).encode())
+
+
+def _left() -> bool:
+    """Whether anything of ours is on the host, whatever is noted of it."""
+    if not firewalld.in_force(()):
+        return True
+    saved = any(_parse(command).chains for command in ("iptables-save", "ebtables-nft-save"))
+    return saved or bool(_set_names()) or not firewall_routes.in_force(FirewallSpec())
 
 
 def _parse(command: str) -> firewall_seen.Seen:
@@ -115,9 +123,9 @@ def _restore_rules(rules: Rules) -> None:
         run(["iptables-restore", "--noflush", "--wait", "10"], input=text.encode())
 
 
-def _restore_frames(chains: dict[str, list[str]]) -> None:
+def _restore_frames(chains: firewall_seen.Tables) -> None:
     seen = _parse("ebtables-nft-save")
-    text = firewall_seen.restore({"nat": chains}, seen, firewall_frames.HOOKS, "RETURN", "")
+    text = firewall_seen.restore(chains, seen, firewall_frames.HOOKS, "RETURN", "")
     if text:
         run(["ebtables-nft-restore", "--noflush"], input=text.encode())
 
@@ -140,29 +148,43 @@ def _digest(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _wanted_digest(spec: FirewallSpec) -> str:
-    rules = firewall_rules.render(spec)
+def _wanted_digest(spec: FirewallSpec, rules: Rules) -> str:
     return _digest([json.dumps([rules.chains, firewall_frames.chains(spec)]), rules.sets_text, *firewall_routes.answers(spec)])
 
 
 def _seen_digest(spec: FirewallSpec) -> str:
     lines = _parse("iptables-save").lines() + _parse("ebtables-nft-save").lines()
     lines += sorted(line for line in run(["ipset", "save"]).text.splitlines() if line.split()[1].startswith(PREFIX))
-    there = _bridges()
-    names = sorted(bridge_name(lan.network_id) for lan in spec.lans)
-    return _digest([*lines, *(f"{name} {there[name]}" for name in names if name in there)])
+    there = _flags()
+    return _digest([*lines, *(f"{name} {there[name]}" for name, _ in _wanted_flags(spec) if not there.get(name, True))])
 
 
-def _bridges() -> dict[str, bool]:
-    """All bridges of the host, and whether their frames pass through iptables."""
-    links: list[dict[str, Any]] = json.loads(run(["ip", "-json", "-details", "link", "show", "type", "bridge"]).text or "[]")
-    found = {link["ifname"]: link.get("linkinfo", {}).get("info_data", {}) for link in links if "ifname" in link}
-    return {name: bool(data.get("nf_call_iptables")) for name, data in found.items()}
+def _bridges(spec: FirewallSpec) -> list[str]:
+    return sorted(bridge_name(lan.network_id) for lan in spec.lans)
 
 
-def _applied(spec: FirewallSpec, opened: list[str]) -> Applied:
+def _wanted_flags(spec: FirewallSpec) -> list[tuple[str, str]]:
+    """The devices that must have a flag of the kernel's, and how ip(8) sets it: bridges filter, some ports give frames back."""
+    bridges = [(name, "bridge nf_call_iptables 1") for name in _bridges(spec)]
+    return bridges + sorted((port.tap, "bridge_slave hairpin on") for port in firewall_frames.hairpins(spec))
+
+
+def _flags() -> dict[str, bool]:
+    """All bridges of the host, and whether their frames pass through iptables; all their ports, and whether they are hairpins."""
+    links: list[dict[str, Any]] = json.loads(run(["ip", "-json", "-details", "link", "show"]).text or "[]")
+    found: dict[str, bool] = {}
+    for link in links:
+        about = link.get("linkinfo", {})
+        if about.get("info_kind") == "bridge":
+            found[link["ifname"]] = bool(about.get("info_data", {}).get("nf_call_iptables"))
+        elif about.get("info_slave_kind") == "bridge":
+            found[link["ifname"]] = bool(about.get("info_slave_data", {}).get("hairpin"))
+    return found
+
+
+def _applied(spec: FirewallSpec, rules: Rules, opened: list[str]) -> Applied:
     return Applied(
-        wanted=_wanted_digest(spec),
+        wanted=_wanted_digest(spec, rules),
         seen=_seen_digest(spec),
         publics={str(pair.public): str(pair.private) for pair in spec.publics},
         private={str(address): port.mac for port in spec.ports for address in port.addresses},

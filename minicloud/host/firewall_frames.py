@@ -4,6 +4,9 @@ A frame that enters the bridge through a guest's port must come from the guest's
 guest's own addresses (0.0.0.0 is the question whether an address is free), IPv4 must come from them; DHCP it may ask, never
 answer. Everything else, IPv6 with its router advertisements among it, is dropped: what the firewall has no rules for, no
 guest receives.
+
+A guest with a public address reaches itself by it: its port gives frames back (`hairpin`), but only IPv4 ones that are for
+the guest, never what it sends to all.
 """
 
 from collections.abc import Iterator
@@ -13,15 +16,28 @@ from .firewall_seen import Hook
 from .firewall_spec import FirewallSpec, Port
 
 _NOBODY = IPv4Address("0.0.0.0")  # noqa: S104  an address in a frame, not one to listen on
-HOOKS = (Hook("nat", "PREROUTING", "MC-FRAMES"),)
+HOOKS = (Hook("nat", "PREROUTING", "MC-FRAMES"), Hook("filter", "FORWARD", "MC-BACK"))
 
 
-def chains(spec: FirewallSpec) -> dict[str, list[str]]:
-    """The chains of ebtables' table nat, which sees all that comes in, for the host and for others."""
-    if not spec.ports:
-        return {}
-    found = {"MC-FRAMES": [f"-i {port.tap} -j MC-F-{port.tap}" for port in spec.ports]}
-    return found | {f"MC-F-{port.tap}": list(_frames(port)) for port in spec.ports}
+def chains(spec: FirewallSpec) -> dict[str, dict[str, list[str]]]:
+    """The chains of ebtables: in the table nat, which sees all that comes in, for the host and for others; and in filter."""
+    back = [rule for port in hairpins(spec) for rule in _back(port)]
+    entry = {"MC-FRAMES": [f"-i {port.tap} -j MC-F-{port.tap}" for port in spec.ports]} if spec.ports else {}
+    return {
+        "nat": entry | {f"MC-F-{port.tap}": list(_frames(port)) for port in spec.ports},
+        "filter": {"MC-BACK": back} if back else {},
+    }
+
+
+def hairpins(spec: FirewallSpec) -> list[Port]:
+    """The ports that give frames back: those of guests with a public address."""
+    private = {pair.private for pair in spec.publics}
+    return [port for port in spec.ports if private.intersection(port.addresses)]
+
+
+def _back(port: Port) -> Iterator[str]:
+    yield f"-p IPv4 -d {port.mac} -i {port.tap} -o {port.tap} -j RETURN"
+    yield f"-i {port.tap} -o {port.tap} -j DROP"
 
 
 def _frames(port: Port) -> Iterator[str]:

@@ -4,7 +4,7 @@
 - On the way out a guest with a public address speaks as that one where it is known: to other guests by their public
   addresses always, to the LAN where public addresses are the LAN's. Everybody else speaks as the host.
 - Inside a VPC nothing is translated.
-- A guest does not reach itself by its own public address: a bridge gives no frame back to the port that it came from.
+- A guest reaches itself by its own public address, and comes to itself from there.
 - 169.254.169.254 leads from each bridge to the metadata service.
 """
 

@@ -14,7 +14,7 @@ and drops. Between two guests of one bridge the same rules work, because frames 
   where peers are the private addresses of those whose public ones the rule means.
 - From the host to a guest's private address nothing is filtered: who owns the host has the guest's console anyway. To its
   public address the groups' rules hold, as for anybody.
-- To the host itself guests speak DHCP, DNS and metadata, and nothing else.
+- To the host itself guests speak DHCP, DNS and metadata, and nothing else; to the AWS endpoint where the settings say so.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -77,6 +77,9 @@ def _host(spec: FirewallSpec) -> Iterator[str]:
     for lan in spec.lans:
         for protocol in ("udp", "tcp"):
             yield f"-d {lan.gateway.ip}/32 -p {protocol} -m {protocol} --dport 53 -j ACCEPT"
+    if spec.endpoint is not None:
+        address, port = spec.endpoint
+        yield f"{'' if address.is_unspecified else f'-d {address}/32 '}-p tcp -m tcp --dport {port} -j ACCEPT"
     if spec.metadata_port:
         yield (
             f"-p tcp -m tcp --dport {spec.metadata_port} "

@@ -58,17 +58,19 @@ def parse(saved: str) -> Seen:
 def restore(wanted: Mapping[str, Mapping[str, list[str]]], seen: Seen, hooks: Iterable[Hook], fresh: str, end: str) -> str:
     """The text that makes what was seen what is wanted, in one go.
 
-    `fresh` is how a chain is declared, after its name; `end` is what ends a table. Built-in chains are touched only where our
-    jump is not their first rule, or there more than once, or for nothing.
+    `fresh` is how a chain is declared, after its name; `end` is what ends a table. Chains that are as wanted are left alone.
+    Built-in chains are touched only where our jump is not their first rule, or there more than once, or for nothing.
     """
     lines: list[str] = []
     for table, chains in wanted.items():
-        stale = [name for name in seen.chains.get(table, {}) if name not in chains]
+        there = seen.chains.get(table, {})
+        stale = [name for name in there if name not in chains]
         jumps = _jumps(table, chains, seen, hooks)
-        if not chains and not stale and not jumps:
+        changed = {name: rules for name, rules in chains.items() if there.get(name) != rules}
+        if not changed and not stale and not jumps:
             continue
-        lines += [f"*{table}", *(f":{name} {fresh}" for name in (*chains, *stale))]
-        lines += [f"-A {name} {rule}" for name, rules in chains.items() for rule in rules]
+        lines += [f"*{table}", *(f":{name} {fresh}" for name in (*changed, *stale))]
+        lines += [f"-A {name} {rule}" for name, rules in changed.items() for rule in rules]
         lines += [*jumps, *(f"-X {name}" for name in stale), *([end] if end else [])]
     return "".join(f"{line}\n" for line in lines)
 

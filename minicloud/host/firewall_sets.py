@@ -18,7 +18,9 @@ class Sets:
 
     def match(self, peers: Iterable[IPv4Network], side: str) -> str | None:
         """The words of a rule by which `side` (src or dst) must be one of `peers`: no words where all are, None where none is."""
-        networks = tuple(collapse_addresses(peers))
+        networks = tuple(peers)
+        if len(networks) > 1:
+            networks = tuple(collapse_addresses(networks))
         if not networks:
             return None
         if networks[0] == _ALL:

@@ -1,7 +1,8 @@
 """Fetching an image over HTTP: resumed where it stopped, bounded in size, and verified before anything else reads it.
 
-An unfinished download waits in a directory of its own with what is known of it; a later one goes on from there if the server
-still has the same file (If-Range), and starts anew otherwise. One process at a time works on it (flock).
+An interrupted download waits in a directory of its own with what is known of it; a later one goes on from there if the server
+still has the same file (If-Range), and starts anew otherwise. One that is refused, or that could not be gone on with, leaves
+nothing. One process at a time works on it (flock).
 """
 
 import contextlib
@@ -15,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import Permanent, Retry
+from ..errors import ApiError, Permanent, Retry
 from . import image_http
 from .image_bytes import too_large
 from .image_sums import Checksum, verify
@@ -61,6 +62,11 @@ class _Part:
         self.file.write(piece)
         self.size += len(piece)
 
+    @property
+    def resumable(self) -> bool:
+        """Whether a later command could go on with it."""
+        return bool(self.size and self.state.validator)
+
     def discard(self) -> None:
         """Remove all of it."""
         self.path.unlink(missing_ok=True)
@@ -85,15 +91,26 @@ def download(
     """
     image_http.parse(url)
     with _hold(partial, url, checksum) as part:
-        _receive_all(part, max_bytes, allow_private, progress)
-        if checksum is not None:
-            try:
+        with _tidied(part):
+            _receive_all(part, max_bytes, allow_private, progress)
+            if checksum is not None:
                 verify(part.path, checksum, url)
-            except Permanent:
-                part.discard()
-                raise
-        part.path.rename(destination)
+            part.path.rename(destination)
         part.discard()
+
+
+@contextlib.contextmanager
+def _tidied(part: _Part) -> Iterator[None]:
+    """Leave an unfinished download only where there is something to go on with, and nobody has said no to it."""
+    try:
+        yield
+    except (ApiError, Permanent):
+        part.discard()
+        raise
+    except BaseException:
+        if not part.resumable:
+            part.discard()
+        raise
 
 
 def fetch_text(url: str, *, allow_private: bool = False) -> tuple[str, str]:

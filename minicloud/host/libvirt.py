@@ -294,6 +294,17 @@ def _is_lost(error: Any) -> bool:
     )
 
 
+def unplug(dom: Any, device: ET.Element) -> None:
+    """Ask a guest to let a device go; libvirt waits some seconds for it, and it is no failure if that is not enough."""
+    libvirt = _libvirt()
+    try:
+        dom.detachDeviceFlags(ET.tostring(device, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    except libvirt.libvirtError as error:
+        passing = (libvirt.VIR_ERR_OPERATION_TIMEOUT, libvirt.VIR_ERR_DEVICE_MISSING)
+        if error.get_error_code() not in passing and "in the process of unplug" not in str(error):
+            raise
+
+
 def _agent_connected(dom: Any) -> bool:
     targets = _xml(dom).findall("./devices/channel/target")
     return any(target.get("state") == "connected" for target in targets)

@@ -17,7 +17,7 @@ from ..errors import Permanent, Retry
 from . import account
 from .contracts import DiskSpec, IoLimits
 from .domain_xml import device_name, iotune, overlays, plugged
-from .libvirt import LibvirtGuests
+from .libvirt import LibvirtGuests, unplug
 from .libvirt import _errors as errors
 from .libvirt import _libvirt as library
 from .libvirt import _xml as xml_of
@@ -55,18 +55,12 @@ class LibvirtBlocks:
             dom.attachDeviceFlags(plugged(disk, number), library().VIR_DOMAIN_AFFECT_LIVE)
 
     def detach(self, guest_id: str, serial: str) -> None:
-        """Asks; libvirt waits some seconds for the guest, and it is no failure if that is not enough."""
-        libvirt, dom = library(), self._running(guest_id)
+        """Asks."""
+        dom = self._running(guest_id)
         with errors(f"unplugging {serial} from {guest_id}"):
             disk = _disks(dom).get(serial)
-            if disk is None:
-                return
-            try:
-                dom.detachDeviceFlags(ET.tostring(disk, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
-            except libvirt.libvirtError as error:
-                passing = (libvirt.VIR_ERR_OPERATION_TIMEOUT, libvirt.VIR_ERR_DEVICE_MISSING)
-                if error.get_error_code() not in passing and "in the process of unplug" not in str(error):
-                    raise
+            if disk is not None:
+                unplug(dom, disk)
 
     def seize(self, guest_id: str, serial: str) -> None:
         """The device stays as a husk that answers every request with an error; then QEMU closes the disk's files."""

@@ -7,6 +7,7 @@ from .disks import LocalDisks
 from .firewall import IptablesFirewall
 from .libvirt import LibvirtGuests
 from .libvirt_blocks import LibvirtBlocks
+from .libvirt_cards import LibvirtCards
 from .machine import LocalMachine
 from .networks import BridgeNetworks
 from .seed import LocalSeeds
@@ -18,6 +19,7 @@ def host(settings: Settings) -> Host:
     return Host(
         guests=guests,
         blocks=LibvirtBlocks(guests),
+        cards=LibvirtCards(guests),
         disks=LocalDisks(settings.home / "volumes"),
         seeds=LocalSeeds(settings.home / "seeds"),
         networks=BridgeNetworks(settings.run / "networks"),

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import Permanent, Retry
 from . import arp, bridges, dnsmasq, failures
-from .contracts import NetworkSpec, Reservation
+from .contracts import Name, NetworkSpec, Reservation
 
 _SPEC = "spec.json"
 _NAMES = "names"
@@ -112,6 +112,7 @@ def _texts(spec: NetworkSpec, service: dnsmasq.Service) -> dict[Path, str]:
     return {
         service.configuration: dnsmasq.configuration_text(spec, service, dnsmasq.account()),
         service.hosts: dnsmasq.hosts_text(spec.reservations),
+        service.own_names: dnsmasq.own_names_text(spec.names),
         service.names / spec.network_id: dnsmasq.names_text(spec),
     }
 
@@ -138,8 +139,9 @@ def _write(path: Path, text: str) -> bool:
 def check(spec: NetworkSpec) -> None:
     """Nothing that ends in a configuration file may be more than the word that it should be."""
     bad = next((one for one in spec.reservations if not (_HOSTNAME.fullmatch(one.hostname) and _MAC.fullmatch(one.mac))), None)
-    if bad is not None or not _DOMAIN.fullmatch(spec.domain):
-        raise Permanent(f"not a name or a hardware address: {bad or spec.domain!r}")
+    strange = next((name for name in (spec.domain, *(one.name for one in spec.names)) if not _DOMAIN.fullmatch(name)), None)
+    if bad is not None or strange is not None:
+        raise Permanent(f"not a name or a hardware address: {bad or strange!r}")
     outside = next((one for one in spec.reservations if one.address not in spec.gateway.network), None)
     if outside is not None:
         raise Permanent(f"{outside.address} is not in {spec.gateway.network}")
@@ -163,13 +165,15 @@ def to_json(spec: NetworkSpec) -> dict[str, Any]:
         "gateway": str(spec.gateway),
         "domain": spec.domain,
         "reservations": [{**dataclasses.asdict(one), "address": str(one.address)} for one in spec.reservations],
+        "names": {one.name: str(one.address) for one in spec.names},
     }
 
 
 def from_json(said: dict[str, Any]) -> NetworkSpec:
     """The spec of `to_json`. Raises ValueError, KeyError or TypeError if it is none."""
     reservations = tuple(Reservation(one["mac"], IPv4Address(one["address"]), one["hostname"]) for one in said["reservations"])
-    return NetworkSpec(said["network_id"], IPv4Interface(said["gateway"]), said["domain"], reservations)
+    names = tuple(Name(name, IPv4Address(address)) for name, address in said["names"].items())
+    return NetworkSpec(said["network_id"], IPv4Interface(said["gateway"]), said["domain"], reservations, names)
 
 
 def _read(service: dnsmasq.Service) -> NetworkSpec | None:

@@ -17,6 +17,7 @@ from typing import Any
 from .. import api
 from ..api import Caller
 from ..aws import routing, sigv4
+from ..aws.refusals import Words
 from ..aws.routing import Target
 from ..aws.wire import WireAnswer, WireRequest
 from ..cloud import Cloud
@@ -79,27 +80,29 @@ class Endpoint:
             claim, refused = _claim(request)
             target = routing.route(request, claim.service if claim else "", self._services)
             exchange.service = target.service.name if target.service else ""
-            caller = self._sender(request, claim, refused, exchange)
+            caller = self._sender(request, claim, refused, exchange, target.words)
             return self._carry_out(target, request, caller, exchange)
         except ApiError as error:
             refusal = error
         except Exception:
             log.exception("request %s (%s %s) failed", exchange.request_id, exchange.service, exchange.operation)
-            refusal = ApiError("InternalError", "An internal error has occurred", 500)
+            refusal = target.words.fault()
         exchange.code = refusal.code
         return target.protocol.error(target.service, refusal, exchange.request_id)
 
-    def _sender(self, request: WireRequest, claim: sigv4.Claim | None, refused: ApiError | None, exchange: Exchange) -> Caller:
+    def _sender(
+        self, request: WireRequest, claim: sigv4.Claim | None, refused: ApiError | None, exchange: Exchange, words: Words
+    ) -> Caller:
         """Who asks, within the rate: of its access key, or of its address while it shows no valid one. Raises ApiError."""
         try:
             if refused is not None:
                 raise refused
-            caller = authenticate(self._cloud, request, claim, time.time())
+            caller = authenticate(self._cloud, request, claim, time.time(), words)
         except ApiError:
-            self._limit(f"from {exchange.peer}")
+            self._limit(f"from {exchange.peer}", words)
             raise
         exchange.access_key = caller.access_key
-        self._limit(caller.access_key)
+        self._limit(caller.access_key, words)
         return caller
 
     def _carry_out(self, target: Target, request: WireRequest, caller: Caller, exchange: Exchange) -> WireAnswer:
@@ -113,9 +116,9 @@ class Endpoint:
         answer = api.call(self._cloud, service, found.name, params, caller=caller, request_id=exchange.request_id)
         return target.protocol.answer(found.model, answer, exchange.request_id)
 
-    def _limit(self, who: str) -> None:
+    def _limit(self, who: str, words: Words) -> None:
         if not self._rates.take(who):
-            raise ApiError("RequestLimitExceeded", "Request limit exceeded.", 503)
+            raise words.rate()
 
     def _health(self) -> WireAnswer:
         """Whether the state can be read."""

@@ -19,6 +19,7 @@ from ..cloud import Cloud
 from ..host.bridges import bridge_name
 from . import metadata_identity, metadata_tokens, metadata_tree
 from .metadata_about import about_address
+from .metadata_credentials import Credentials
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
     do_POST = do_DELETE = do_PATCH = do_OPTIONS = _refuse  # noqa: N815
 
     def _about(self) -> metadata_tree.About | None:
-        about = about_address(self.server.cloud, self.server.network_id, self.client_address[0])
+        about = about_address(self.server.cloud, self.server.network_id, self.client_address[0], self.server.credentials)
         if about is None:
             self._answer(404)
         return about
@@ -161,8 +162,11 @@ class Listener(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, cloud: Cloud, network_id: str, address: str, device: str, secret: bytes) -> None:
+    def __init__(
+        self, cloud: Cloud, network_id: str, address: str, device: str, secret: bytes, *, credentials: Credentials | None = None
+    ) -> None:
         self.cloud, self.network_id, self.device, self.secret = cloud, network_id, device, secret
+        self.credentials = credentials or Credentials(cloud)
         self.index = socket.if_nametoindex(device) if device else 0
         self._open: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -206,6 +210,7 @@ class Service:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._listeners: dict[str, Listener] = {}
+        self._credentials = Credentials(cloud)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metadata", daemon=True)
 
@@ -245,7 +250,7 @@ class Service:
 
     def _listen(self, network_id: str, address: str, device: str, secret: bytes) -> None:
         try:
-            listener = Listener(self._cloud, network_id, address, device, secret)
+            listener = Listener(self._cloud, network_id, address, device, secret, credentials=self._credentials)
         except OSError as error:  # the bridge has no address yet
             log.debug("metadata on %s: %s", device, error)
             return

@@ -1,15 +1,15 @@
 """What an instance is told about itself: a tree of texts, as EC2's metadata has it. A pure function of rows.
 
-A dict is a directory, text is a leaf. A directory is listed by its names, those of directories with a slash behind them; an
-entry of public-keys is listed as `0=name` and found as `0`.
+A dict is a directory; text, or what gives text when it is called, is a leaf. A directory is listed by its names, those of
+directories with a slash behind them; an entry of public-keys is listed as `0=name` and found as `0`.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..aws.names import private_dns_name
+from ..aws.names import private_dns_name, public_dns_name
 from ..config import Settings
 from ..state.rows import Image, Instance, Interface, SecurityGroup, Subnet, Volume, Vpc
 
@@ -21,6 +21,17 @@ VERSIONS = (
     "2016-09-02", "2018-03-28", "2018-08-17", "2018-09-24", "2019-10-01", "2020-10-27", "2021-01-03", "2021-03-23",
     "2021-07-15", "2022-07-09", "2022-09-24", "2024-04-11", "latest",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The instance profile of an instance: its ARN, its id, and the role in it with what gives out credentials."""
+
+    arn: str
+    id: str
+    role: str
+    since: str
+    credentials: Callable[[], str]
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,7 @@ class About:
     """Public addresses by private ones."""
     tags: Mapping[str, str] = field(default_factory=dict)
     zone_id: str = ""
+    profile: Profile | None = None
 
 
 def document(about: About, settings: Settings) -> str:
@@ -94,11 +106,24 @@ def meta_data(about: About, settings: Settings) -> Tree:
     }
     if primary.address in about.publics:
         tree["public-ipv4"] = about.publics[primary.address]
+        tree |= _public_name(about, primary, primary.address, settings)
     if row.public_key:
         tree["public-keys"] = {f"0={row.key_name}": {"openssh-key": row.public_key.strip()}}
+    if about.profile is not None:
+        tree["iam"] = _iam(about.profile)
     if row.metadata_options.get("InstanceMetadataTags") == "enabled":
         tree["tags"] = {"instance": {key: value for key, value in sorted(about.tags.items()) if "/" not in key}}
     return tree
+
+
+def _iam(profile: Profile) -> Tree:
+    info = {
+        "Code": "Success",
+        "LastUpdated": profile.since,
+        "InstanceProfileArn": profile.arn,
+        "InstanceProfileId": profile.id,
+    }
+    return {"info": json.dumps(info, indent=2), "security-credentials": {profile.role: profile.credentials}}
 
 
 def _devices(about: About) -> Tree:
@@ -134,7 +159,14 @@ def _interface(about: About, interface: Interface, settings: Settings) -> Tree:
     if public:
         tree["public-ipv4s"] = "\n".join(public)
         tree["ipv4-associations"] = public
+        tree |= _public_name(about, interface, interface.address, settings)
     return tree
+
+
+def _public_name(about: About, interface: Interface, private: str, settings: Settings) -> Tree:
+    public = about.publics.get(private)
+    named = public is not None and about.vpcs[interface.vpc_id].dns_hostnames
+    return {"public-hostname": public_dns_name(public, settings)} if public and named else {}
 
 
 def find(tree: Tree, path: str) -> str | None:
@@ -151,4 +183,4 @@ def find(tree: Tree, path: str) -> str | None:
             return None
     if isinstance(node, dict):
         return "\n".join(f"{name}/" if isinstance(value, dict) and "=" not in name else name for name, value in node.items())
-    return str(node)
+    return str(node() if callable(node) else node)

@@ -1,6 +1,7 @@
 """What becomes of addresses when an instance ends or stops. Inside the caller's transaction."""
 
 from ..state.store import State
+from . import cards
 
 
 def give_back(state: State, instance_id: str) -> None:
@@ -17,7 +18,7 @@ def release_interfaces(state: State, instance_id: str) -> list[str]:
     gone = []
     for interface in state.interfaces.find(instance_id=instance_id):
         if not interface.delete_on_termination:
-            state.interfaces.change(interface.id, instance_id="", attachment_id="", attached="", device_index=0)
+            state.interfaces.change(interface.id, **cards.DETACHED)
             continue
         for public in state.public_addresses.find(interface_id=interface.id):
             state.public_addresses.change(public.address, interface_id="", private_address="", association_id="")

@@ -60,8 +60,19 @@ def wanted(rows: Rows, settings: Settings) -> FirewallSpec:
             if row.interface_id in attached
         ),
         uplink=settings.public_interface,
+        endpoint=_endpoint(settings),
         metadata_port=settings.metadata_port,
     )
+
+
+def _endpoint(settings: Settings) -> tuple[IPv4Address, int] | None:
+    """Where guests reach the AWS endpoint, if they are to."""
+    host, _, port = settings.listen.rpartition(":")
+    try:
+        address = IPv4Address(host)
+    except ValueError:
+        return None
+    return (address, int(port)) if settings.guest_endpoint and not address.is_loopback and port.isdigit() else None
 
 
 def gateway(subnet: Subnet) -> IPv4Interface:

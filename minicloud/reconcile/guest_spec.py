@@ -54,6 +54,11 @@ def tap(interface: Interface) -> str:
     return f"mc{interface.id.removeprefix('eni-')[-11:]}"
 
 
+def card(interface: Interface) -> NicSpec:
+    """The network card of an interface."""
+    return NicSpec(interface.mac, interface.subnet_id, tap(interface))
+
+
 def seed(given: Parts) -> Seed:
     """What the guest reads about itself."""
     return Seed(
@@ -79,7 +84,7 @@ def guest(given: Parts, host: Host, settings: Settings, base: BaseImage | None) 
         memory=kind.memory_mib,
         cpu_weight=kind.cpu_weight,
         disks=tuple(disks),
-        nics=tuple(NicSpec(interface.mac, interface.subnet_id, tap(interface)) for interface in given.interfaces),
+        nics=tuple(card(interface) for interface in given.interfaces),
         seed=host.seeds.path(row.id) if settings.seed_disk else None,
         boot=boot(given.image, settings, base),
         accelerators=tuple(row.accelerators),

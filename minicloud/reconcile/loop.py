@@ -13,6 +13,7 @@ from collections.abc import Collection
 from ..cloud import Cloud
 from ..errors import HostError
 from . import (
+    cards,
     firewall,
     halted,
     images,
@@ -53,7 +54,7 @@ def take_snapshots(cloud: Cloud, touched: Collection[str]) -> None:
     """Take what snapshots are asked for, now: a caller who has the answer may count on what is in them."""
     try:
         snapshots.reconcile(cloud, touched)
-    except (HostError, locks.Busy) as error:
+    except (HostError, locks.Busy, sqlite3.OperationalError) as error:
         log.warning("%s", error)
 
 
@@ -70,6 +71,7 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
             acted |= volumes.reconcile(cloud, touched)
             acted |= _networks(cloud)
             acted |= _firewall(cloud)
+            acted |= cards.reconcile(cloud, touched)
             acted |= instances.reconcile(cloud, touched)
             acted |= halted.reconcile(cloud)
             acted |= layers.reconcile(cloud, merge=look or bool(touched))

@@ -107,11 +107,23 @@ def _on(cloud: Cloud, volume: Volume) -> bool:
     return guest is not None and guest.power in (Power.RUNNING, Power.PAUSED)
 
 
+@contextlib.contextmanager
+def _while_on(cloud: Cloud, volume: Volume) -> Iterator[None]:
+    """Raises Retry where a guest could not do something because it ended meanwhile: the next pass does it without the guest."""
+    try:
+        yield
+    except Permanent as error:
+        if _on(cloud, volume):
+            raise
+        raise Retry(f"{volume.instance_id} ended meanwhile") from error
+
+
 def _attach(cloud: Cloud, volume: Volume) -> bool:
     """A guest that is off has all its instance's volumes when it starts."""
     prepare_one(cloud, volume)
     if _on(cloud, volume):
-        cloud.host.blocks.attach(volume.instance_id, disk_spec.of_volume(cloud.host, volume))
+        with _while_on(cloud, volume):
+            cloud.host.blocks.attach(volume.instance_id, disk_spec.of_volume(cloud.host, volume))
     return cloud.state.volumes.change(volume.id, attachment="attached", failures=0, reason="")
 
 
@@ -140,9 +152,10 @@ def _modify(cloud: Cloud, volume: Volume) -> bool:
         serial = disk_spec.serial(volume)
         if serial not in cloud.host.blocks.chains(volume.instance_id):
             raise Retry(f"{volume.instance_id} does not have {volume.id} yet")
-        if wanted.size > volume.size:
-            cloud.host.blocks.resize(volume.instance_id, serial, wanted.size * disk_spec.GIB)
-        cloud.host.blocks.limit(volume.instance_id, serial, disk_spec.limits(wanted))
+        with _while_on(cloud, volume):
+            if wanted.size > volume.size:
+                cloud.host.blocks.resize(volume.instance_id, serial, wanted.size * disk_spec.GIB)
+            cloud.host.blocks.limit(volume.instance_id, serial, disk_spec.limits(wanted))
     else:
         layer_files.make(cloud, volume.layer_id)
         cloud.host.disks.resize(volume.layer_id, wanted.size * disk_spec.GIB)

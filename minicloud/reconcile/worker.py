@@ -37,6 +37,12 @@ def _enforce(cloud: Cloud, touched: Collection[str]) -> None:
             log.warning("%s", error)
 
 
+def _take(cloud: Cloud, touched: Collection[str]) -> None:
+    """Take the snapshots among these: their moment is the call's, so a caller who has the answer may write on."""
+    if any(resource_id.startswith(_AT_ONCE) for resource_id in touched):
+        loop.take_snapshots(cloud, touched)
+
+
 class SelfOrDaemon:
     """A worker for commands."""
 
@@ -46,15 +52,14 @@ class SelfOrDaemon:
     def work(self, touched: Iterable[str]) -> None:
         """See to the rows, or let the daemon.
 
-        The firewall is never left for later: when the answer is given, it is in force. Nor are snapshots, because their moment is
-        the call's.
+        Neither the firewall nor snapshots are left for later: when the answer is given, the one is in force and the others taken.
         """
         rows = set(touched)
         _enforce(self._cloud, rows)
         if not wake(self._cloud):
             loop.run_pass(self._cloud, rows)
-        elif any(row.startswith(_AT_ONCE) for row in rows):
-            loop.take_snapshots(self._cloud, rows)
+        else:
+            _take(self._cloud, rows)
 
     def refresh(self, operation: str) -> None:
         """Look at the host before an answer is read; a running daemon has just done so."""
@@ -71,9 +76,10 @@ class InDaemon:
         self._cloud = cloud
 
     def work(self, touched: Iterable[str]) -> None:
-        """Let the loop see to it; what was wished for is in the state already. Only the firewall waits for no loop."""
+        """Let the loop see to it; what was wished for is in the state already. The firewall and snapshots wait for no loop."""
         rows = set(touched)
         _enforce(self._cloud, rows)
+        _take(self._cloud, rows)
         if rows:
             wake(self._cloud)
 

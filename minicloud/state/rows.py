@@ -169,7 +169,10 @@ class Instance:
 
 @dataclass
 class Interface:
-    """A network interface. `instance_id` is empty while it is not attached."""
+    """A network interface. `instance_id` is empty while it is not attached.
+
+    `attachment` is attaching, attached, detaching, or empty; `force_detach` takes it from a guest that does not let it go.
+    """
 
     id: str
     subnet_id: str
@@ -189,6 +192,10 @@ class Interface:
     """Whether it has a public address from the pool while its instance runs; `last_public` was its last one."""
     last_public: str = ""
     secondary: list[str] = field(default_factory=list)
+    attachment: str = ""
+    detach_asked: str = ""
+    force_detach: bool = False
+    failures: int = 0
 
 
 @dataclass

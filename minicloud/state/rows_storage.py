@@ -62,9 +62,13 @@ class Modification:
     message: str = ""
 
 
+DELETED = "DELETED"
+"""The state of a policy that nobody sees any more, and that still has to delete what it made."""
+
+
 @dataclass
 class Policy:
-    """A lifecycle policy. `details` is AWS's PolicyDetails; `state` ENABLED, DISABLED or ERROR."""
+    """A lifecycle policy. `details` is AWS's PolicyDetails; `state` ENABLED, DISABLED, or DELETED."""
 
     id: str
     description: str

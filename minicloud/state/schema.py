@@ -10,6 +10,7 @@ from sqlite_utils import Database, Migrations
 
 from ..aws.ids import new_id
 from ..errors import UsageError
+from . import schema_network
 
 migrations = Migrations("minicloud")
 
@@ -232,6 +233,9 @@ def m005_reboots(db: Database) -> None:
 def m006_options(db: Database) -> None:
     """Options of instances beside their type."""
     db.table("instances").add_column("options", str, not_null_default="{}")
+
+
+schema_network.register(migrations)
 
 
 def _write_ahead(db: Database) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from . import rows, rows_access, rows_network, rows_storage
 from .table import Table
 
-VERSION = 12
+VERSION = 13
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 

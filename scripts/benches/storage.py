@@ -2,9 +2,10 @@
 
 1. CreateSnapshot of a 1 GB and of a 10 GB volume with the same dirty data (ratio at most 1.2), against a full
    `qemu-img convert` (at least 20 times as long).
-2. Random 4 K reads with five layers against one (at least 0.8 of the speed).
+2. Random 4 K reads with five layers against one (at least 0.8 of the speed): all from the host's memory, where a layer costs
+   the most; with a real disk, or a guest, in between it costs less.
 3. Disk space of five snapshots against the bytes that were changed (at most 10 % more).
-4. A load inside a guest on a gp2 volume of 1 GiB after its burst, and on gp3, against their limits.
+4. Loads inside a guest against the IOPS and the throughput that its volumes may have, before and after they are changed.
 """
 
 import dataclasses
@@ -116,9 +117,8 @@ def reads_in_depth(cloud: Bench) -> None:
         load = ("-c", "150000", "-d", "8", "-s", "4096", "-S", str(4096 * 4099), "-t", "writeback")
         command("qemu-img", "bench", "-f", "qcow2", *load, cloud.top(volume))
 
-    times = in_turn({"depth 1": lambda: read(flat), "depth 5": lambda: read(deep)}, 9)
-    report("150000 scattered reads of 4 KB", times)
-    print(f"  ratio of the best speeds (wanted: at least 0.8): {min(times['depth 1']) / min(times['depth 5']):.2f}")
+    times = in_turn({"depth 1": lambda: read(flat), "depth 5": lambda: read(deep)}, RUNS)
+    report("150000 scattered reads of 4 KB: the speed at depth 5 is that at depth 1 times", times, "at least 0.8")
     for volume in (flat, deep):
         cloud.delete(volume)
 

@@ -37,7 +37,8 @@ class TestAutomatic:
         first, private = ec2.instance(instance_id)["PublicIpAddress"], ec2.instance(instance_id)["PrivateIpAddress"]
         assert publics(ec2) == {first: private}
         association = ec2.instance(instance_id)["NetworkInterfaces"][0]["Association"]
-        assert association == {"IpOwnerId": "amazon", "PublicDnsName": "", "PublicIp": first}
+        name = f"ec2-{first.replace('.', '-')}.compute-1.amazonaws.com"
+        assert association == {"IpOwnerId": "amazon", "PublicDnsName": name, "PublicIp": first}
         ec2("StopInstances", InstanceIds=[instance_id])
         assert "PublicIpAddress" not in ec2.instance(instance_id)
         assert publics(ec2) == {}

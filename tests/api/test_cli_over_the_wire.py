@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import shutil
 import tempfile
@@ -101,6 +102,46 @@ def test_refusals_and_hints_are_the_same(both: Both) -> None:
         (["iam", "get-role", "--role-name", "x"], "NoSuchEntity"),
     ):
         assert code in both.same(*args)
+
+
+POLICY = {
+    "PolicyType": "EBS_SNAPSHOT_MANAGEMENT", "ResourceTypes": ["VOLUME"], "TargetTags": [{"Key": "Backup", "Value": "a<b> & ü"}],
+    "Schedules": [{"Name": "daily", "CreateRule": {"Interval": 24, "IntervalUnit": "HOURS"}, "RetainRule": {"Count": 3}}],
+}  # fmt: skip
+
+
+def test_rest_with_json_is_spoken_too(both: Both) -> None:
+    make = [
+        "create-lifecycle-policy",
+        "--description",
+        "d",
+        "--state",
+        "ENABLED",
+        "--execution-role-arn",
+        "arn:aws:iam::1:role/r",
+    ]
+    status, out, err = both.there("dlm", *make, "--policy-details", json.dumps(POLICY), "--tags", "a=b c,k=/ü")
+    assert (status, err) == (0, "")
+    policy = json.loads(out)["PolicyId"]
+    arn = json.loads(both.same("dlm", "get-lifecycle-policy", "--policy-id", policy))["Policy"]["PolicyArn"]
+    for form in ("json", "text", "yaml", "table"):
+        assert both.same("dlm", "get-lifecycle-policy", "--policy-id", policy, "--output", form)
+        assert both.same(
+            "dlm", "get-lifecycle-policies", "--state", "ENABLED", "--target-tags", "Backup=a<b> & ü", "--output", form
+        )
+    assert both.there("dlm", "tag-resource", "--resource-arn", arn, "--tags", "x=y z")[0] == 0
+    assert both.there("dlm", "untag-resource", "--resource-arn", arn, "--tag-keys", "k", "a")[0] == 0
+    assert json.loads(both.same("dlm", "list-tags-for-resource", "--resource-arn", arn))["Tags"] == {"x": "y z"}
+    assert both.there("dlm", "update-lifecycle-policy", "--policy-id", policy, "--state", "DISABLED")[0] == 0
+    assert '"DISABLED"' in both.same("dlm", "get-lifecycle-policy", "--policy-id", policy)
+    for args, code in (
+        (["get-lifecycle-policy", "--policy-id", "policy-0123456789abcdef0"], "ResourceNotFoundException"),
+        (["get-lifecycle-policies", "--state", "SLEEPING"], "InvalidRequestException"),
+        ([*make, "--policy-details", "{}"], "InvalidRequestException"),
+    ):
+        assert code in both.same("dlm", *args)
+    assert both.there("dlm", "delete-lifecycle-policy", "--policy-id", policy)[0] == 0
+    assert json.loads(both.same("dlm", "get-lifecycle-policies"))["Policies"] == []
 
 
 def test_writing_works_and_waiters_wait(both: Both) -> None:

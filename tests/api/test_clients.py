@@ -1,4 +1,4 @@
-"""Other people's clients on the endpoint: boto3 with waiters and paginators, the aws CLI, the calls of Terraform's provider."""
+"""Other people's clients on the endpoint: boto3 with waiters and paginators, the aws CLI."""
 
 import base64
 import json
@@ -149,50 +149,6 @@ def test_a_life_through_the_aws_cli(served: Served, tmp_path: Path) -> None:
     assert "(InvalidInstanceID.Malformed)" in aws("ec2", "describe-instances", "--instance-ids", "x", good=False)
     aws("ec2", "terminate-instances", "--instance-ids", made)
     aws("ec2", "wait", "instance-terminated", "--instance-ids", made)
-
-
-def test_the_calls_of_terraform(served: Served) -> None:
-    """aws_key_pair, aws_launch_template, aws_instance: made, read back, changed, destroyed, in the provider's order."""
-    ec2, sts, iam = served.boto(), served.boto("sts"), served.boto("iam")
-    assert sts.get_caller_identity()["Account"] == "000000000000"
-    ec2.describe_account_attributes(AttributeNames=["supported-platforms"])
-    vpc = ec2.describe_vpcs(Filters=[{"Name": "isDefault", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
-    for attribute in ("enableDnsHostnames", "enableDnsSupport", "enableNetworkAddressUsageMetrics"):
-        assert ec2.describe_vpc_attribute(VpcId=vpc, Attribute=attribute)["VpcId"] == vpc
-    of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
-    main = [*of_vpc, {"Name": "association.main", "Values": ["true"]}]
-    assert len(ec2.describe_route_tables(Filters=main)["RouteTables"]) == 1
-    assert len(ec2.describe_network_acls(Filters=[*of_vpc, {"Name": "default", "Values": ["true"]}])["NetworkAcls"]) == 1
-    public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ4bkGV6mZ0WJ0Yk1Kq1pZbPq0N3W1rj0v0m5m3M8vL"
-    key = ec2.import_key_pair(KeyName="web", PublicKeyMaterial=public)
-    assert ec2.describe_key_pairs(KeyNames=["web"], IncludePublicKey=True)["KeyPairs"][0]["KeyPairId"] == key["KeyPairId"]
-    data = {"ImageId": IMAGE.image_id, "InstanceType": "t3.nano", "KeyName": "web"}
-    template = ec2.create_launch_template(LaunchTemplateName="t", LaunchTemplateData=data)["LaunchTemplate"]["LaunchTemplateId"]
-    ec2.describe_launch_templates(LaunchTemplateIds=[template])
-    ec2.describe_launch_template_versions(LaunchTemplateId=template, Versions=["1"])
-    made = ec2.run_instances(
-        MinCount=1, MaxCount=1, ClientToken="terraform-1", LaunchTemplate={"LaunchTemplateId": template, "Version": "$Default"},
-        Monitoring={"Enabled": False}, DisableApiTermination=False,
-        TagSpecifications=[{"ResourceType": "instance", "Tags": tags(A="b")}],
-    )["Instances"][0]["InstanceId"]  # fmt: skip
-    read = ec2.describe_instances(InstanceIds=[made])["Reservations"][0]["Instances"][0]
-    assert read["State"]["Name"] == "running"
-    ec2.describe_instance_types(InstanceTypes=[read["InstanceType"]])
-    for attribute in ("instanceInitiatedShutdownBehavior", "disableApiStop", "disableApiTermination", "userData"):
-        assert ec2.describe_instance_attribute(InstanceId=made, Attribute=attribute)["InstanceId"] == made
-    ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [made]}])
-    assert ec2.describe_instance_credit_specifications(InstanceIds=[made])["InstanceCreditSpecifications"]
-    ec2.describe_network_interfaces(Filters=[{"Name": "attachment.instance-id", "Values": [made]}])
-    ec2.describe_iam_instance_profile_associations(Filters=[{"Name": "instance-id", "Values": [made]}])
-    ec2.modify_instance_attribute(InstanceId=made, DisableApiTermination={"Value": True})
-    with pytest.raises(ClientError) as caught:
-        ec2.terminate_instances(InstanceIds=[made])
-    assert error_of(caught) == ("OperationNotPermitted", 400)
-    ec2.modify_instance_attribute(InstanceId=made, DisableApiTermination={"Value": False})
-    ec2.terminate_instances(InstanceIds=[made])
-    ec2.delete_launch_template(LaunchTemplateId=template)
-    ec2.delete_key_pair(KeyPairId=key["KeyPairId"])
-    assert iam.list_instance_profiles()["InstanceProfiles"] == []
 
 
 def test_many_at_once_disturb_each_other_in_nothing(served: Served) -> None:

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from minicloud import api
-from minicloud.aws import access_keys, sigv4
+from minicloud.aws import access_keys, model, refusals, sigv4
 from minicloud.aws.client import Keys
 from minicloud.aws.wire import WireRequest
 from minicloud.cloud import Cloud
@@ -36,8 +36,10 @@ def signed(keys: Keys, service: str = "ec2", now: float = NOW, body: bytes = b"A
 
 
 def refusal(cloud: Cloud, request: WireRequest, now: float = NOW) -> tuple[str, int]:
+    claim = sigv4.claim_of(request)
+    words = refusals.of(model.service(claim.service)) if claim else refusals.EC2
     with pytest.raises(ApiError) as caught:
-        authentication.authenticate(cloud, request, sigv4.claim_of(request), now)
+        authentication.authenticate(cloud, request, claim, now, words)
     return caught.value.code, caught.value.status
 
 
@@ -90,7 +92,8 @@ def test_a_presigned_url_is_good_until_it_expires(served: Served) -> None:
 @pytest.mark.parametrize("service", ["ec2", "sts"])
 def test_refusals_in_ec2s_words_and_in_those_of_the_others(cloud: Cloud, service: str) -> None:
     keys, ec2 = new_keys(cloud), service == "ec2"
-    authentication.authenticate(cloud, signed(keys, service), sigv4.claim_of(signed(keys, service)), NOW)
+    words = refusals.of(model.service(service))
+    authentication.authenticate(cloud, signed(keys, service), sigv4.claim_of(signed(keys, service)), NOW, words)
     unknown = Keys("AKIAAAAAAAAAAAAAAAAA", keys.secret)
     wrong = Keys(keys.access_key, "x" * 40)
     assert refusal(cloud, signed(unknown, service)) == (("AuthFailure", 401) if ec2 else ("InvalidClientTokenId", 403))

@@ -4,8 +4,7 @@ Rows that cannot be asked for yet, with the issue that they belong to:
     credentials, signatures, RequestExpired, UnauthorizedOperation   the HTTP endpoint
     RequestLimitExceeded, VcpuLimitExceeded                          nobody limits the owner of the host; capacity does
     InternalError                                                    the HTTP endpoint, which catches what nobody foresaw
-    CreateVolume's IdempotentParameterMismatch                       volumes
-    CreateImage, ConcurrentCreateImageNoRebootLimitExceeded          snapshots and CreateImage
+    volumes, snapshots, images                                       tests/storage/test_errors_over_http.py
     RegisterImage of someone else's snapshot                         there is one account
     InvalidFormat, DiskImageSizeTooLarge                             `minicloud images import` refuses these, in its own words
 """

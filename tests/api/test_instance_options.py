@@ -160,20 +160,6 @@ def test_the_system_of_a_guest_need_not_be_asked(ec2: Ec2, host: FakeHost) -> No
     assert [ec2.state(name) for name in (stopped, ended)] == ["stopped", "terminated"]
 
 
-def test_what_becomes_of_a_volume_can_be_changed(ec2: Ec2) -> None:
-    instance = ec2.run()
-    (device,) = ec2.instance(instance)["BlockDeviceMappings"]
-    assert device["Ebs"]["DeleteOnTermination"] is True
-    change = {"DeviceName": device["DeviceName"], "Ebs": {"DeleteOnTermination": False}}
-    ec2("ModifyInstanceAttribute", InstanceId=instance, BlockDeviceMappings=[change])
-    assert ec2.instance(instance)["BlockDeviceMappings"][0]["Ebs"]["DeleteOnTermination"] is False
-    for wrong in ({"DeviceName": "/dev/sdz"}, {**change, "Ebs": {"VolumeId": "vol-0fedcba9876543210"}}):
-        error = ec2.refused("ModifyInstanceAttribute", InstanceId=instance, BlockDeviceMappings=[wrong])
-        assert error.code == "InvalidInstanceAttributeValue"
-    ec2("TerminateInstances", InstanceIds=[instance])
-    assert ec2("DescribeVolumes")["Volumes"][0]["State"] == "available"
-
-
 def test_ena_is_there_and_stays(ec2: Ec2) -> None:
     instance = ec2.run()
     ec2("StopInstances", InstanceIds=[instance], Force=True)

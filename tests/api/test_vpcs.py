@@ -93,27 +93,6 @@ def lans(ec2: Ec2) -> tuple[Any, ...]:
 
 
 class TestInterfaces:
-    def test_one_is_attached_to_a_stopped_instance_and_is_there_at_its_start(self, ec2: Ec2) -> None:
-        from minicloud.host.fake import FakeHost
-
-        instance_id = ec2.run(SubnetId=default_subnet(ec2))
-        made = ec2("CreateNetworkInterface", SubnetId=default_subnet(ec2), Description="second")["NetworkInterface"]
-        interface_id = made["NetworkInterfaceId"]
-        assert made["Status"] == "available"
-        params = {"NetworkInterfaceId": interface_id, "InstanceId": instance_id, "DeviceIndex": 1}
-        assert ec2.refused("AttachNetworkInterface", **params).code == "UnsupportedOperation"
-        ec2("StopInstances", InstanceIds=[instance_id])
-        attachment = ec2("AttachNetworkInterface", **params)["AttachmentId"]
-        assert ec2.refused("DeleteNetworkInterface", NetworkInterfaceId=interface_id).code == "InvalidParameterValue"
-        ec2("StartInstances", InstanceIds=[instance_id])
-        host = ec2.cloud.host
-        assert isinstance(host, FakeHost)
-        assert [nic["mac"] for nic in host.spec(instance_id)["nics"]][1] == made["MacAddress"]
-        ec2("StopInstances", InstanceIds=[instance_id])
-        ec2("DetachNetworkInterface", AttachmentId=attachment)
-        ec2("DeleteNetworkInterface", NetworkInterfaceId=interface_id)
-        assert len(ec2("DescribeNetworkInterfaces")["NetworkInterfaces"]) == 1
-
     def test_one_that_was_attached_outlives_its_instance(self, ec2: Ec2) -> None:
         instance_id = ec2.run(SubnetId=default_subnet(ec2))
         interface_id = ec2("CreateNetworkInterface", SubnetId=default_subnet(ec2))["NetworkInterface"]["NetworkInterfaceId"]

@@ -1,90 +1,163 @@
-"""A real guest through `minicloud serve` as a process of its own: boto3 and the remote command line, over HTTPS."""
+"""A VM's whole life on a real guest, as other people's clients lead it: boto3, the aws CLI, Ansible's amazon.aws modules."""
 
-import json
-import os
-import select
-import signal
-import sys
-from collections.abc import Iterator
+import re
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 
-from minicloud import api
-from minicloud.host.run import run
-
-from ..real_cloud import cloud_at, image_named
+from ..ssh import Login
 from ..waits import until
+from .endpoint_scene import BIN, SECONDS, Scene, scene
+
+__all__ = ["scene"]
 
 pytestmark = [pytest.mark.lab, pytest.mark.guest]
-CLOUD = "endpoint"
-ADDRESS = "127.0.0.1:8843"
-_SECONDS = 300
+PLAYBOOKS = Path(__file__).parent / "ansible"
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """The settings of the daemon, and the keys of a client, for other processes."""
-    cloud = cloud_at(CLOUD)
-    key = api.call(cloud, "iam", "CreateAccessKey", {})["AccessKey"]
-    return {
-        **os.environ,
-        "MINICLOUD_HOME": str(cloud.settings.home),
-        "MINICLOUD_RUN": str(cloud.settings.run),
-        "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CA_BUNDLE": str(cloud.settings.home / "endpoint.pem"),
-        "HOME": str(tmp_path),
-    }
+def retype(scene: Scene, made: str, guest: Login) -> None:
+    """Stop a guest, make it larger, start it: it has more memory, and what it had."""
+    small = int(guest.run("grep MemTotal /proc/meminfo | tr -dc 0-9"))
+    guest.run("echo kept >/root/kept && sync")
+    scene.ec2.stop_instances(InstanceIds=[made])
+    scene.wait("instance_stopped", InstanceIds=[made])
+    scene.ec2.modify_instance_attribute(InstanceId=made, InstanceType={"Value": "t3.micro"})
+    scene.ec2.start_instances(InstanceIds=[made])
+    scene.wait("instance_running", InstanceIds=[made])
+    assert guest.run("cat /root/kept") == "kept"
+    assert int(guest.run("grep MemTotal /proc/meminfo | tr -dc 0-9")) > small * 3 / 2
 
 
-@pytest.fixture
-def daemon(environment: dict[str, str], tmp_path: Path) -> Iterator[int]:
-    """`minicloud serve`, ready."""
-    log = tmp_path / "serve.log"
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 1, str(tmp_path / "access.log"), os.O_WRONLY | os.O_CREAT, 0o600),
-        (os.POSIX_SPAWN_OPEN, 2, str(log), os.O_WRONLY | os.O_CREAT, 0o600),
+def written_volume(scene: Scene, made: str, guest: Login) -> tuple[str, str]:
+    """A volume on which the guest has written, and a snapshot of it."""
+    volume = scene.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, VolumeType="gp3")["VolumeId"]
+    scene.wait("volume_available", VolumeIds=[volume])
+    scene.ec2.attach_volume(VolumeId=volume, InstanceId=made, Device="/dev/sdf")
+    scene.wait("volume_in_use", VolumeIds=[volume])
+    disk = f"/dev/disk/by-id/virtio-{volume.replace('-', '')}"
+    until("the guest has the disk", lambda: guest.run(f"test -e {disk} && echo yes || true") == "yes", SECONDS, pause=0.5)
+    guest.run(f"echo written | dd of={disk} conv=fsync")
+    snapshot = scene.ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    scene.wait("snapshot_completed", SnapshotIds=[snapshot])
+    return volume, snapshot
+
+
+def test_boto3_leads_a_whole_life(scene: Scene) -> None:
+    ec2 = scene.ec2
+    key = ec2.create_key_pair(KeyName="b", KeyType="ed25519")["KeyMaterial"]
+    group = ec2.create_security_group(GroupName="b", Description="SSH")["GroupId"]
+    ec2.authorize_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp="0.0.0.0/0")
+    run = {
+        "MinCount": 1, "MaxCount": 1, "ImageId": scene.image, "InstanceType": "t3.nano", "KeyName": "b", "ClientToken": "t",
+        "SecurityGroupIds": [group], "UserData": "#!/bin/sh\necho made >/root/made\n",
+    }  # fmt: skip
+    made = ec2.run_instances(**run)["Instances"][0]["InstanceId"]
+    assert ec2.run_instances(**run)["Instances"][0]["InstanceId"] == made
+    scene.wait("instance_running", InstanceIds=[made])
+    scene.wait("instance_status_ok", InstanceIds=[made])
+    ec2.create_tags(Resources=[made], Tags=[{"Key": "Name", "Value": "life"}])
+    guest = scene.login(made, key)
+    until("user data has run", lambda: guest.run("cat /root/made || true") == "made", SECONDS, pause=1.0)
+    retype(scene, made, guest)
+    volume, snapshot = written_volume(scene, made, guest)
+    image = ec2.create_image(InstanceId=made, Name="life", NoReboot=True)["ImageId"]
+    scene.wait("image_available", ImageIds=[image])
+
+    second = ec2.run_instances(**{**run, "ImageId": image, "ClientToken": "t2", "UserData": ""})["Instances"][0]["InstanceId"]
+    scene.wait("instance_running", InstanceIds=[second])
+    address = ec2.allocate_address(Domain="vpc")
+    ec2.associate_address(InstanceId=second, AllocationId=address["AllocationId"])
+    (shown,) = scene.minicloud("describe-instances", "--instance-ids", second, "--query", "Reservations[].Instances[]")
+    assert (shown["PublicIpAddress"], shown["ImageId"]) == (address["PublicIp"], image)
+    copy = scene.login(second, key)
+    assert copy.run("cat /root/kept; head -c 7 /dev/vdb").split() == ["kept", "written"]
+
+    ec2.detach_volume(VolumeId=volume)
+    scene.wait("volume_available", VolumeIds=[volume])
+    ec2.terminate_instances(InstanceIds=[made, second])
+    scene.wait("instance_terminated", InstanceIds=[made, second])
+    ec2.release_address(AllocationId=address["AllocationId"])
+    snapshots = [part["Ebs"]["SnapshotId"] for part in ec2.describe_images(ImageIds=[image])["Images"][0]["BlockDeviceMappings"]]
+    ec2.deregister_image(ImageId=image)
+    ec2.delete_volume(VolumeId=volume)
+    scene.wait("volume_deleted", VolumeIds=[volume])
+    for each in (snapshot, *snapshots):
+        ec2.delete_snapshot(SnapshotId=each)
+    ec2.delete_security_group(GroupId=group)
+    ec2.delete_key_pair(KeyName="b")
+    left = {one["SnapshotId"] for one in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]}
+    assert left & {snapshot, *snapshots} == set()
+    assert [one["Tags"] for one in ec2.describe_instances(InstanceIds=[made])["Reservations"][0]["Instances"]] == [
+        [{"Key": "Name", "Value": "life"}]
     ]
-    argv = [sys.executable, "-m", "minicloud", "serve", "--tls", "--listen", ADDRESS]
-    pid = os.posix_spawn(sys.executable, argv, environment, file_actions=actions)
-    until("the endpoint listens", lambda: log.exists() and "endpoint is https" in log.read_text(), _SECONDS, pause=0.2)
-    yield pid
-    os.kill(pid, signal.SIGTERM)
-    handle = os.pidfd_open(pid)
-    ended = select.select([handle], [], [], 60)[0]
-    os.close(handle)
-    assert ended, log.read_text()
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert environment["AWS_SECRET_ACCESS_KEY"] not in log.read_text() + (tmp_path / "access.log").read_text()
 
 
-def minicloud(environment: dict[str, str], *args: str) -> Any:
-    """A command over the wire; its answer."""
-    done = run(
-        [sys.executable, "-m", "minicloud", "--endpoint-url", f"https://{ADDRESS}", *args], timeout=_SECONDS, env=environment
+def test_the_aws_cli_leads_a_whole_life(scene: Scene) -> None:
+    aws = scene.aws
+    key = aws("create-key-pair", "--key-name", "c", "--key-type", "ed25519", "--query", "KeyMaterial")
+    run = ["run-instances", "--image-id", scene.image, "--instance-type", "t3.nano", "--key-name", "c"]
+    made = aws(*run, "--query", "Instances[0].InstanceId", "--tag-specifications", "ResourceType=instance,Tags=[{Key=a,Value=b}]")
+    aws("wait", "instance-running", "--instance-ids", made)
+    aws("create-tags", "--resources", made, "--tags", "Key=Name,Value=life")
+    guest = scene.login(made, key)
+    guest.run("echo kept >/root/kept && sync")
+
+    aws("stop-instances", "--instance-ids", made)
+    aws("wait", "instance-stopped", "--instance-ids", made)
+    aws("modify-instance-attribute", "--instance-id", made, "--instance-type", "t3.micro")
+    aws("start-instances", "--instance-ids", made)
+    aws("wait", "instance-status-ok", "--instance-ids", made)
+
+    zone = aws("describe-instances", "--instance-ids", made, "--query", "Reservations[].Instances[].Placement.AvailabilityZone")
+    volume = aws("create-volume", "--availability-zone", zone, "--size", "1", "--query", "VolumeId")
+    aws("wait", "volume-available", "--volume-ids", volume)
+    aws("attach-volume", "--volume-id", volume, "--instance-id", made, "--device", "/dev/sdf")
+    aws("wait", "volume-in-use", "--volume-ids", volume)
+    snapshot = aws("create-snapshot", "--volume-id", volume, "--query", "SnapshotId")
+    aws("wait", "snapshot-completed", "--snapshot-ids", snapshot)
+    image = aws("create-image", "--instance-id", made, "--name", "life", "--no-reboot", "--query", "ImageId")
+    aws("wait", "image-available", "--image-ids", image)
+
+    second = aws("run-instances", "--image-id", image, "--instance-type", "t3.nano", "--key-name", "c",
+                 "--query", "Instances[0].InstanceId")  # fmt: skip
+    aws("wait", "instance-running", "--instance-ids", second)
+    allocation, public = aws("allocate-address", "--query", "[AllocationId,PublicIp]").split()
+    aws("associate-address", "--instance-id", second, "--allocation-id", allocation)
+    assert (
+        aws("describe-addresses", "--filters", f"Name=instance-id,Values={second}", "--query", "Addresses[].PublicIp") == public
     )
-    return json.loads(done.stdout) if done.stdout.strip() else None
+    assert scene.login(second, key).run("cat /root/kept") == "kept"
+
+    aws("terminate-instances", "--instance-ids", made, second)
+    aws("wait", "instance-terminated", "--instance-ids", made, second)
+    aws("wait", "volume-available", "--volume-ids", volume)
+    aws("delete-volume", "--volume-id", volume)
+    aws("release-address", "--allocation-id", allocation)
+    aws("deregister-image", "--image-id", image, "--delete-associated-snapshots")
+    aws("delete-snapshot", "--snapshot-id", snapshot)
+    aws("delete-key-pair", "--key-name", "c")
+    states = aws(
+        "describe-instances", "--filters", "Name=tag:Name,Values=life", "--query", "Reservations[].Instances[].State.Name"
+    )
+    assert set(states.split()) == {"terminated"}
 
 
-def test_a_guest_lives_and_answers(daemon: int, environment: dict[str, str]) -> None:
-    session = boto3.Session(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1")
-    ec2 = session.client("ec2", endpoint_url=f"https://{ADDRESS}", verify=environment["AWS_CA_BUNDLE"])
-    image = image_named("tiny")
-    until("the image is registered", lambda: ec2.describe_images()["Images"], _SECONDS, pause=0.5)
-    private = ec2.create_key_pair(KeyName="k", KeyType="ed25519")["KeyMaterial"]
-    assert "PRIVATE KEY" in private
-    run = {"MinCount": 1, "MaxCount": 1, "ImageId": image, "InstanceType": "t3.nano", "KeyName": "k"}
-    made = ec2.run_instances(**run, ClientToken="t")["Instances"][0]["InstanceId"]
-    assert ec2.run_instances(**run, ClientToken="t")["Instances"][0]["InstanceId"] == made
-    ec2.get_waiter("instance_running").wait(InstanceIds=[made], WaiterConfig={"Delay": 1, "MaxAttempts": _SECONDS})
-    ec2.get_waiter("instance_status_ok").wait(InstanceIds=[made], WaiterConfig={"Delay": 1, "MaxAttempts": _SECONDS})
-    (shown,) = minicloud(environment, "describe-instances", "--query", "Reservations[].Instances[]")
-    assert (shown["InstanceId"], shown["State"]["Name"]) == (made, "running")
-    until("the console says something", lambda: ec2.get_console_output(InstanceId=made)["Output"], _SECONDS, pause=1.0)
-    minicloud(environment, "terminate-instances", "--instance-ids", made)
-    minicloud(environment, "wait", "instance-terminated", "--instance-ids", made)
-    assert ec2.describe_instances()["Reservations"][0]["Instances"][0]["State"]["Name"] == "terminated"
+def play(scene: Scene, name: str) -> dict[str, int]:
+    """Run a playbook; how many tasks were ok, changed and failed on all hosts together."""
+    said = scene.run(
+        str(BIN / "ansible-playbook"), "-e", f"image={scene.image}", "-e", f"directory={scene.directory}", str(PLAYBOOKS / name)
+    ).text
+    found = dict[str, int]()
+    for word, number in re.findall(r"\b(ok|changed|unreachable|failed)=(\d+)", said.partition("PLAY RECAP")[2]):
+        found[word] = found.get(word, 0) + int(number)
+    assert (found["unreachable"], found["failed"]) == (0, 0), said
+    return found
+
+
+def test_ansible_changes_nothing_the_second_time(scene: Scene) -> None:
+    first, second = play(scene, "up.yml"), play(scene, "up.yml")
+    assert first["changed"] == 7
+    assert (second["changed"], second["ok"]) == (0, first["ok"] - 1)
+    down, again = play(scene, "down.yml"), play(scene, "down.yml")
+    assert (down["changed"], again["changed"]) == (6, 0)
+    assert scene.ec2.describe_volumes(Filters=[{"Name": "tag:by", "Values": ["ansible"]}])["Volumes"] == []

@@ -94,6 +94,10 @@ def test_public_addresses_obey_groups(three: Guests) -> None:
     assert from_host(address, 80)
     assert not from_host(address, 81 + 1)
     assert three.tcp("lone", address, 80)
+    assert three.tcp("web", address, 80)
+    assert not three.tcp("web", address, 81)
+    name = f"ec2-{address.replace('.', '-')}.compute-1.amazonaws.com"
+    assert three.private["web"] in three.ssh("lone", f"nslookup {name} 172.31.16.1").text.split("Name:")[-1]
     three.forbid(web, "tcp", 80, 80, "0.0.0.0/0")
     assert not three.tcp("lone", address, 80)
 

@@ -51,6 +51,8 @@ class Scene:
             guest.serve(22)
         self.listeners = wires.listening(9000)
 
+    gateway_mac = bridges.hardware_address("subnet-0a")
+
     def apply(self, **changes: object) -> None:
         self.spec = dataclasses.replace(self.spec, **changes)  # type: ignore[arg-type]
         self.firewall.apply(self.spec)
@@ -91,6 +93,17 @@ def alive(sock: socket.socket) -> bool:
         sock.sendall(b"still there")
         return sock.recv(64) == b"still there"
     except OSError:
+        return False
+
+
+def returned(watcher: socket.socket, body: bytes) -> bool:
+    """Whether a frame comes in that ends like this; what goes out is seen, too, and does not count."""
+    try:
+        while True:
+            frame, where = watcher.recvfrom(4096)
+            if body in frame and where[2] != socket.PACKET_OUTGOING:  # type: ignore[attr-defined]
+                return True
+    except TimeoutError:
         return False
 
 
@@ -189,6 +202,15 @@ class TestHost:
         scene.put({}, {})
         assert wires.ask_tcp(socket.socket(), A, 22) == "172.31.0.1"
 
+    def test_the_endpoint_where_the_settings_open_it(self, scene: Scene) -> None:
+        scene.put({}, {}, endpoint=(IPv4Address("172.31.0.1"), 9000))
+        assert scene.guests["mc0a"].tcp("172.31.0.1", 9000) == A
+        assert scene.guests["mc0a"].tcp("172.31.16.1", 9000) is None
+        scene.apply(endpoint=(IPv4Address("0.0.0.0"), 9000))
+        assert scene.guests["mc0d"].tcp("10.9.0.1", 9000) == D
+        assert not scene.guests["mc0a"].ping("172.31.0.1")
+        scene.apply(endpoint=None)
+
     def test_metadata_is_answered_on_every_bridge(self, scene: Scene) -> None:
         scene.put({}, {}, metadata_port=9000)
         assert scene.guests["mc0a"].tcp("169.254.169.254", 80) == A
@@ -223,6 +245,25 @@ class TestPublic:
         scene.put({"mc0a": ("sg-web",)}, private, publics=self.PAIRS)
         assert scene.guests["mc0b"].tcp("203.0.113.10", 80) is None
         assert scene.guests["mc0b"].tcp(A, 80) == B
+
+    def test_a_guest_reaches_itself_by_its_own(self, scene: Scene) -> None:
+        scene.put({"mc0a": ("sg-web",)}, {"sg-web": (tcp(80, net("203.0.113.10/32")),)}, publics=self.PAIRS)
+        assert scene.guests["mc0a"].tcp("203.0.113.10", 80) == "203.0.113.10"
+        assert scene.guests["mc0a"].udp("203.0.113.10", 80) is None
+        assert scene.guests["mc0a"].tcp("203.0.113.10", 22) is None
+        assert scene.guests["mc0b"].tcp("203.0.113.11", 80) is None
+
+    def test_what_it_sends_to_all_does_not_come_back(self, scene: Scene) -> None:
+        """As a check whether an address is free would find its own question, and take it for another's claim."""
+        scene.put({"mc0a": ("sg-web",)}, {"sg-web": (Permission(ANY, -1, -1, ALL),)}, publics=self.PAIRS)
+        guest = scene.guests["mc0a"]
+        probe = wires.arp(1, guest.mac, "0.0.0.0", "00:00:00:00:00:00", A)
+        asks = wires.udp_packet("0.0.0.0", "255.255.255.255", 68, 67, b"dhcp")
+        for kind, body in ((0x0806, probe), (0x0800, asks)):
+            watcher = guest.listen_frames(kind)
+            guest.send_frame(guest.frame("ff:ff:ff:ff:ff:ff", kind, body))
+            with watcher:
+                assert not returned(watcher, body)
 
     def test_a_moved_address_leads_to_its_new_holder_and_old_connections_end(self, scene: Scene) -> None:
         groups = dict.fromkeys(GUESTS, ("sg-web",))

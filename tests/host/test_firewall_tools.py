@@ -39,8 +39,9 @@ def test_the_tools_accept_the_golden_files(name: str) -> None:
     run(["iptables-restore", "--noflush", "--test"], input=(GOLDEN / f"firewall-{name}.rules").read_bytes())
     before = saved()
     run(["ebtables-nft-restore", "--noflush"], input=(GOLDEN / f"firewall-{name}.frames").read_bytes())
-    run(["ebtables-nft", "-t", "nat", "-F"])
-    run(["ebtables-nft", "-t", "nat", "-X"])
+    for table in ("nat", "filter"):
+        run(["ebtables-nft", "-t", table, "-F"])
+        run(["ebtables-nft", "-t", table, "-X"])
     assert "MC-" not in before
     for line in sets.decode().splitlines():
         if line.startswith("create"):
@@ -83,6 +84,7 @@ def test_a_change_back_and_forth_is_exact(wall: firewall.IptablesFirewall) -> No
         ["iptables", "-I", "MC-I-mc0a", "-j", "ACCEPT"],
         ["iptables", "-t", "nat", "-F"],
         ["ebtables-nft", "-t", "nat", "-F"],
+        ["ebtables-nft", "-F", "FORWARD"],
         ["ip", "route", "del", "203.0.113.10/32", "proto", "77"],
     ],
     ids=" ".join,
@@ -96,6 +98,19 @@ def test_harm_is_seen_and_mended_without_duplicates(wall: firewall.IptablesFirew
     assert wall.in_force(WHOLE)
     assert [line for line in saved().splitlines() if "MC-" in line] == before
     run(["iptables", "-F", "FORWARD"])
+
+
+def test_what_is_left_of_a_wall_that_nobody_remembers_is_taken_down(wall: firewall.IptablesFirewall, tmp_path: Path) -> None:
+    wall.apply(WHOLE)
+    for _ in range(2):
+        (tmp_path / "state.json").unlink()
+        assert not wall.in_force(FirewallSpec())
+        run(["iptables", "-F"])
+        run(["iptables", "-X"], check=False)
+        wall.apply(FirewallSpec())
+        assert wall.in_force(FirewallSpec())
+        assert "MC-" not in saved() + run(["ipset", "list", "-name"]).text
+        wall.apply(WHOLE)
 
 
 def test_bridges_that_lost_their_filter_are_seen(wall: firewall.IptablesFirewall) -> None:

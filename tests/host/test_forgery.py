@@ -12,7 +12,7 @@ from minicloud.host.firewall_spec import ANY, Group, Permission
 from minicloud.host.run import run
 
 from . import wires
-from .test_firewall import ALL, GUESTS, OUT, A, B, Scene, _port
+from .test_firewall import ALL, GUESTS, OUT, A, B, C, Scene, _port
 from .wires import arp, raw_mac, udp_packet
 
 pytestmark = pytest.mark.lab
@@ -161,6 +161,93 @@ def test_without_the_check_a_guest_may_speak_for_others_by_ip_only(scene: Scene)
     assert not attempt(scene, frame(scene, 0x0806, claim), claim)
     scene.apply(ports=before)
     assert not attempt(scene, frame(scene, 0x0800, packet))
+
+
+def forgeries(scene: Scene) -> dict[str, list[bytes]]:
+    """All that mc0a might try, by kind. Each frame has MARK in it, where its kind has room for it."""
+    body, everybody6 = udp_packet(A, B, 5000, 80, MARK), "33:33:00:00:00:01"
+    source, other = IPv6Address("fe80::800:ff:fe00:a"), IPv6Address("fe80::800:ff:fe00:b")
+
+    def six(kind: int, target: IPv6Address) -> bytes:
+        inner = struct.pack("!BBHI", kind, 0, 0, 0) + MARK
+        return struct.pack("!IHBB", 6 << 28, len(inner), 58, 255) + source.packed + target.packed + inner
+
+    def claims(operation: int, address: str, target: str, mac: str = MAC_A) -> bytes:
+        return frame(scene, 0x0806, arp(operation, mac, address, MAC_B, target) + MARK, EVERYBODY)
+
+    return {
+        "hardware address": [frame(scene, 0x0800, body, source=mac) for mac in (MAC_B, GUESTS["mc0c"][0], "0a:00:00:00:00:99")],
+        "address": [frame(scene, 0x0800, udp_packet(one, B, 5000, 80, MARK)) for one in (C, "172.31.0.99", "8.8.8.8")],
+        "another's ARP": [claims(2, one, B) for one in ("172.31.0.1", C, "172.31.0.99")] + [claims(2, A, B, GUESTS["mc0c"][0])],
+        "gratuitous ARP": [claims(operation, one, one) for operation in (1, 2) for one in (B, "172.31.0.1")],
+        "DHCP server": [frame(scene, 0x0800, udp_packet(A, to, 67, 68, MARK), EVERYBODY) for to in (B, "255.255.255.255")],
+        "router advertisement": [frame(scene, 0x86DD, six(134, IPv6Address("ff02::1")), everybody6)],
+        "neighbour advertisement": [frame(scene, 0x86DD, six(136, other)), frame(scene, 0x86DD, six(136, other), everybody6)],
+        "IPv6": [frame(scene, 0x86DD, six(128, other)), frame(scene, 0x86DD, six(128, IPv6Address("ff02::1")), everybody6)],
+        "another's door": [frame(scene, 0x0800, udp_packet(A, one, 5000, 80, MARK)) for one in (C, "8.8.8.8", "172.31.0.77")],
+        "to all": [
+            frame(scene, 0x0800, udp_packet(A, one, 5000, 80, MARK), EVERYBODY) for one in ("255.255.255.255", "224.0.0.1")
+        ],
+        "other protocols": [frame(scene, kind, body) for kind in (0x8100, 0x88A8, 0x8863, 0x88CC, 0x9000)],
+        "another's metadata": [frame(scene, 0x0800, udp_packet(C, "169.254.169.254", 5000, 80, MARK), scene.gateway_mac)],
+        "the host's ports": [frame(scene, 0x0800, udp_packet(A, "172.31.0.1", 5000, 9001, MARK), scene.gateway_mac)],
+    }
+
+
+def test_all_kinds_together_for_a_minute(scene: Scene) -> None:
+    """None gets through to another guest, or to what listens on the host; an honest packet between them always does."""
+    kinds, sent = forgeries(scene), 0
+    assert len(kinds) >= 10
+    watchers = [scene.guests[tap].listen_frames() for tap in ("mc0b", "mc0c", "mc0d")]
+    host = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    host.bind(("172.31.0.1", 9001))
+    host.setblocking(False)
+    honest = frame(scene, 0x0800, udp_packet(A, B, 5000, 80, b"minicloud-honest"))
+    door = scene.guests["mc0a"].open(socket.AF_PACKET, socket.SOCK_RAW)
+    door.bind(("eth0", 0))
+    before, end, arrived = dropped_frames(), time.monotonic() + 60, 0
+    with door, host:
+        while time.monotonic() < end:
+            for forged in (one for frames in kinds.values() for one in frames):
+                door.send(forged)
+                sent += 1
+            door.send(honest)
+            arrived += b"minicloud-honest" in b"".join(heard(watchers[0], b"minicloud-honest"))
+            assert not [one for watcher in watchers for one in heard(watcher) if MARK in one], "a forged frame got through"
+        with pytest.raises(BlockingIOError):
+            host.recv(64)
+    assert arrived > 100
+    assert sent > 1000
+    assert dropped_frames() - before >= sent // 2, "they were dropped by the rules that are there for it"
+    there = run(["ip", "-netns", "mc0b", "neigh"]).text + run(["ip", "neigh"]).text
+    assert not [line for line in there.splitlines() if MAC_A in line and not line.startswith(f"{A} ")]
+    for watcher in watchers:
+        watcher.close()
+
+
+def heard(watcher: socket.socket, until: bytes = b"") -> list[bytes]:
+    """The frames that have come; with `until` those up to one with this in it, which is waited for."""
+    found: list[bytes] = []
+    watcher.setblocking(False)
+    end = time.monotonic() + 10
+    while True:
+        try:
+            found.append(watcher.recv(4096))
+        except BlockingIOError:
+            if not until or time.monotonic() > end:
+                return found
+            time.sleep(0.001)
+        else:
+            if MARK in found[-1]:
+                return found
+            if until and until in found[-1]:
+                return found
+
+
+def dropped_frames() -> int:
+    """How many frames the rules for frames have dropped."""
+    lines = run(["ebtables-nft", "-t", "nat", "-L", "MC-F-mc0a", "--Lc"]).text.splitlines()
+    return sum(int(line.split("pcnt = ")[1].split()[0]) for line in lines if "-j DROP" in line)
 
 
 def test_helpers_make_true_packets() -> None:

@@ -57,6 +57,22 @@ def test_what_a_crash_left_is_swept_by_the_next_maker(disks: LocalDisks) -> None
     assert sorted(os.listdir(directory)) == ["vol-0a.qcow2", "vol-0c.qcow2"]
 
 
+def test_what_is_no_disk_is_named_and_left(disks: LocalDisks) -> None:
+    disks.create("vol-0a", 1 << 20, None)
+    directory = Path(disks.path("vol-0a")).parent
+    strange = ["notes.txt", ".vol-0b.qcow2", "Mine.new", "a b.qcow2"]
+    for name in strange:
+        (directory / name).write_bytes(b"x" * 5000)
+    disks.create("vol-0c", 1 << 20, None)
+    assert {Path(path).name: size for path, size in disks.others().items()} == dict.fromkeys(strange, 8192)
+    (directory / "vol-0d.new").write_bytes(b"half")
+    assert str(directory / "vol-0d.new") in disks.others()
+    lock = os.open(directory, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert str(directory / "vol-0d.new") not in disks.others()
+    os.close(lock)
+
+
 def test_what_another_is_making_is_left_alone(disks: LocalDisks) -> None:
     """While somebody holds the directory's lock, a second maker waits and deletes nothing."""
     disks.create("vol-0a", 1 << 20, None)

@@ -9,59 +9,12 @@ from minicloud import api
 from minicloud.aws import times
 from minicloud.errors import ApiError, Permanent
 from minicloud.host.fake import FakeHost
-from minicloud.reconcile import lifecycle
+from minicloud.reconcile import lifecycle_run
 
-from .. import conforms
 from ..cloud_fixtures import Ec2
+from .dlm_client import DAY, HOUR, Dlm, dlm, tagged
 
-HOUR, DAY = 3600.0, 86400.0
-HOURLY = {"Interval": 1, "IntervalUnit": "HOURS", "Times": ["00:00"]}
-NOON = times.seconds("2099-03-01T12:00:30Z")
-
-
-class Dlm:
-    """A client, and a clock."""
-
-    def __init__(self, ec2: Ec2) -> None:
-        self.ec2, self.now = ec2, NOON
-
-    def __call__(self, operation: str, **params: Any) -> dict[str, Any]:
-        answer = api.call(self.ec2.cloud, "dlm", operation, params)
-        conforms.check(api.find("dlm", operation).model.output, answer, operation)
-        return answer
-
-    def policy(self, kind: str = "VOLUME", retain: dict[str, Any] | None = None, **changes: Any) -> str:
-        schedule = {"Name": "hourly", "CreateRule": HOURLY, "RetainRule": retain or {"Count": 3}, **changes.pop("schedule", {})}
-        details = {
-            "ResourceTypes": [kind], "TargetTags": [{"Key": "backup", "Value": "yes"}], "Schedules": [schedule], **changes,
-        }  # fmt: skip
-        made = self(
-            "CreateLifecyclePolicy", ExecutionRoleArn="arn:aws:iam::000000000000:role/dlm", Description="d", State="ENABLED",
-            PolicyDetails=details, Tags={"team": "a"},
-        )["PolicyId"]  # fmt: skip
-        self.ec2.cloud.state.policies.change(made, modified=times.text(self.now))
-        return str(made)
-
-    def passes(self, seconds: float) -> None:
-        self.now += seconds
-        lifecycle.reconcile(self.ec2.cloud, lambda: self.now)
-
-    def snapshots(self) -> list[dict[str, Any]]:
-        found = self.ec2("DescribeSnapshots", Filters=[{"Name": "tag-key", "Values": [lifecycle.POLICY_TAG]}])["Snapshots"]
-        return sorted(found, key=lambda one: str(one["StartTime"]))
-
-
-@pytest.fixture
-def dlm(ec2: Ec2) -> Dlm:
-    return Dlm(ec2)
-
-
-def tagged(ec2: Ec2, **tags: str) -> str:
-    given = [{"Key": key, "Value": value} for key, value in {"backup": "yes", **tags}.items()]
-    made = ec2(
-        "CreateVolume", AvailabilityZone="us-east-1a", Size=1, TagSpecifications=[{"ResourceType": "volume", "Tags": given}]
-    )
-    return str(made["VolumeId"])
+__all__ = ["dlm"]
 
 
 def test_snapshots_appear_and_the_oldest_go(dlm: Dlm, ec2: Ec2) -> None:
@@ -80,7 +33,8 @@ def test_snapshots_appear_and_the_oldest_go(dlm: Dlm, ec2: Ec2) -> None:
     newest = dlm.snapshots()[-1]
     assert newest["VolumeId"] == wanted
     assert {tag["Key"]: tag["Value"] for tag in newest["Tags"]} == {
-        "backup": "yes", "colour": "red", "made": "by policy", lifecycle.POLICY_TAG: policy, lifecycle.SCHEDULE_TAG: "hourly",
+        "backup": "yes", "colour": "red", "made": "by policy", lifecycle_run.POLICY_TAG: policy,
+        lifecycle_run.SCHEDULE_TAG: "hourly",
     }  # fmt: skip
     runs = ec2.cloud.state.policy_runs.query()
     assert [len(run.made) for run in runs] == [1] * 5
@@ -134,9 +88,93 @@ def test_a_policy_of_images(dlm: Dlm, ec2: Ec2) -> None:
     dlm.policy("INSTANCE", retain={"Count": 2}, PolicyType="IMAGE_MANAGEMENT")
     for _ in range(4):
         dlm.passes(HOUR)
-    images = ec2("DescribeImages", Filters=[{"Name": "tag-key", "Values": [lifecycle.POLICY_TAG]}])["Images"]
+    images = ec2("DescribeImages", Filters=[{"Name": "tag-key", "Values": [lifecycle_run.POLICY_TAG]}])["Images"]
     assert len(images) == 2
     assert len(ec2.cloud.state.snapshots.query("image_id != ''")) == 2
+
+
+def test_of_a_volume_that_is_gone_age_keeps_the_last_and_number_keeps_all(dlm: Dlm, ec2: Ec2) -> None:
+    dlm.now = time.time()
+    volume = tagged(ec2)
+    dlm.policy(retain={"Interval": 1, "IntervalUnit": "DAYS"})
+    dlm.policy(retain={"Count": 2}, schedule={"Name": "counted"})
+    for _ in range(2):
+        dlm.passes(HOUR)
+    ec2("DeleteVolume", VolumeId=volume)
+    for number, row in enumerate(dlm.snapshots()):
+        ec2.cloud.state.snapshots.change(row["SnapshotId"], started=times.text(dlm.now - 5 * DAY + number))
+    for _ in range(3):
+        dlm.passes(HOUR)
+    left = [tag["Value"] for one in dlm.snapshots() for tag in one["Tags"] if tag["Key"] == lifecycle_run.SCHEDULE_TAG]
+    assert sorted(left) == ["counted", "counted", "hourly"]
+
+
+def test_a_snapshot_that_failed_takes_no_place_of_a_whole_one(dlm: Dlm, ec2: Ec2) -> None:
+    tagged(ec2)
+    dlm.policy(retain={"Count": 1})
+    dlm.passes(HOUR)
+    first = dlm.snapshots()[0]["SnapshotId"]
+    dlm.passes(HOUR)
+    failed = dlm.snapshots()[-1]["SnapshotId"]
+    assert failed != first
+    ec2.cloud.state.snapshots.change(failed, state="error")
+    dlm.passes(HOUR)
+    assert failed not in [one["SnapshotId"] for one in dlm.snapshots()]
+    assert len(dlm.snapshots()) == 1
+
+
+def test_snapshots_are_shared_for_as_long_as_the_rule_says(dlm: Dlm, ec2: Ec2) -> None:
+    dlm.now = time.time()
+    tagged(ec2)
+    rule = {"TargetAccounts": ["111111111111", "222222222222"], "UnshareInterval": 1, "UnshareIntervalUnit": "DAYS"}
+    dlm.policy(retain={"Count": 5}, schedule={"ShareRules": [rule]})
+    dlm.passes(HOUR)
+    first = dlm.snapshots()[0]["SnapshotId"]
+
+    def shared(snapshot: str) -> list[str]:
+        shown = ec2("DescribeSnapshotAttribute", SnapshotId=snapshot, Attribute="createVolumePermission")
+        return [one["UserId"] for one in shown["CreateVolumePermissions"]]
+
+    assert shared(first) == ["111111111111", "222222222222"]
+    change = {"Remove": [{"UserId": "222222222222"}], "Add": [{"UserId": "333333333333"}]}
+    ec2("ModifySnapshotAttribute", SnapshotId=first, CreateVolumePermission=change)
+    dlm.passes(HOUR)
+    assert shared(first) == ["111111111111", "333333333333"], "what a user changed stays"
+    ec2.cloud.state.snapshots.change(first, started=times.text(dlm.now - 1.5 * DAY))
+    dlm.passes(HOUR)
+    assert shared(first) == ["333333333333"]
+
+
+def test_variable_tags_of_an_instance(dlm: Dlm, ec2: Ec2) -> None:
+    instance = ec2.run(TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "backup", "Value": "yes"}]}])
+    variable = [{"Key": "of", "Value": "$(instance-id)"}, {"Key": "at", "Value": "$(timestamp)"}]
+    dlm.policy("INSTANCE", schedule={"VariableTags": variable})
+    dlm.passes(HOUR)
+    tags = {tag["Key"]: tag["Value"] for tag in dlm.snapshots()[0]["Tags"]}
+    assert (tags["of"], tags["at"]) == (instance, "2099-03-01T13:00:00.000Z")
+
+
+@pytest.mark.parametrize(
+    ("retain", "deprecate", "deprecated"),
+    [
+        ({"Count": 3}, {"Count": 2}, [True, True, False]),
+        ({"Interval": 2, "IntervalUnit": "WEEKS"}, {"Interval": 1, "IntervalUnit": "WEEKS"}, [True, True, True]),
+    ],
+)
+def test_images_are_deprecated(
+    dlm: Dlm, ec2: Ec2, retain: dict[str, Any], deprecate: dict[str, Any], deprecated: list[bool]
+) -> None:
+    dlm.now = time.time()
+    ec2.run(TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "backup", "Value": "yes"}]}])
+    dlm.policy("INSTANCE", retain=retain, PolicyType="IMAGE_MANAGEMENT", schedule={"DeprecateRule": deprecate})
+    for _ in range(3):
+        dlm.passes(HOUR)
+    images = ec2("DescribeImages", Filters=[{"Name": "tag-key", "Values": [lifecycle_run.POLICY_TAG]}])["Images"]
+    images.sort(key=lambda one: one["CreationDate"])
+    assert ["DeprecationTime" in one for one in images] == deprecated
+    if "Interval" in deprecate:
+        ahead = times.seconds(images[0]["DeprecationTime"]) - times.seconds(images[0]["CreationDate"])
+        assert 6.9 * DAY < ahead <= 7 * DAY
 
 
 def test_a_run_that_was_cut_short_goes_on_where_it_was(dlm: Dlm, ec2: Ec2, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +241,18 @@ def test_policies_are_described_changed_tagged_and_deleted(dlm: Dlm) -> None:
     dlm("DeleteLifecyclePolicy", PolicyId=policy)
     with pytest.raises(ApiError, match="ResourceNotFoundException"):
         dlm("GetLifecyclePolicy", PolicyId=policy)
+    assert dlm("GetLifecyclePolicies")["Policies"] == []
+
+
+def test_the_kind_of_a_policy_stays(dlm: Dlm) -> None:
+    policy = dlm.policy()
+    for changes in ({"ResourceTypes": ["INSTANCE"]}, {"PolicyType": "IMAGE_MANAGEMENT"}, {"PolicyLanguage": "SIMPLIFIED"}):
+        with pytest.raises(ApiError, match="InvalidRequestException"):
+            dlm("UpdateLifecyclePolicy", PolicyId=policy, PolicyDetails=changes)
+    with pytest.raises(ApiError, match="InvalidRequestException"):
+        dlm("UpdateLifecyclePolicy", PolicyId=policy, CreateInterval=2)
+    with pytest.raises(ApiError, match="InvalidRequestException"):
+        dlm("UpdateLifecyclePolicy", PolicyId=policy, ExecutionRoleArn="me")
 
 
 @pytest.mark.parametrize(
@@ -217,6 +267,22 @@ def test_policies_are_described_changed_tagged_and_deleted(dlm: Dlm) -> None:
         ({"schedule": {"RetainRule": {}}}, "InvalidRequestException"),
         ({"schedule": {"FastRestoreRule": {"Count": 1}}}, "UnsupportedOperation"),
         ({"retain": {"Count": 1001}}, "Invalid"),
+        ({"retain": {"Interval": 101, "IntervalUnit": "YEARS"}}, "InvalidRequestException"),
+        ({"retain": {"Interval": 3}}, "InvalidRequestException"),
+        ({"retain": {"Interval": 3, "IntervalUnit": "DAYS", "Count": 3}}, "InvalidRequestException"),
+        ({"schedule": {"CreateRule": {"Interval": 1, "IntervalUnit": "HOURS", "Times": ["25:00"]}}}, "InvalidRequestException"),
+        ({"schedule": {"CreateRule": {"Interval": 1, "IntervalUnit": "HOURS", "Scripts": []}}}, "UnsupportedOperation"),
+        ({"schedule": {"Name": "a/b"}}, "InvalidRequestException"),
+        ({"schedule": {"CrossRegionCopyRules": [{"TargetRegion": "eu-west-1", "Encrypted": False}]}}, "UnsupportedOperation"),
+        ({"schedule": {"ArchiveRule": {"RetainRule": {"RetentionArchiveTier": {"Count": 3}}}}}, "UnsupportedOperation"),
+        ({"schedule": {"ShareRules": [{"TargetAccounts": ["me"]}]}}, "Invalid"),
+        ({"schedule": {"ShareRules": [{"TargetAccounts": ["1" * 12], "UnshareInterval": 1}]}}, "InvalidRequestException"),
+        ({"schedule": {"DeprecateRule": {"Count": 1}}}, "InvalidRequestException"),
+        ({"schedule": {"VariableTags": [{"Key": "a", "Value": "$(instance-id)"}]}}, "InvalidRequestException"),
+        ({"ResourceLocations": ["LOCAL_ZONE"]}, "UnsupportedOperation"),
+        ({"CrossRegionCopyTargets": [{"TargetRegion": "eu-west-1"}]}, "UnsupportedOperation"),
+        ({"EventSource": {"Type": "MANAGED_CWE"}}, "UnsupportedOperation"),
+        ({"CreateInterval": 1}, "InvalidRequestException"),
     ],
 )
 def test_policies_that_make_no_sense(dlm: Dlm, changes: dict[str, Any], code: str) -> None:

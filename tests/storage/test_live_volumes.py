@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from minicloud.host.run import run
+from minicloud.state.table import Table
 
 from ..waits import until
 from .live import Live, live
@@ -38,13 +39,22 @@ def of_snapshot(live: Live, snapshot_id: str) -> str:
     return digest_of(live, live.ec2.cloud.host.disks.path(row.layer_id))
 
 
-def qemu_files(guest: str) -> int:
-    """How many disk files the guest's QEMU has open."""
+def processes(guest: str) -> dict[str, Path]:
+    """What serves a guest: its QEMU, libvirt's daemon, and this process, which has the cloud."""
+    found = {"own": Path("/proc/self")}
     for process in Path("/proc").glob("[0-9]*"):
         words = (process / "cmdline").read_bytes().split(b"\0")
         if any(word.startswith(f"guest={guest},".encode()) for word in words):
-            return sum(".qcow2" in str(link.readlink()) for link in (process / "fd").iterdir() if link.is_symlink())
-    raise AssertionError("no process of QEMU")
+            found["qemu"] = process
+        elif words[0].endswith(b"libvirtd"):
+            found["libvirtd"] = process
+    assert set(found) == {"own", "qemu", "libvirtd"}
+    return found
+
+
+def open_files(guest: str) -> dict[str, int]:
+    """How many file descriptors each of them has."""
+    return {name: len(list((process / "fd").iterdir())) for name, process in processes(guest).items()}
 
 
 def test_the_guest_sees_the_volume_by_its_id_and_zeros_on_it(live: Live, guest: str) -> None:
@@ -63,16 +73,27 @@ def test_a_hundred_attachments_leave_nothing(live: Live, guest: str) -> None:
     volume = live.new_volume()
     live.plug(guest, volume)
     live.unplug(volume)
-    files, disks = qemu_files(guest), live.ec2.cloud.host.blocks.chains(guest)
-    xml = run(["virsh", "-q", "-c", "qemu:///system", "dumpxml", guest]).text.count("<controller")
+    files, disks = open_files(guest), live.ec2.cloud.host.blocks.chains(guest)
+    devices, rows = addresses(guest), numbers_of_rows(live)
     for _ in range(100):
         live.plug(guest, volume)
         live.unplug(volume)
-    assert qemu_files(guest) == files
+    until("no file is open that was not before", lambda: all(now <= files[name] for name, now in open_files(guest).items()))
     assert live.ec2.cloud.host.blocks.chains(guest) == disks
-    assert run(["virsh", "-q", "-c", "qemu:///system", "dumpxml", guest]).text.count("<controller") == xml
-    assert len(live.ec2.cloud.state.volumes.query()) == 2
+    assert addresses(guest) == devices
+    assert numbers_of_rows(live) == rows
     live.ec2("DeleteVolume", VolumeId=volume)
+
+
+def addresses(guest: str) -> list[str]:
+    """The slots that a guest's devices take."""
+    return re.findall(r"<address type='pci' [^>]*/>", run(["virsh", "-q", "-c", "qemu:///system", "dumpxml", guest]).text)
+
+
+def numbers_of_rows(live: Live) -> dict[str, int]:
+    """How many rows each table has."""
+    state = live.ec2.cloud.state
+    return {name: len(table.query()) for name, table in vars(state).items() if isinstance(table, Table)}
 
 
 def test_size_and_limits_change_while_it_is_used(live: Live, guest: str) -> None:

@@ -6,6 +6,9 @@ import pytest
 
 from minicloud.host.contracts import Power
 from minicloud.host.fake import FakeHost
+from minicloud.reconcile import loop
+from minicloud.reconcile import worker as worker_module
+from minicloud.reconcile.worker import InDaemon, SelfOrDaemon
 
 from ..cloud_fixtures import Ec2
 
@@ -171,6 +174,24 @@ def test_snapshots_say_when_file_systems_were_not_quiesced(ec2: Ec2, host: FakeH
     assert "StateMessage" not in found[quiet]
     assert "without quiescing" in found[loud]["StateMessage"]
     assert found[loud]["Progress"] == "100%"
+
+
+@pytest.mark.parametrize("worker", [InDaemon, SelfOrDaemon])
+def test_a_snapshot_is_of_the_moment_of_the_call_whoever_does_the_work(
+    idle: Ec2, worker: type[InDaemon] | type[SelfOrDaemon], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = idle("CreateVolume", AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
+    loop.run_pass(idle.cloud)
+    monkeypatch.setattr(worker_module, "wake", lambda _: True)  # to a daemon that is busy with something else
+    idle.cloud.worker = worker(idle.cloud)
+    before = idle.cloud.state.volumes.get(made)
+    snapshot = idle.cloud.state.snapshots.get(idle("CreateSnapshot", VolumeId=made)["SnapshotId"])
+    after = idle.cloud.state.volumes.get(made)
+    assert before is not None
+    assert after is not None
+    assert snapshot is not None
+    assert (snapshot.state, snapshot.layer_id) == ("completed", before.layer_id)
+    assert after.layer_id != before.layer_id
 
 
 def test_create_snapshots_is_one_call_to_the_host(ec2: Ec2, host: FakeHost) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from minicloud.aws.schedule import Cron, every
 from minicloud.errors import ApiError
-from minicloud.reconcile.lifecycle import last_due
+from minicloud.reconcile.lifecycle import last_due, step_of
 
 
 def at(text: str) -> datetime:
@@ -65,6 +65,6 @@ def test_intervals(hours: int, time: str, after: str, due: str) -> None:
 def test_of_many_missed_times_the_latest_counts() -> None:
     rule = {"Interval": 1, "IntervalUnit": "HOURS", "Times": ["00:30"]}
     now = at("2026-01-10 12:00")
-    assert last_due(rule, now - timedelta(days=5), now) == at("2026-01-10 11:30")
-    assert last_due(rule, at("2026-01-10 11:30"), now) is None
-    assert last_due({"CronExpression": "cron(0 0 1 1 ? *)"}, at("2020-06-01"), now) == at("2026-01-01")
+    assert last_due(step_of(rule), now - timedelta(days=5), now) == at("2026-01-10 11:30")
+    assert last_due(step_of(rule), at("2026-01-10 11:30"), now) is None
+    assert last_due(step_of({"CronExpression": "cron(0 0 1 1 ? *)"}), at("2020-06-01"), now) == at("2026-01-01")

@@ -6,12 +6,14 @@ import pytest
 
 from minicloud.cli import images_export, storage
 from minicloud.errors import HostError, UsageError
+from minicloud.host.contracts import Seed
 from minicloud.host.fake import FakeHost
 
 from ..cloud_fixtures import IMAGE, Ec2
+from .dlm_client import HOUR, Dlm, dlm, tagged
 from .real_disks import Real, real
 
-__all__ = ["real"]
+__all__ = ["dlm", "real"]
 
 
 def report(ec2: Ec2) -> dict[str, object]:
@@ -27,9 +29,34 @@ def test_what_agrees(ec2: Ec2) -> None:
 
 def test_a_file_that_no_row_knows_is_named_and_left(ec2: Ec2, host: FakeHost) -> None:
     host.disks.create("layer-0000000000000000f", 1 << 30, None)
-    assert report(ec2)["UnknownFiles"] == [{"File": "layer-0000000000000000f", "Occupied": 0}]
-    ec2.look()
+    host.seeds.write(Seed("i-0000000000000000f", "h", (), b"", "u"))
+    with host.store.change() as held:
+        held["others"] = {"/somewhere/notes.txt": 4096}
+    images = ec2.cloud.settings.images
+    (images / ".partial-import-1").mkdir(parents=True)
+    (images / ".downloads").mkdir()
+    (images / ".downloads" / "a.part").write_bytes(b"x" * 10000)
+    (images / "ami-0000000000000000f").mkdir()
+    for _ in range(2):
+        named = {str(one["File"]).rpartition("/")[2]: one["What"] for one in report(ec2)["UnknownFiles"]}  # type: ignore[attr-defined]
+        assert list(named) == [
+            "layer-0000000000000000f", "notes.txt", "fake:i-0000000000000000f", ".partial-import-1", "a.part",
+            "ami-0000000000000000f",
+        ]  # fmt: skip
+        ec2.look()
     assert "layer-0000000000000000f" in host.disks.list()
+    assert "i-0000000000000000f" in host.seeds.list()
+    assert (images / ".downloads" / "a.part").exists()
+
+
+def test_a_base_image_that_is_gone_is_named_with_all_that_stands_on_it(ec2: Ec2, host: FakeHost) -> None:
+    instance = ec2.run()
+    volume = ec2.cloud.state.volumes.find(instance_id=instance)[0]
+    image = ec2.cloud.state.images.query()[0]
+    with host.store.change() as held:
+        held["images"].clear()
+    (missing,) = report(ec2)["MissingFiles"]  # type: ignore[misc]
+    assert (missing["ImageId"], missing["NeededBy"]) == (IMAGE.image_id, [volume.id, image.snapshot_id])
 
 
 def test_a_row_whose_file_is_gone_is_named_with_all_that_need_it(ec2: Ec2, host: FakeHost) -> None:
@@ -56,6 +83,20 @@ def test_layers_that_wait_for_guests_are_told(ec2: Ec2) -> None:
     ec2("StopInstances", InstanceIds=[one.id for one in ec2.cloud.state.instances.query()])
     ec2.look()
     assert report(ec2)["Reclaimable"]["Layers"] == []  # type: ignore[index]
+
+
+def test_what_a_policy_did_is_told(dlm: Dlm, ec2: Ec2) -> None:
+    tagged(ec2)
+    policy = dlm.policy(retain={"Count": 1})
+    for _ in range(2):
+        dlm.passes(HOUR)
+    told = report(ec2)["Policies"][0]  # type: ignore[index]
+    assert (told["PolicyId"], told["Runs"], told["Made"], told["Deleted"]) == (policy, 2, 2, 1)
+    newest, oldest = told["History"]
+    assert newest["Made"] == [one["SnapshotId"] for one in dlm.snapshots()]
+    assert newest["Deleted"] == oldest["Made"]
+    shown = storage.table_of(report(ec2))["PolicyRuns"]
+    assert [run["Deleted"] for run in shown] == [oldest["Made"][0], ""]
 
 
 def test_export_is_a_disk_of_its_own(real: Real, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def rules_text(spec: FirewallSpec) -> str:
 
 
 def frames_text(spec: FirewallSpec) -> str:
-    return firewall_seen.restore({"nat": firewall_frames.chains(spec)}, NOTHING, firewall_frames.HOOKS, "RETURN", "")
+    return firewall_seen.restore(firewall_frames.chains(spec), NOTHING, firewall_frames.HOOKS, "RETURN", "")
 
 
 @pytest.mark.parametrize(("name", "spec"), [("whole", WHOLE), ("small", SMALL)])
@@ -67,7 +67,7 @@ def test_nothing_wanted_is_nothing_said() -> None:
 def test_names_of_chains_fit() -> None:
     port = Port("mc0123456789a", "0a:00:00:00:00:0a", "subnet-0a", (IPv4Address("172.31.0.10"),), ("sg-0123456789abcdef0",))
     spec = FirewallSpec(LANS, (port,), (Group("sg-0123456789abcdef0", (), OUT),), PUBLICS)
-    for chains in (*firewall_rules.render(spec).chains.values(), firewall_frames.chains(spec)):
+    for chains in (*firewall_rules.render(spec).chains.values(), *firewall_frames.chains(spec).values()):
         assert max(map(len, chains)) <= 28
 
 

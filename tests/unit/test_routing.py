@@ -5,7 +5,7 @@ import pytest
 from minicloud.aws import routing
 from minicloud.aws.wire import WireRequest
 
-SERVICES = ["cloudwatch", "dlm", "ec2", "elb", "elbv2", "iam", "sts"]
+SERVICES = ["acm", "autoscaling", "cloudwatch", "dlm", "ec2", "elb", "elbv2", "iam", "sts"]
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
@@ -29,6 +29,15 @@ def name_of(target: routing.Target) -> tuple[str, str, str]:
         (route(query="Action=DescribeVpcs", method="GET", scope="ec2"), ("ec2", "DescribeVpcs", "ec2")),
         (route(b"Action=A&Version=2012-06-01", "elasticloadbalancing"), ("elb", "A", "query")),
         (route(b"Action=A&Version=2015-12-01", "elasticloadbalancing"), ("elbv2", "A", "query")),
+        (route(b"Action=A&Version=2012-06-01", host="127.0.0.1:8800"), ("elb", "A", "query")),
+        (route(b"Action=A&Version=2015-12-01", host="elasticloadbalancing.us-east-1.amazonaws.com"), ("elbv2", "A", "query")),
+        (route(query="Action=A&Version=2012-06-01", method="GET", scope="elasticloadbalancing"), ("elb", "A", "query")),
+        (route(b"Action=A&Version=2011-01-01", "autoscaling"), ("autoscaling", "A", "query")),
+        (route(b"Action=A", "autoscaling"), ("autoscaling", "A", "query")),
+        (
+            route(scope="acm", x_amz_target="CertificateManager.ListCertificates", content_type="application/x-amz-json-1.1"),
+            ("acm", "ListCertificates", "json-1.1"),
+        ),
         (route(b"Action=A", host="ec2.us-east-1.amazonaws.com"), ("ec2", "A", "ec2")),
         (route(b"Action=A", host="sts.localhost:8800"), ("sts", "A", "query")),
         (route(b"Action=A&Version=2010-05-08", host="127.0.0.1:8800"), ("iam", "A", "query")),

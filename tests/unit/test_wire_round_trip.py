@@ -4,6 +4,7 @@ Every operation of the services that minicloud has, and whole other services for
 """
 
 import urllib.parse
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ import botocore.serialize
 import pytest
 
 from minicloud import api
-from minicloud.aws import model, query_client, routing, times
+from minicloud.aws import client, model, routing, times, wire
 from minicloud.aws.model import Shape
 from minicloud.aws.wire import WireProtocol, WireRequest
 from minicloud.errors import ApiError
@@ -32,8 +33,8 @@ OURS = [
 OTHERS = [
     (protocol, service, name)
     for protocol, service in (
-        ("query", "elbv2"), ("query", "autoscaling"), ("json", "cloudwatch"), ("query", "cloudwatch"),
-        ("smithy-rpc-v2-cbor", "cloudwatch"), ("rest-json", "dlm"), ("json", "dynamodb"),
+        ("query", "elb"), ("query", "elbv2"), ("query", "autoscaling"), ("json", "acm"), ("json", "cloudwatch"),
+        ("query", "cloudwatch"), ("smithy-rpc-v2-cbor", "cloudwatch"), ("rest-json", "dlm"),
     )
     for name in model.service(service).operation_names
 ]  # fmt: skip
@@ -124,15 +125,30 @@ def test_errors_reach_botocore(protocol: str, status: int) -> None:
     assert found["ResponseMetadata"]["RequestId"] == "request-1"
 
 
-@pytest.mark.parametrize(("protocol", "service", "name"), sorted({key for key in (*OURS, *OTHERS) if key[0] in ("ec2", "query")}))
+@every
 def test_our_own_client_sends_what_is_read_and_reads_what_is_answered(protocol: str, service: str, name: str) -> None:
-    operation, ec2 = model.service(service).operation(name), protocol == "ec2"
+    operation = model.service(service).operation(name)
+    # Of several protocols our client has its own favourite.
+    spoken = next(known for known in client.SPOKEN if known in wire.protocols(operation.service))
     if operation.input_shape:
         params = sample(operation.input_shape)
-        body = urllib.parse.urlencode(query_client.form(operation, params, ec2=ec2)).encode()
-        request = WireRequest("POST", "/", "", {"content-type": "application/x-www-form-urlencoded"}, body)
-        assert PROTOCOLS[protocol].parse(operation, request) == params
+        request = client.request(operation, params)
+        target = routing.route(request, str(operation.service.metadata.get("signingName", "")), [service])
+        assert (target.refused, target.operation) == (None, name)
+        assert PROTOCOLS[spoken].parse(operation, request) == params
     answer = sample(operation.output) if operation.output else {}
-    read = query_client.answer(operation, PROTOCOLS[protocol].answer(operation, answer, "r").body, ec2=ec2)
+    sent = PROTOCOLS[spoken].answer(operation, answer, "r")
+    read = client.answer(operation, replace(sent, headers={name.lower(): value for name, value in sent.headers.items()}))
     assert read == answer
     assert list(read) == list(answer)
+
+
+@pytest.mark.parametrize("service", ["ec2", "iam", "cloudwatch", "acm", "dlm"])
+def test_errors_reach_our_own_client(service: str) -> None:
+    found = model.service(service)
+    operation = found.operation(found.operation_names[0])
+    spoken = next(known for known in client.SPOKEN if known in wire.protocols(found))
+    sent = PROTOCOLS[spoken].error(found, ApiError("SomeCode", "what is <wrong> & why", 409), "r")
+    with pytest.raises(ApiError) as caught:
+        client.answer(operation, replace(sent, headers={name.lower(): value for name, value in sent.headers.items()}))
+    assert (caught.value.code, caught.value.message, caught.value.status) == ("SomeCode", "what is <wrong> & why", 409)

@@ -1,16 +1,19 @@
 """Lifecycle policies. What they do, `minicloud serve` does, when their schedules are due."""
 
+import re
 from typing import Any
 
 from ...api import Answer, Call, operation
 from ...aws import ids, tags
 from ...errors import ApiError
 from ...state.rows import Tag
-from ...state.rows_storage import Policy
-from . import rules
-from .rules import DetailsInput
+from ...state.rows_storage import DELETED, Policy
+from . import default_rules, rules
+from .rules import DetailsInput, ExclusionsInput
 
 _KIND = "policy"
+_FIXED = ("PolicyType", "ResourceTypes")
+_MOST_MESSAGE = 500
 
 
 def _arn(call: Call, policy_id: str) -> str:
@@ -20,7 +23,7 @@ def _arn(call: Call, policy_id: str) -> str:
 
 def _named(call: Call, policy_id: str) -> Policy:
     row = call.cloud.state.policies.get(policy_id)
-    if row is None:
+    if row is None or row.state == DELETED:
         raise ApiError("ResourceNotFoundException", f"The requested resource was not found: {policy_id}", 404)
     return row
 
@@ -30,6 +33,10 @@ def _of_arn(call: Call, arn: str) -> Policy:
     if arn != _arn(call, row.id):
         raise ApiError("ResourceNotFoundException", f"The requested resource was not found: {arn}", 404)
     return row
+
+
+def _all(call: Call) -> list[Policy]:
+    return call.cloud.state.policies.query("state != ?", [DELETED])
 
 
 def _tags(call: Call, policy_id: str) -> dict[str, str]:
@@ -55,17 +62,58 @@ def create_lifecycle_policy(
     state: str,
     policy_details: DetailsInput | None = None,
     tags: dict[str, str] | None = None,
+    default_policy: str | None = None,
+    create_interval: int | None = None,
+    retain_interval: int | None = None,
+    copy_tags: bool | None = None,
+    extend_deletion: bool | None = None,
+    exclusions: ExclusionsInput | None = None,
 ) -> Answer:
     """CreateLifecyclePolicy. The role is kept and shown; minicloud has nothing that a policy might not do."""
-    if policy_details is None:
-        raise rules.refused("A policy has PolicyDetails.")
+    beside = _beside(create_interval, retain_interval, copy_tags, extend_deletion, exclusions)
     row = Policy(
-        id=ids.new_id(_KIND), description=description, state=state, message="", role=execution_role_arn,
-        details=rules.check(dict(policy_details)), created=call.now, modified=call.now,
+        id=ids.new_id(_KIND), description=_description(description), state=state, message="", role=_role(execution_role_arn),
+        details=_new_details(call, default_policy, beside, policy_details), created=call.now, modified=call.now,
     )  # fmt: skip
     call.cloud.state.policies.add(row)
     _set_tags(call, row.id, tags or {})
     return {"PolicyId": row.id}
+
+
+def _beside(
+    create: int | None, retain: int | None, copy_tags: bool | None, extend: bool | None, exclusions: ExclusionsInput | None
+) -> dict[str, Any]:
+    """What a request says of a default policy beside PolicyDetails, by the names that it has there."""
+    given = {
+        "CreateInterval": create, "RetainInterval": retain, "CopyTags": copy_tags, "ExtendDeletion": extend,
+        "Exclusions": exclusions,
+    }  # fmt: skip
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _new_details(call: Call, default: str | None, beside: dict[str, Any], details: DetailsInput | None) -> dict[str, Any]:
+    within = dict(details or {})
+    if default is None and not default_rules.is_default(within):
+        default_rules.only_default(beside)
+        if not within:
+            raise rules.refused("A policy has PolicyDetails.")
+        return rules.check(within)
+    chosen = default_rules.wanted(default, beside, within)
+    if error := default_rules.taken([row.details for row in _all(call)], chosen):
+        raise error
+    return chosen
+
+
+def _description(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z _-]+", text):
+        raise rules.refused("A description has letters, digits, blanks, '_' and '-'.")
+    return text
+
+
+def _role(arn: str) -> str:
+    if not re.fullmatch(r"arn:aws(-[a-z]{1,3}){0,2}:iam::\d+:role/.+", arn):
+        raise rules.refused(f"{arn!r} is not the ARN of a role.")
+    return arn
 
 
 @operation()
@@ -76,14 +124,14 @@ def get_lifecycle_policy(call: Call, *, policy_id: str) -> Answer:
         "PolicyId": row.id,
         "Description": row.description,
         "State": row.state,
-        "StatusMessage": row.message or row.state,
+        "StatusMessage": (row.message or row.state)[:_MOST_MESSAGE],
         "ExecutionRoleArn": row.role,
         "DateCreated": row.created,
         "DateModified": row.modified,
         "PolicyDetails": row.details,
         "Tags": _tags(call, row.id),
         "PolicyArn": _arn(call, row.id),
-        "DefaultPolicy": False,
+        "DefaultPolicy": default_rules.is_default(row.details),
     }
     return {"Policy": shown}
 
@@ -97,19 +145,26 @@ def get_lifecycle_policies(
     resource_types: list[str] | None = None,
     target_tags: list[str] | None = None,
     tags_to_add: list[str] | None = None,
+    default_policy_type: str | None = None,
 ) -> Answer:
     """GetLifecyclePolicies. Tags are written `key=value`."""
-    rows = [_named(call, policy_id) for policy_id in policy_ids] if policy_ids else call.cloud.state.policies.query()
+    rows = [_named(call, policy_id) for policy_id in policy_ids] if policy_ids else _all(call)
     if state is not None:
         rows = [row for row in rows if row.state == state]
     if resource_types:
-        rows = [row for row in rows if set(row.details["ResourceTypes"]) & set(resource_types)]
+        rows = [row for row in rows if set(default_rules.resource_types(row.details)) & set(resource_types)]
+    if default_policy_type is not None:
+        rows = [row for row in rows if default_rules.is_default(row.details)]
+        rows = [row for row in rows if default_policy_type in ("ALL", row.details["ResourceType"])]
     if target_tags:
-        rows = [row for row in rows if _written(row.details["TargetTags"]) & set(target_tags)]
+        rows = [row for row in rows if _written(row.details.get("TargetTags", [])) & set(target_tags)]
     if tags_to_add:
-        added = {row.id: [tag for one in row.details["Schedules"] for tag in one.get("TagsToAdd", [])] for row in rows}
-        rows = [row for row in rows if _written(added[row.id]) & set(tags_to_add)]
+        rows = [row for row in rows if _written(_added(row)) & set(tags_to_add)]
     return {"Policies": [_summary(call, row) for row in rows]}
+
+
+def _added(row: Policy) -> list[dict[str, str]]:
+    return [tag for one in row.details.get("Schedules", []) for tag in one.get("TagsToAdd", [])]
 
 
 def _written(found: list[dict[str, str]]) -> set[str]:
@@ -123,7 +178,7 @@ def _summary(call: Call, row: Policy) -> dict[str, Any]:
         "State": row.state,
         "Tags": _tags(call, row.id),
         "PolicyType": row.details["PolicyType"],
-        "DefaultPolicy": False,
+        "DefaultPolicy": default_rules.is_default(row.details),
     }
 
 
@@ -136,26 +191,46 @@ def update_lifecycle_policy(
     state: str | None = None,
     description: str | None = None,
     policy_details: DetailsInput | None = None,
+    create_interval: int | None = None,
+    retain_interval: int | None = None,
+    copy_tags: bool | None = None,
+    extend_deletion: bool | None = None,
+    exclusions: ExclusionsInput | None = None,
 ) -> Answer:
     """UpdateLifecyclePolicy. What is due before it is enabled again is not made up for."""
     row = _named(call, policy_id)
-    given = {"role": execution_role_arn, "state": state, "description": description}
-    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if policy_details is not None:
-        fields["details"] = rules.check({**row.details, **policy_details})
+    fields: dict[str, Any] = {} if state is None else {"state": state}
+    if execution_role_arn is not None:
+        fields["role"] = _role(execution_role_arn)
+    if description is not None:
+        fields["description"] = _description(description)
+    beside = _beside(create_interval, retain_interval, copy_tags, extend_deletion, exclusions)
+    if policy_details is not None or beside:
+        fields["details"] = _changed_details(row, beside, dict(policy_details or {}))
     call.cloud.state.policies.change(row.id, **fields, message="", modified=call.now)
     return {}
 
 
+def _changed_details(row: Policy, beside: dict[str, Any], within: dict[str, Any]) -> dict[str, Any]:
+    if default_rules.is_default(row.details):
+        return default_rules.changed(row.details, beside, within)
+    default_rules.only_default(beside)
+    if any(within.get(name, row.details.get(name)) != row.details.get(name) for name in _FIXED):
+        raise rules.refused("The policy type and the resource type of a policy cannot be changed.")
+    return rules.check({**row.details, **within})
+
+
 @operation()
 def delete_lifecycle_policy(call: Call, *, policy_id: str) -> Answer:
-    """DeleteLifecyclePolicy. What it made stays."""
+    """DeleteLifecyclePolicy. What it made stays; only a default policy with ExtendDeletion goes on to delete by its rule."""
     state, row = call.cloud.state, _named(call, policy_id)
-    state.policies.remove(row.id)
-    for run in state.policy_runs.find(policy_id=row.id):
-        state.policy_runs.remove(run.policy_id, run.schedule, run.due)
     for key in _tags(call, row.id):
         state.tags.remove(row.id, key)
+    if row.details.get("ExtendDeletion"):
+        state.policies.change(row.id, state=DELETED, modified=call.now)
+        return {}
+    state.policies.remove(row.id)
+    state.policy_runs.remove_where("policy_id = ?", row.id)
     return {}
 
 

@@ -1,6 +1,10 @@
-"""What a policy may say. Everything that AWS knows and minicloud does not do is refused by name, wherever it stands."""
+"""What a policy of one's own (PolicyLanguage STANDARD) may say: targets by tags, schedules, what is kept.
 
-from collections.abc import Iterable
+What AWS knows and minicloud does not have is refused by name through the annotations here: copies to other regions, fast
+snapshot restore, the archive tier, scripts in guests, policies on events.
+"""
+
+import re
 from typing import Any, TypedDict
 
 from ...aws import schedule
@@ -10,6 +14,12 @@ SNAPSHOTS, IMAGES = "EBS_SNAPSHOT_MANAGEMENT", "IMAGE_MANAGEMENT"
 MOST_SCHEDULES = 4
 INTERVALS = (1, 2, 3, 4, 6, 8, 12, 24)
 MOST_KEPT = 1000
+MOST_DAYS = 36500
+"""A hundred years, the longest that AWS keeps anything."""
+VARIABLES = ("$(instance-id)", "$(timestamp)")
+_NAME = re.compile(r"[0-9A-Za-z _-]+")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 
 
 class TagInput(TypedDict, total=False):
@@ -29,22 +39,33 @@ class CreateRuleInput(TypedDict, total=False):
     CronExpression: str
 
 
-class RetainRuleInput(TypedDict, total=False):
-    """How many are kept, or for how long."""
+class AgeOrCountInput(TypedDict, total=False):
+    """How many, or for how long: what is kept, or what of it counts as deprecated."""
 
     Count: int
     Interval: int
     IntervalUnit: str
 
 
+class ShareRuleInput(TypedDict, total=False):
+    """The accounts that may make volumes of the snapshots, and after how long they may no more."""
+
+    TargetAccounts: list[str]
+    UnshareInterval: int
+    UnshareIntervalUnit: str
+
+
 class ScheduleInput(TypedDict, total=False):
-    """When what is made, how it is tagged, and what is kept."""
+    """When what is made, how it is tagged and shared, and what is kept."""
 
     Name: str
     CopyTags: bool
     TagsToAdd: list[TagInput]
+    VariableTags: list[TagInput]
     CreateRule: CreateRuleInput
-    RetainRule: RetainRuleInput
+    RetainRule: AgeOrCountInput
+    ShareRules: list[ShareRuleInput]
+    DeprecateRule: AgeOrCountInput
 
 
 class ParametersInput(TypedDict, total=False):
@@ -55,16 +76,30 @@ class ParametersInput(TypedDict, total=False):
     ExcludeDataVolumeTags: list[TagInput]
 
 
+class ExclusionsInput(TypedDict, total=False):
+    """What a default policy leaves out."""
+
+    ExcludeBootVolumes: bool
+    ExcludeVolumeTypes: list[str]
+    ExcludeTags: list[TagInput]
+
+
 class DetailsInput(TypedDict, total=False):
-    """What a policy does."""
+    """What a policy does: of one's own with schedules, or a default one with an interval."""
 
     PolicyType: str
+    PolicyLanguage: str
     ResourceTypes: list[str]
     ResourceLocations: list[str]
     TargetTags: list[TagInput]
     Schedules: list[ScheduleInput]
     Parameters: ParametersInput
-    PolicyLanguage: str
+    ResourceType: str
+    CreateInterval: int
+    RetainInterval: int
+    CopyTags: bool
+    ExtendDeletion: bool
+    Exclusions: ExclusionsInput
 
 
 def refused(text: str) -> ApiError:
@@ -72,19 +107,16 @@ def refused(text: str) -> ApiError:
     return ApiError("InvalidRequestException", text)
 
 
-def _only(given: dict[str, Any], known: Iterable[str], where: str) -> None:
-    if strange := sorted(set(given) - set(known)):
-        raise ApiError("UnsupportedOperation", f"minicloud does not support the parameter {where}.{strange[0]} of a policy")
-
-
 def check(details: dict[str, Any]) -> dict[str, Any]:
     """The details, with the policy type that is meant where none is given. Raises ApiError."""
-    _only(details, DetailsInput.__annotations__, "PolicyDetails")
     kind = details.get("PolicyType", SNAPSHOTS)
     if kind not in (SNAPSHOTS, IMAGES):
         raise ApiError("UnsupportedOperation", f"minicloud does not have policies of the type {kind}")
     if details.get("PolicyLanguage", "STANDARD") != "STANDARD":
-        raise ApiError("UnsupportedOperation", "minicloud does not have default policies")
+        raise refused("A policy of one's own has the policy language STANDARD.")
+    for name in ("ResourceType", "CreateInterval", "RetainInterval", "CopyTags", "ExtendDeletion", "Exclusions"):
+        if name in details:
+            raise refused(f"{name} is for default policies.")
     if details.get("ResourceLocations", ["CLOUD"]) != ["CLOUD"]:
         raise ApiError("UnsupportedOperation", "minicloud has the resource location CLOUD only")
     resources = details.get("ResourceTypes", [])
@@ -96,59 +128,91 @@ def check(details: dict[str, Any]) -> dict[str, Any]:
     schedules = details.get("Schedules", [])
     if not 1 <= len(schedules) <= MOST_SCHEDULES:
         raise refused(f"A policy has 1 to {MOST_SCHEDULES} schedules.")
-    names = [_schedule(one) for one in schedules]
+    names = [_schedule(one, kind, resources) for one in schedules]
     if len(set(names)) != len(names):
         raise refused("The schedules of a policy have different names.")
     return {**details, "PolicyType": kind}
 
 
 def _parameters(given: dict[str, Any], kind: str, resources: list[str]) -> None:
-    _only(given, ParametersInput.__annotations__, "PolicyDetails.Parameters")
     if "NoReboot" in given and kind != IMAGES:
         raise refused("NoReboot is for policies that make images.")
     if resources == ["VOLUME"] and given:
         raise refused("Parameters are for policies of instances.")
+    if kind == IMAGES and set(given) - {"NoReboot"}:
+        raise refused("ExcludeBootVolume and ExcludeDataVolumeTags are for policies that make snapshots.")
 
 
-def _schedule(one: dict[str, Any]) -> str:
+def _schedule(one: dict[str, Any], kind: str, resources: list[str]) -> str:
     """The name of a schedule that makes sense."""
-    _only(one, ScheduleInput.__annotations__, "PolicyDetails.Schedules")
     name: str = one.get("Name", "")
-    if not name:
-        raise refused("A schedule has a name.")
-    for tag in one.get("TagsToAdd", []):
-        _only(tag, TagInput.__annotations__, "PolicyDetails.Schedules.TagsToAdd")
+    if not _NAME.fullmatch(name):
+        raise refused("A schedule has a name of letters, digits, blanks, '_' and '-'.")
+    _tags(one, resources)
+    _create_rule(one.get("CreateRule"))
+    retained = _age_or_count(one.get("RetainRule"), "RetainRule", most_days=MOST_DAYS)
+    if one.get("ShareRules"):
+        if kind == IMAGES:
+            raise refused("ShareRules are for policies that make snapshots.")
+        _share_rule(one["ShareRules"][0])
+    if "DeprecateRule" in one:
+        if kind != IMAGES:
+            raise refused("A DeprecateRule is for policies that make images.")
+        deprecated = _age_or_count(one["DeprecateRule"], "DeprecateRule", most_days=3650)
+        if deprecated[0] != retained[0] or deprecated[1] > retained[1]:
+            raise refused("A DeprecateRule counts as the RetainRule does, by number or by age, and is not larger.")
+    return name
+
+
+def _tags(one: dict[str, Any], resources: list[str]) -> None:
+    variable = one.get("VariableTags", [])
+    for tag in [*one.get("TagsToAdd", []), *variable]:
         if tag["Key"].lower().startswith("aws:"):
             raise refused("Tag keys starting with 'aws:' are reserved.")
-    _create_rule(one.get("CreateRule"))
-    _retain_rule(one.get("RetainRule"))
-    return name
+    if variable and resources != ["INSTANCE"]:
+        raise refused("VariableTags are for policies of instances.")
+    if any(tag["Value"] not in VARIABLES for tag in variable):
+        raise refused(f"The value of a variable tag is {' or '.join(VARIABLES)}.")
 
 
 def _create_rule(rule: dict[str, Any] | None) -> None:
     if not rule:
         raise refused("A schedule has a CreateRule.")
-    _only(rule, CreateRuleInput.__annotations__, "PolicyDetails.Schedules.CreateRule")
     if rule.get("Location", "CLOUD") != "CLOUD":
         raise ApiError("UnsupportedOperation", "minicloud has the location CLOUD only")
     if ("CronExpression" in rule) == ("Interval" in rule):
         raise refused("A CreateRule has either an Interval or a CronExpression.")
     if "CronExpression" in rule:
+        if rule.get("Times") or "IntervalUnit" in rule:
+            raise refused("A CreateRule with a CronExpression has neither Times nor an IntervalUnit.")
         schedule.Cron(rule["CronExpression"])
         return
     if rule["Interval"] not in INTERVALS or rule.get("IntervalUnit") != "HOURS":
         raise refused(f"An interval is one of {', '.join(map(str, INTERVALS))} HOURS.")
-    if len(rule.get("Times", [])) > 1:
-        raise refused("A CreateRule has at most one time of day.")
+    if any(not _TIME.fullmatch(time) for time in rule.get("Times", [])):
+        raise refused("A time of day is written hh:mm, from 00:00 to 23:59.")
 
 
-def _retain_rule(rule: dict[str, Any] | None) -> None:
+def _age_or_count(rule: dict[str, Any] | None, what: str, *, most_days: int) -> tuple[str, int]:
+    """By what a rule counts, and how many or how many days. Raises ApiError."""
     if not rule:
-        raise refused("A schedule has a RetainRule.")
-    _only(rule, RetainRuleInput.__annotations__, "PolicyDetails.Schedules.RetainRule")
+        raise refused(f"A schedule has a {what}.")
     if bool(rule.get("Count")) == bool(rule.get("Interval")):
-        raise refused("A RetainRule has either a Count or an Interval.")
-    if rule.get("Count") and not 1 <= rule["Count"] <= MOST_KEPT:
-        raise refused(f"A count is 1 to {MOST_KEPT}.")
-    if rule.get("Interval") and "IntervalUnit" not in rule:
+        raise refused(f"A {what} has either a Count or an Interval.")
+    if count := rule.get("Count"):
+        if not 1 <= count <= MOST_KEPT:
+            raise refused(f"A count is 1 to {MOST_KEPT}.")
+        return "count", count
+    if "IntervalUnit" not in rule:
         raise refused("An interval has a unit.")
+    length = schedule.days(rule["Interval"], rule["IntervalUnit"])
+    if length > most_days:
+        raise refused(f"The interval of a {what} is at most {most_days} days.")
+    return "age", length
+
+
+def _share_rule(rule: dict[str, Any]) -> None:
+    if strange := [account for account in rule["TargetAccounts"] if not _ACCOUNT.fullmatch(account)]:
+        raise refused(f"{strange[0]!r} is not the number of an account, which has 12 digits.")
+    if ("UnshareInterval" in rule) != ("UnshareIntervalUnit" in rule):
+        raise refused("An UnshareInterval has an UnshareIntervalUnit.")

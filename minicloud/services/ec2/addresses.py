@@ -3,14 +3,13 @@
 from ipaddress import IPv4Address
 from typing import Any
 
-from ...api import Answer, Call, operation, require
+from ...api import Answer, Call, named, operation, require
 from ...aws import ids
 from ...errors import ApiError
 from ...state.rows import Interface
 from ...state.rows_network import PublicAddress
 from ...state.store import State
-from . import public_addresses
-from .instance_rows import named
+from . import instance_rows, public_addresses
 
 FILTERS = {
     "allocation-id": "AllocationId",
@@ -134,14 +133,10 @@ def associate_address(
 def _target(call: Call, instance_id: str | None, interface_id: str | None) -> Interface:
     state = call.cloud.state
     if interface_id:
-        ids.check("network-interface", [interface_id])
-        found = state.interfaces.get(interface_id)
-        if found is None:
-            raise ids.not_found("network-interface", [interface_id])
-        return found
+        return named(state.interfaces, "network-interface", interface_id)
     if not instance_id:
         raise ApiError("MissingParameter", "Either 'instanceId' or 'networkInterfaceId' must be specified")
-    row = named(state, [instance_id])[0]
+    row = instance_rows.named(state, [instance_id])[0]
     if row.state not in ("running", "stopped"):
         raise ApiError(
             "IncorrectInstanceState", f"The {row.state} instance '{row.id}' is not in a valid state for this operation."

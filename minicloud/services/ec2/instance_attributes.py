@@ -7,6 +7,7 @@ from ...api import Answer, Call, operation
 from ...aws import instance_types
 from ...errors import ApiError
 from ...state.rows import Instance
+from . import instance_devices
 from .instance_rows import named
 from .instance_view import around
 from .interfaces import groups_of, wanted_groups
@@ -23,20 +24,6 @@ class BooleanValue(TypedDict, total=False):
     """A truth value in a structure of its own."""
 
     Value: bool
-
-
-class EbsChange(TypedDict, total=False):
-    """What can be changed of an attached volume."""
-
-    VolumeId: str
-    DeleteOnTermination: bool
-
-
-class DeviceChange(TypedDict, total=False):
-    """An attached volume, by the name of its device."""
-
-    DeviceName: str
-    Ebs: EbsChange
 
 
 class BlobValue(TypedDict, total=False):
@@ -107,7 +94,7 @@ def modify_instance_attribute(
     ebs_optimized: BooleanValue | None = None,
     groups: list[str] | None = None,
     source_dest_check: BooleanValue | None = None,
-    block_device_mappings: list[DeviceChange] | None = None,
+    block_device_mappings: list[instance_devices.DeviceChange] | None = None,
     ena_support: BooleanValue | None = None,
 ) -> Answer:
     """ModifyInstanceAttribute: one attribute at a time, by a parameter of its own or by `attribute` and `value`."""
@@ -123,34 +110,22 @@ def modify_instance_attribute(
         "enaSupport": (ena_support or {}).get("Value"),
     }
     if attribute is not None:
-        if attribute not in given:
+        if attribute not in given and not (attribute == "blockDeviceMapping" and value is None):
             raise ApiError("UnsupportedOperation", f"minicloud cannot change the instance attribute {attribute} by its value")
-        given[attribute] = value
-    given |= {"groupSet": groups, "blockDeviceMapping": block_device_mappings or None}
+        if value is not None:
+            given[attribute] = value
+    given |= {"groupSet": groups, "blockDeviceMapping": block_device_mappings}
     chosen = {name: wanted for name, wanted in given.items() if wanted is not None}
     if len(chosen) != 1:
         raise ApiError("InvalidParameterCombination", "Exactly one attribute of an instance can be changed with one request")
     name, wanted = chosen.popitem()
-    if name in ("groupSet", "sourceDestCheck"):
+    if name == "blockDeviceMapping":
+        instance_devices.change(call, row, wanted)
+    elif name in ("groupSet", "sourceDestCheck"):
         _change_interface(call, row, wanted if name == "groupSet" else _truth(name, wanted))
-    elif name == "blockDeviceMapping":
-        _change_devices(call, row, wanted)
     elif changes := _change(row, name, wanted):
         call.cloud.state.instances.change(row.id, **changes)
     return {}
-
-
-def _change_devices(call: Call, row: Instance, wanted: list[DeviceChange]) -> None:
-    """Whether attached volumes are deleted with the instance."""
-    there = {volume.device: volume for volume in call.cloud.state.volumes.find(instance_id=row.id)}
-    for entry in wanted:
-        device, change = entry.get("DeviceName", ""), entry.get("Ebs", {})
-        if device not in there or change.get("VolumeId", there[device].id) != there[device].id:
-            raise ApiError(
-                "InvalidInstanceAttributeValue", f"No device is currently mapped at {device} of the instance '{row.id}'."
-            )
-        if "DeleteOnTermination" in change:
-            call.cloud.state.volumes.change(there[device].id, delete_on_termination=change["DeleteOnTermination"])
 
 
 def _change_interface(call: Call, row: Instance, wanted: list[str] | bool) -> None:

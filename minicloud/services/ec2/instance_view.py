@@ -7,7 +7,7 @@ from typing import Any
 
 from ...api import Call
 from ...aws import instance_types
-from ...aws.names import private_dns_name
+from ...aws.names import private_dns_name, public_dns_name
 from ...state.rows import Image, Instance, Interface, SecurityGroup, Volume
 from ...state.rows_network import PublicAddress
 from . import launch_options, metadata_options
@@ -29,6 +29,8 @@ class Around:
     publics: dict[str, dict[str, PublicAddress]] = field(default_factory=dict)
     """The public addresses of each interface, by the private ones that they stand for."""
     profiles: dict[str, dict[str, str]] = field(default_factory=dict)
+    naming: set[str] = field(default_factory=set)
+    """The VPCs that give public addresses DNS names."""
 
 
 def around(call: Call, rows: Sequence[Instance]) -> Around:
@@ -41,6 +43,7 @@ def around(call: Call, rows: Sequence[Instance]) -> Around:
         tags=state.tags_of(instance_ids),
         groups={group.id: group for group in state.security_groups.query()},
         profiles=of_instances(call, instance_ids),
+        naming={vpc.id for vpc in state.vpcs.find(dns_hostnames=True)},
     )
     for interface in state.interfaces.among("instance_id", instance_ids):
         found.interfaces[interface.instance_id].append(interface)
@@ -140,8 +143,10 @@ def _network(call: Call, interfaces: Sequence[Interface], found: Around) -> dict
         return {"NetworkInterfaces": [], "SecurityGroups": []}
     primary = min(interfaces, key=lambda interface: interface.device_index)
     public = found.publics[primary.id].get(primary.address)
+    named = public is not None and primary.vpc_id in found.naming
     return {
         **({"PublicIpAddress": public.address} if public else {}),
+        **({"PublicDnsName": public_dns_name(public.address, call.cloud.settings)} if public and named else {}),
         "NetworkInterfaces": [_interface(call, interface, found) for interface in interfaces],
         "SecurityGroups": groups_of(call.cloud.state, primary, found.groups),
         "SourceDestCheck": primary.source_dest_check,
@@ -158,7 +163,7 @@ def _network(call: Call, interfaces: Sequence[Interface], found: Around) -> dict
 
 
 def _interface(call: Call, row: Interface, found: Around) -> dict[str, Any]:
-    dns_name = private_dns_name(row.address, call.cloud.settings)
+    dns_name, named = private_dns_name(row.address, call.cloud.settings), row.vpc_id in found.naming
     return {
         "Attachment": attachment_view(row),
         "Description": row.description,
@@ -170,8 +175,8 @@ def _interface(call: Call, row: Interface, found: Around) -> dict[str, Any]:
         "OwnerId": call.cloud.settings.account_id,
         "PrivateDnsName": dns_name,
         "PrivateIpAddress": row.address,
-        "PrivateIpAddresses": addresses_view(call.cloud.settings, row, found.publics[row.id], with_ids=False),
-        **association_view(call.cloud.settings, found.publics[row.id].get(row.address), with_ids=False),
+        "PrivateIpAddresses": addresses_view(call.cloud.settings, row, found.publics[row.id], named=named, with_ids=False),
+        **association_view(call.cloud.settings, found.publics[row.id].get(row.address), named=named, with_ids=False),
         "SourceDestCheck": row.source_dest_check,
         "Status": "in-use",
         "SubnetId": row.subnet_id,

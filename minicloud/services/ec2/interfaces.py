@@ -11,7 +11,7 @@ from typing import Any
 
 from ...api import Answer, Call, operation, require
 from ...aws import ids
-from ...aws.names import private_dns_name
+from ...aws.names import private_dns_name, public_dns_name
 from ...config import Settings
 from ...errors import ApiError
 from ...state.rows import Interface, SecurityGroup, Subnet
@@ -152,6 +152,7 @@ def view(call: Call, row: Interface, zone: str, tags: list[dict[str, str]]) -> d
     """An interface as AWS answers it."""
     settings = call.cloud.settings
     dns_name, publics = private_dns_name(row.address, settings), public_addresses.of(call.cloud.state, row.id)
+    named = public_addresses.named(call.cloud.state, row.vpc_id)
     view = {
         "AvailabilityZone": zone,
         "AvailabilityZoneId": zone_id(settings.region, zone),
@@ -164,8 +165,8 @@ def view(call: Call, row: Interface, zone: str, tags: list[dict[str, str]]) -> d
         "OwnerId": settings.account_id,
         "PrivateDnsName": dns_name,
         "PrivateIpAddress": row.address,
-        "PrivateIpAddresses": addresses_view(settings, row, publics),
-        **association_view(settings, publics.get(row.address)),
+        "PrivateIpAddresses": addresses_view(settings, row, publics, named=named),
+        **association_view(settings, publics.get(row.address), named=named),
         "RequesterManaged": False,
         "SourceDestCheck": row.source_dest_check,
         "Status": "in-use" if row.instance_id else "available",
@@ -178,18 +179,22 @@ def view(call: Call, row: Interface, zone: str, tags: list[dict[str, str]]) -> d
     return view
 
 
-def association_view(settings: Settings, row: PublicAddress | None, *, with_ids: bool = True) -> dict[str, Any]:
-    """The public address that stands for a private one, as a member of a view; nothing where there is none."""
+def association_view(settings: Settings, row: PublicAddress | None, *, named: bool, with_ids: bool = True) -> dict[str, Any]:
+    """The public address that stands for a private one, as a member of a view; nothing where there is none.
+
+    `named`: whether the VPC gives public addresses names.
+    """
     if row is None:
         return {}
-    view = {"IpOwnerId": settings.account_id if row.allocation_id else "amazon", "PublicDnsName": "", "PublicIp": row.address}
+    name, owner = public_dns_name(row.address, settings) if named else "", settings.account_id if row.allocation_id else "amazon"
+    view = {"IpOwnerId": owner, "PublicDnsName": name, "PublicIp": row.address}
     if row.allocation_id and with_ids:
         view |= {"AllocationId": row.allocation_id, "AssociationId": row.association_id}
     return {"Association": view}
 
 
 def addresses_view(
-    settings: Settings, row: Interface, publics: Mapping[str, PublicAddress], *, with_ids: bool = True
+    settings: Settings, row: Interface, publics: Mapping[str, PublicAddress], *, named: bool, with_ids: bool = True
 ) -> list[dict[str, Any]]:
     """All private addresses of an interface, the primary one first."""
     return [
@@ -197,7 +202,7 @@ def addresses_view(
             "Primary": address == row.address,
             "PrivateDnsName": private_dns_name(address, settings),
             "PrivateIpAddress": address,
-            **association_view(settings, publics.get(address), with_ids=with_ids),
+            **association_view(settings, publics.get(address), named=named, with_ids=with_ids),
         }
         for address in (row.address, *row.secondary)
     ]
@@ -211,5 +216,5 @@ def attachment_view(row: Interface) -> dict[str, Any]:
         "DeleteOnTermination": row.delete_on_termination,
         "DeviceIndex": row.device_index,
         "NetworkCardIndex": 0,
-        "Status": "attached",
+        "Status": row.attachment or "attached",
     }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ...api import Answer, Call, operation, require
+from ...api import Answer, Call, named, operation, require
 from ...aws import ids
 from ...errors import ApiError
 from ...state.rows import Vpc
@@ -15,22 +15,6 @@ FILTERS = {
     "internet-gateway-id": "InternetGatewayId",
     "owner-id": "OwnerId",
 }
-
-
-def _named(state: State, gateway_id: str) -> InternetGateway:
-    ids.check("internet-gateway", [gateway_id])
-    found = state.internet_gateways.get(gateway_id)
-    if found is None:
-        raise ids.not_found("internet-gateway", [gateway_id])
-    return found
-
-
-def _vpc(state: State, vpc_id: str) -> Vpc:
-    ids.check("vpc", [vpc_id])
-    found = state.vpcs.get(vpc_id)
-    if found is None:
-        raise ids.not_found("vpc", [vpc_id])
-    return found
 
 
 @operation(items="InternetGateways", key="InternetGatewayId", filters=FILTERS)
@@ -61,11 +45,15 @@ def create_internet_gateway(call: Call) -> Answer:
     return {"InternetGateway": _view(call, row.id, None, call.tag("internet-gateway", row.id))}
 
 
+def _both(state: State, gateway_id: str, vpc_id: str) -> tuple[InternetGateway, Vpc]:
+    return named(state.internet_gateways, "internet-gateway", gateway_id), named(state.vpcs, "vpc", vpc_id)
+
+
 @operation()
 def attach_internet_gateway(call: Call, *, internet_gateway_id: str, vpc_id: str) -> Answer:
     """AttachInternetGateway: the VPC's subnets reach the outside from now on."""
     state = call.cloud.state
-    gateway, vpc = _named(state, internet_gateway_id), _vpc(state, vpc_id)
+    gateway, vpc = _both(state, internet_gateway_id, vpc_id)
     if state.vpcs.find(internet_gateway_id=gateway.id):
         raise ApiError("Resource.AlreadyAssociated", f"resource {gateway.id} is already attached to network {vpc.id}")
     if vpc.internet_gateway_id:
@@ -79,7 +67,7 @@ def attach_internet_gateway(call: Call, *, internet_gateway_id: str, vpc_id: str
 def detach_internet_gateway(call: Call, *, internet_gateway_id: str, vpc_id: str) -> Answer:
     """DetachInternetGateway: not while public addresses lead through it."""
     state = call.cloud.state
-    gateway, vpc = _named(state, internet_gateway_id), _vpc(state, vpc_id)
+    gateway, vpc = _both(state, internet_gateway_id, vpc_id)
     if vpc.internet_gateway_id != gateway.id:
         raise ApiError("Gateway.NotAttached", f"resource {gateway.id} is not attached to network {vpc.id}")
     inside = {interface.id for interface in state.interfaces.find(vpc_id=vpc.id)}
@@ -98,7 +86,7 @@ def detach_internet_gateway(call: Call, *, internet_gateway_id: str, vpc_id: str
 def delete_internet_gateway(call: Call, *, internet_gateway_id: str) -> Answer:
     """DeleteInternetGateway."""
     state = call.cloud.state
-    gateway = _named(state, internet_gateway_id)
+    gateway = named(state.internet_gateways, "internet-gateway", internet_gateway_id)
     if state.vpcs.find(internet_gateway_id=gateway.id):
         raise ApiError("DependencyViolation", f"The internetGateway '{gateway.id}' has dependencies and cannot be deleted.")
     for tag in state.tags.find(resource_id=gateway.id):

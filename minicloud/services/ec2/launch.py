@@ -2,11 +2,10 @@
 
 import base64
 import binascii
-import dataclasses
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from ...api import Answer, Call, operation
+from ...api import Answer, Call, named, operation
 from ...aws import ids, instance_types
 from ...aws.instance_types import InstanceType
 from ...errors import ApiError
@@ -17,15 +16,15 @@ from . import (
     images,
     instance_profiles,
     interface_request,
-    interfaces,
+    launch_interfaces,
     launch_options,
     launch_template_rows,
-    public_addresses,
 )
 from .block_devices import BlockDeviceInput, Disk
 from .instance_profiles import IamInstanceProfileInput
 from .instance_view import reservation
-from .interface_request import InterfaceInput, Nic
+from .interface_request import InterfaceInput
+from .launch_interfaces import Card
 from .launch_options import CapacityReservation, CpuOptions, DnsNames, Enclave, Hibernation, MaintenanceOptions, Placement
 from .launch_template_rows import LaunchTemplateSpecification
 from .metadata_options import MetadataOptions, metadata_options_of
@@ -53,7 +52,7 @@ class Plan:
     kind: InstanceType
     key: KeyPair | None
     subnet: Subnet
-    groups: list[str]
+    cards: list[Card]
     user_data: bytes
     disks: list[Disk]
     count: int
@@ -112,10 +111,10 @@ def run_instances(
         raise ApiError("MissingParameter", "The request must contain the parameter ImageId")
     launch_options.refuse(hibernation_options, enclave_options, private_dns_name_options)
     image, kind = images.available(call.cloud.state, image_id), instance_types.get(instance_type)
-    nic = interface_request.only(network_interfaces or [], subnet_id, security_group_ids, security_groups, private_ip_address)
-    subnet = _subnet(call, nic.subnet_id, placement or {})
+    nics = interface_request.wanted(network_interfaces or [], subnet_id, security_group_ids, security_groups, private_ip_address)
+    subnet = _subnet(call, launch_interfaces.subnet_id_of(call.cloud.state, nics[0]), placement or {})
     key = _key(call, key_name)
-    groups = interfaces.wanted_groups(call.cloud.state, subnet.vpc_id, nic.group_ids, nic.group_names)
+    cards = launch_interfaces.found(call, nics, subnet, kind.name, max_count)
     data = _user_data(user_data)
     disks = block_devices.disks(call, image, block_device_mappings or [])
     block_devices.limited(kind.max_volumes, disks)
@@ -123,11 +122,7 @@ def run_instances(
         call, kind, placement or {}, cpu_options or {}, maintenance_options or {}, capacity_reservation_specification or {}
     )
     count = _count(call, instance_types.of_instance(kind.name, options), subnet, min_count, max_count)
-    if nic.address is not None:
-        if max_count > 1:
-            raise ApiError("InvalidParameterCombination", "A private IP address can be given to one instance only")
-        interfaces.check_address(call.cloud.state, subnet, nic.address)
-    plan = Plan(image, kind, key, subnet, groups, data, disks, count)
+    plan = Plan(image, kind, key, subnet, cards, data, disks, count)
     settings = {
         "protect_termination": disable_api_termination,
         "protect_stop": disable_api_stop,
@@ -138,17 +133,14 @@ def run_instances(
         "options": options,
         "metadata_options": metadata_options_of({}, metadata_options or MetadataOptions()),
     }
-    return instance_profiles.attached(call, _record(call, plan, settings, nic), profile)
+    return instance_profiles.attached(call, _record(call, plan, settings), profile)
 
 
 def _subnet(call: Call, subnet_id: str | None, placement: Placement) -> Subnet:
     state, zone = call.cloud.state, launch_options.zone_of(call, placement)
     launch_options.check_tenancy(placement.get("Tenancy"))
     if subnet_id is not None:
-        ids.check("subnet", [subnet_id])
-        subnet = state.subnets.get(subnet_id)
-        if subnet is None:
-            raise ids.not_found("subnet", [subnet_id])
+        subnet = named(state.subnets, "subnet", subnet_id)
         if zone not in (None, subnet.zone):
             raise ApiError("InvalidParameterValue", f"The subnet '{subnet_id}' is in {subnet.zone}, not in {zone}")
         return subnet
@@ -211,11 +203,12 @@ def credits_of(kind: InstanceType, wanted: Credits | None = None) -> str:
     return chosen
 
 
-def _record(call: Call, plan: Plan, settings: dict[str, Any], nic: Nic) -> Answer:
+def _record(call: Call, plan: Plan, settings: dict[str, Any]) -> Answer:
     reservation_id = ids.new_id("reservation")
     rows = [_instance(call, plan, settings, reservation_id, index) for index in range(plan.count)]
     for row in rows:
-        _attach(call, plan, row, nic)
+        launch_interfaces.attach(call, row, plan.cards)
+        block_devices.attach(call, row, plan.disks)
         call.tag("instance", row.id)
     call.touch(plan.subnet.id, *(row.id for row in rows))
     return reservation(call, rows)
@@ -240,22 +233,3 @@ def _instance(call: Call, plan: Plan, settings: dict[str, Any], reservation_id: 
             **settings,
         )
     )
-
-
-def _attach(call: Call, plan: Plan, row: Instance, nic: Nic) -> None:
-    """The network interface and the volumes of an instance."""
-    state = call.cloud.state
-    interface = interfaces.create(call, plan.subnet, plan.groups, nic.address, nic.description)
-    attachment = ids.new_id("network-interface-attachment")
-    public = plan.subnet.public_ip_on_launch if nic.public is None else nic.public
-    state.interfaces.change(
-        interface.id,
-        instance_id=row.id,
-        attachment_id=attachment,
-        attached=call.now,
-        auto_public=public,
-        delete_on_termination=nic.delete_on_termination,
-    )
-    public_addresses.give(call, dataclasses.replace(interface, auto_public=public))
-    block_devices.attach(call, row, plan.disks)
-    call.tag("network-interface", interface.id)

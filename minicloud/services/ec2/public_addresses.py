@@ -60,6 +60,12 @@ def take_back(state: State, interface_id: str) -> None:
         state.public_addresses.remove(row.address)
 
 
+def named(state: State, vpc_id: str) -> bool:
+    """Whether a VPC gives public addresses DNS names."""
+    vpc = state.vpcs.get(vpc_id)
+    return vpc is not None and vpc.dns_hostnames
+
+
 def of(state: State, interface_id: str) -> dict[str, PublicAddress]:
     """The public addresses of an interface, by the private ones that they stand for."""
     return {row.private_address: row for row in state.public_addresses.find(interface_id=interface_id)}

@@ -4,11 +4,10 @@ import re
 from ipaddress import IPv4Network
 from typing import TypedDict
 
-from ...api import Answer, Call, operation
+from ...api import Answer, Call, named, operation
 from ...aws import ids
 from ...errors import ApiError
 from ...state.rows import Subnet, Vpc
-from ...state.store import State
 from . import security_groups, subnets, vpcs
 
 _CIDR = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}")
@@ -32,22 +31,6 @@ def _network(text: str) -> IPv4Network:
             f"Value ({text}) for parameter cidrBlock is invalid. This is not a valid CIDR block.",
         )
     return network
-
-
-def _vpc(state: State, vpc_id: str) -> Vpc:
-    ids.check("vpc", [vpc_id])
-    found = state.vpcs.get(vpc_id)
-    if found is None:
-        raise ids.not_found("vpc", [vpc_id])
-    return found
-
-
-def _subnet(state: State, subnet_id: str) -> Subnet:
-    ids.check("subnet", [subnet_id])
-    found = state.subnets.get(subnet_id)
-    if found is None:
-        raise ids.not_found("subnet", [subnet_id])
-    return found
 
 
 @operation(tags=("vpc",))
@@ -75,7 +58,7 @@ def create_vpc(call: Call, *, cidr_block: str | None = None, instance_tenancy: s
 def delete_vpc(call: Call, *, vpc_id: str) -> Answer:
     """DeleteVpc: one that nothing is left in but what came with it."""
     state = call.cloud.state
-    vpc = _vpc(state, vpc_id)
+    vpc = named(state.vpcs, "vpc", vpc_id)
     groups = state.security_groups.find(vpc_id=vpc.id)
     if state.subnets.find(vpc_id=vpc.id) or vpc.internet_gateway_id or any(group.name != "default" for group in groups):
         raise ApiError("DependencyViolation", f"The vpc '{vpc.id}' has dependencies and cannot be deleted.")
@@ -89,11 +72,12 @@ def delete_vpc(call: Call, *, vpc_id: str) -> Answer:
 
 @operation()
 def modify_vpc_attribute(call: Call, *, vpc_id: str, enable_dns_hostnames: BooleanValue | None = None) -> Answer:
-    """ModifyVpcAttribute: EnableDnsHostnames is kept and shown; public addresses have no names here either way."""
-    vpc = _vpc(call.cloud.state, vpc_id)
+    """ModifyVpcAttribute: EnableDnsHostnames, whether public addresses in the VPC have DNS names."""
+    vpc = named(call.cloud.state.vpcs, "vpc", vpc_id)
     if enable_dns_hostnames is None:
         raise ApiError("InvalidParameterCombination", "The request must contain one attribute to change")
     call.cloud.state.vpcs.change(vpc.id, dns_hostnames=enable_dns_hostnames.get("Value", False))
+    call.touch(vpc.id)
     return {}
 
 
@@ -101,7 +85,7 @@ def modify_vpc_attribute(call: Call, *, vpc_id: str, enable_dns_hostnames: Boole
 def create_subnet(call: Call, *, vpc_id: str, cidr_block: str | None = None, availability_zone: str | None = None) -> Answer:
     """CreateSubnet: it gets a bridge of its own when somebody lives in it."""
     state, settings = call.cloud.state, call.cloud.settings
-    vpc = _vpc(state, vpc_id)
+    vpc = named(state.vpcs, "vpc", vpc_id)
     if cidr_block is None:
         raise ApiError("MissingParameter", "The request must contain the parameter cidrBlock")
     network, zone = _network(cidr_block), availability_zone or settings.zone_names[0]
@@ -120,7 +104,7 @@ def create_subnet(call: Call, *, vpc_id: str, cidr_block: str | None = None, ava
 def delete_subnet(call: Call, *, subnet_id: str) -> Answer:
     """DeleteSubnet: one that no interface is in."""
     state = call.cloud.state
-    subnet = _subnet(state, subnet_id)
+    subnet = named(state.subnets, "subnet", subnet_id)
     if state.interfaces.find(subnet_id=subnet.id):
         raise ApiError("DependencyViolation", f"The subnet '{subnet.id}' has dependencies and cannot be deleted.")
     for tag in state.tags.find(resource_id=subnet.id):
@@ -132,7 +116,7 @@ def delete_subnet(call: Call, *, subnet_id: str) -> Answer:
 @operation()
 def modify_subnet_attribute(call: Call, *, subnet_id: str, map_public_ip_on_launch: BooleanValue | None = None) -> Answer:
     """ModifySubnetAttribute: whether instances launched into it get a public address."""
-    subnet = _subnet(call.cloud.state, subnet_id)
+    subnet = named(call.cloud.state.subnets, "subnet", subnet_id)
     if map_public_ip_on_launch is None:
         raise ApiError("InvalidParameterCombination", "The request must contain one attribute to change")
     call.cloud.state.subnets.change(subnet.id, public_ip_on_launch=map_public_ip_on_launch.get("Value", False))

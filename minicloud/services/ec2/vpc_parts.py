@@ -7,7 +7,7 @@ where its subnets have public addresses, the outside; network ACLs let everythin
 from collections.abc import Callable
 from typing import Any
 
-from ...api import Answer, Call, operation, require
+from ...api import Answer, Call, named, operation, require
 from ...aws import ids
 from ...errors import ApiError
 from ...state.rows import Vpc
@@ -148,10 +148,7 @@ def _dhcp_options(call: Call, vpc: Vpc, tags: list[dict[str, str]]) -> dict[str,
 @operation()
 def describe_vpc_attribute(call: Call, *, vpc_id: str, attribute: str) -> Answer:
     """DescribeVpcAttribute."""
-    ids.check("vpc", [vpc_id])
-    vpc = call.cloud.state.vpcs.get(vpc_id)
-    if vpc is None:
-        raise ids.not_found("vpc", [vpc_id])
+    vpc = named(call.cloud.state.vpcs, "vpc", vpc_id)
     values = {
         "enableDnsSupport": ("EnableDnsSupport", vpc.dns_support),
         "enableDnsHostnames": ("EnableDnsHostnames", vpc.dns_hostnames),

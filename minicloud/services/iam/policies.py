@@ -7,6 +7,7 @@ allowed less than it is would be worse than none. A role without policies may do
 from collections.abc import Callable
 
 from ...api import Answer, Call, Caller, operation
+from ...aws import model, refusals
 from ...errors import ApiError
 from . import roles
 
@@ -23,14 +24,12 @@ _ALLOWS: dict[str, Callable[[str, str], bool]] = {
 
 
 def authorize(caller: Caller, service: str, name: str) -> None:
-    """Refuse what the caller may not do. Raises ApiError (UnauthorizedOperation of EC2, AccessDenied of the others)."""
+    """Refuse what the caller may not do. Raises ApiError (UnauthorizedOperation of EC2, AccessDenied of most others)."""
     if caller.policies is None or (service, name) == ("sts", "GetCallerIdentity"):
         return
     if any(_ALLOWS[policy](service, name) for policy in caller.policies if policy in _ALLOWS):
         return
-    if service == "ec2":
-        raise ApiError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403)
-    raise ApiError("AccessDenied", f"User: {caller.arn} is not authorized to perform: {service}:{name}", 403)
+    raise refusals.of(model.service(service)).denied(caller.arn, f"{service}:{name}")
 
 
 def _known(arn: str) -> str:
