@@ -18,7 +18,8 @@ import secrets
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from pathlib import Path
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from .aws import filters as aws_filters
@@ -152,13 +153,30 @@ def operation(
 _declared: dict[str, dict[str, OperationDef]] = {}
 
 
+def _package(service: str) -> ModuleType:
+    """The folder of a service. Raises KeyError."""
+    try:
+        return importlib.import_module(f"minicloud.services.{service}")
+    except ModuleNotFoundError as error:
+        raise KeyError(service) from error
+
+
+def _declaration(service: str, name: str) -> OperationDef | None:
+    """One operation, by importing only the file that has a function of its name: a command needs no others."""
+    package = _package(service)
+    if name not in _declared.get(service, {}):
+        wanted = f"\ndef {model.xform_name(name)}("
+        for folder in package.__path__:
+            for path in sorted(Path(folder).glob("*.py")):
+                if wanted in path.read_text("utf-8"):
+                    importlib.import_module(f"{package.__name__}.{path.stem}")
+    return _declared.get(service, {}).get(name)
+
+
 @functools.cache
 def operations(service: str) -> Mapping[str, OperationDef]:
     """All operations that a service has here, by AWS's names. Raises KeyError for a service that is not there."""
-    try:
-        package = importlib.import_module(f"minicloud.services.{service}")
-    except ModuleNotFoundError as error:
-        raise KeyError(service) from error
+    package = _package(service)
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
     return _declared.get(service, {})
@@ -172,7 +190,7 @@ def services() -> list[str]:
 
 def find(service: str, name: str) -> OperationDef:
     """The operation of AWS's name. Raises ApiError: UnsupportedOperation, or InvalidAction for none of AWS's."""
-    found = operations(service).get(name)
+    found = _declaration(service, name) or operations(service).get(name)
     if found is not None:
         return found
     if name in model.service(service).operation_names:

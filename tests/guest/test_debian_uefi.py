@@ -14,7 +14,7 @@ KERNEL = "99.0.0-cloud-amd64"
 INSTALL = f"""
 cp /boot/vmlinuz-$(uname -r) /boot/vmlinuz-{KERNEL}
 cp /boot/initrd.img-$(uname -r) /boot/initrd.img-{KERNEL}
-update-grub 2>/dev/null
+update-grub 2>&1
 grep -c {KERNEL} /boot/grub/grub.cfg >/dev/null
 sync
 """
@@ -33,7 +33,7 @@ def test_a_newer_kernel_is_started_by_uefi() -> None:
     boot, line = guest.run("test -d /sys/firmware/efi && cat /proc/sys/kernel/random/boot_id /proc/cmdline").splitlines()
     assert "BOOT_IMAGE=" in line
     assert KERNEL not in line
-    guest.run(f"sudo sh -ec '{INSTALL}'")
+    guest.run(f"sudo sh -exc '{INSTALL}'")
     ec2("RebootInstances", InstanceIds=[guest.instance_id])
     until("it has started anew", lambda: guest.run("cat /proc/sys/kernel/random/boot_id") != boot, BOOT, pause=1.0)
     assert f"vmlinuz-{KERNEL}" in guest.run("test -d /sys/firmware/efi && cat /proc/cmdline")
