@@ -29,7 +29,7 @@ from .errors import ApiError
 from .state.rows import ClientToken, Tag
 from .state.table import Row, Table
 
-CENTRAL = ("DryRun", "ClientToken", "Filters", "MaxResults", "NextToken", "TagSpecifications")
+CENTRAL = ("DryRun", "ClientToken", "Filters", "MaxResults", "MaxRecords", "NextToken", "TagSpecifications")
 MOST_TOKEN = 64
 TOKEN_KEPT = 7 * 86400.0
 """Seconds for which a client token is remembered; AWS promises a day at least."""
@@ -65,6 +65,9 @@ class Call:
     prepared: Any = None
     """What `OperationDef.prepare` made."""
     now: str = field(default_factory=times.now)
+    most: int | None = None
+    next_token: str = ""
+    """The page that is asked for, for operations that make their pages themselves."""
 
     def tag(self, resource_type: str, resource_id: str) -> list[dict[str, str]]:
         """Give a new resource the tags that the request asked for; returns them as AWS answers them."""
@@ -92,6 +95,7 @@ class OperationDef:
     tags: tuple[str, ...] = ()
     replay: Callable[[Call, Answer], None] | None = None
     complete: Callable[[Call, dict[str, Any]], dict[str, Any]] | None = None
+    own_pages: bool = False
     prepare: Callable[[dict[str, Any]], Any] | None = None
 
     @property
@@ -112,8 +116,10 @@ class OperationDef:
         own = [p for p in inspect.signature(self.function).parameters.values() if p.kind is p.KEYWORD_ONLY]
         served = {
             "DryRun": True, "ClientToken": not self.reads, "Filters": bool(self.items), "MaxResults": bool(self.key),
-            "NextToken": bool(self.key), "TagSpecifications": bool(self.tags),
+            "MaxRecords": bool(self.key), "NextToken": bool(self.key), "TagSpecifications": bool(self.tags),
         }  # fmt: skip
+        if self.own_pages:
+            served |= {"MaxRecords": True, "NextToken": True}
         central = {name: Any for name, there in served.items() if there and name in self.model.input}
         return {**{names[parameter.name]: hints[parameter.name] for parameter in own}, **central}
 
@@ -127,13 +133,15 @@ def operation(
     tags: tuple[str, ...] = (),
     replay: Callable[[Call, Answer], None] | None = None,
     complete: Callable[[Call, dict[str, Any]], dict[str, Any]] | None = None,
+    own_pages: bool = False,
     prepare: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
     """Declare a function to be the operation of its name, in the service of its folder.
 
     `items` names the list of the answer that `filters` and pages work on, `Reservations[].Instances[]` for one inside
     another; then `key` and `outer_filters` are of the outer one. `replay` looks at an answer before it is given again to its
-    client token. `complete` gives the parameters with those that they refer to (a launch template's), by AWS's names.
+    client token. `complete` gives the parameters with those that they refer to (a launch template's), by AWS's names. With
+    `own_pages` the function makes the page that `call.most` and `call.next_token` ask for: of two lists, or in another order.
     `prepare` makes of the parameters, by AWS's names, what takes long and needs no state, so that other writers need not wait
     for it: it comes before the transaction, and the function finds it in `call.prepared`.
     """
@@ -144,7 +152,9 @@ def operation(
         there = _declared.setdefault(service, {})
         if name in there and there[name].function.__module__ != function.__module__:
             raise TypeError(f"{name} is declared in {there[name].function.__module__} and in {function.__module__}")
-        there[name] = OperationDef(service, name, function, items, key, filters, outer_filters, tags, replay, complete, prepare)
+        there[name] = OperationDef(
+            service, name, function, items, key, filters, outer_filters, tags, replay, complete, own_pages, prepare
+        )
         return function
 
     return declare
@@ -208,11 +218,12 @@ def call(
     if refused := next(validate.unsupported(found.model.input, found.parameters, given), None):
         raise ApiError("UnsupportedOperation", f"minicloud does not support the parameter {refused} of {name}")
     request = Call(cloud, found, request_id or secrets.token_hex(16), given.get("ClientToken", ""), caller)
+    request.most, request.next_token = _most(given), given.get("NextToken", "")
     if len(request.client_token) > MOST_TOKEN:
         raise ApiError("InvalidParameterValue", f"Client token must be less than or equal to {MOST_TOKEN} characters.")
     request.wanted_tags = tags.by_type(given.get("TagSpecifications", ()), found.tags)
     select = _selector(found, given.get("Filters", ()))
-    pages.check(given.get("MaxResults"), given.get("NextToken"), refusals.of(found.model.service))
+    pages.check(_most(given), given.get("NextToken"), refusals.of(found.model.service))
     _prepare(cloud, service)
     cloud.worker.refresh(name)
     request.prepared = found.prepare(given) if found.prepare else None
@@ -285,6 +296,12 @@ def _selector(found: OperationDef, filters: Sequence[Mapping[str, Any]]) -> Call
     return select
 
 
+def _most(given: Mapping[str, Any]) -> int | None:
+    """How many items a page has at most, by either of AWS's names for it."""
+    most: int | None = given.get("MaxResults", given.get("MaxRecords"))
+    return most
+
+
 def _paged(found: OperationDef, answer: Answer, given: dict[str, Any]) -> Answer:
     """The page of an answer that was asked for."""
     if not found.key:
@@ -295,7 +312,7 @@ def _paged(found: OperationDef, answer: Answer, given: dict[str, Any]) -> Answer
         # Numbers in ten digits, so that texts stand in their order.
         return " ".join(format(item[part], "010" if isinstance(item[part], int) else "") for part in found.key.split())
 
-    shown, token = pages.page(answer[outer], key, given.get("MaxResults"), given.get("NextToken"))
+    shown, token = pages.page(answer[outer], key, _most(given), given.get("NextToken"))
     return {**answer, outer: shown, **({"NextToken": token} if token else {})}
 
 

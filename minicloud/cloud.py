@@ -10,6 +10,7 @@ from typing import Protocol
 
 from .config import Settings
 from .host.contracts import Host
+from .state.metrics import MetricsStore
 from .state.store import State
 
 
@@ -39,6 +40,7 @@ class Cloud:
     def __init__(self, settings: Settings, host: Callable[[Settings], Host], worker: Worker | None = None) -> None:
         self.settings = settings
         self.state = State(settings.database)
+        self.metrics = MetricsStore(settings.metrics_database, settings.metrics_mib << 20)
         self.worker: Worker = worker or Idle()
         self.prepared: set[str] = set()
         """The services that have what they need before a first request."""

@@ -1,4 +1,4 @@
-"""Settings: where things live and what the cloud is called. Imports nothing of ours.
+"""Settings: where things live and what the cloud is called. Imports nothing of ours but what topics are.
 
 Read from `/etc/minicloud/config.toml` (another file with MINICLOUD_CONFIG), each overridden by an environment variable
 MINICLOUD_<NAME>. An unknown name in the file is an error: a misspelled setting must not be ignored.
@@ -12,7 +12,9 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
+from . import topics as _topics
 from .errors import UsageError
+from .topics import Topic
 
 CONFIG_FILE = Path("/etc/minicloud/config.toml")
 
@@ -37,6 +39,8 @@ class Settings:
     """The interface of the LAN that public_cidr belongs to; its neighbours then reach public addresses, too."""
     most_addresses: int = 5
     """How many Elastic IPs the account may have."""
+    hosts_file: Path = Path("/etc/hosts")
+    """Where the host finds load balancers by name; /dev/null for nowhere."""
     metadata_port: int = 16925
     """The port of the gateways' addresses on which the metadata service listens."""
     memory_reserve: int = 512
@@ -54,6 +58,19 @@ class Settings:
     direct_boot: bool = False
     """Start images that carry a kernel beside them without their boot loader: quicker, but kernel upgrades have no effect."""
 
+    sample_seconds: int = 60
+    """How often the guests' counters are read: how fine detailed monitoring is. Below AWS's 60 metrics have high resolution."""
+    metrics_mib: int = 1024
+    """How large the file of the metrics may grow; the oldest of what does not fit goes before its time."""
+
+    topics: Mapping[str, Topic] = dataclasses.field(default_factory=dict)
+    """Where alarms and groups send messages, by the topic's name: tables of the file (`topics.py`)."""
+
+    @property
+    def metrics_database(self) -> Path:
+        """The SQLite file of the metrics' datapoints."""
+        return self.home / "metrics.sqlite"
+
     @property
     def database(self) -> Path:
         """The one SQLite file that is the state."""
@@ -69,9 +86,16 @@ class Settings:
         """The DNS suffix of private names, as EC2 has it."""
         return "ec2.internal" if self.region == "us-east-1" else f"{self.region}.compute.internal"
 
+    @property
+    def balancer_domain(self) -> str:
+        """The DNS suffix of load balancers. A name below `internal` is nobody's on the internet, so none of them leads there."""
+        return f"{self.region}.elb.internal"
+
 
 def _convert(name: str, kind: Any, value: Any) -> Any:
     try:
+        if name == "topics":
+            return value
         if kind in (Path, Path | None):
             return Path(value)
         if kind is bool and isinstance(value, str):
@@ -91,9 +115,11 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             values = tomllib.loads(path.read_text())
         except (OSError, tomllib.TOMLDecodeError) as error:
             raise UsageError(f"{path}: {error}") from error
-    for name in kinds:
+    for name in kinds.keys() - {"topics"}:
         if (value := environ.get(f"MINICLOUD_{name.upper()}")) is not None:
             values[name] = value
     if unknown := sorted(set(values) - set(kinds)):
         raise UsageError(f"{path}: unknown setting {unknown[0]!r}; the settings are {', '.join(kinds)}")
+    if "topics" in values:
+        values["topics"] = _topics.read(values["topics"], path)
     return Settings(**{name: _convert(name, kinds[name], value) for name, value in values.items()})

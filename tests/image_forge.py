@@ -1,6 +1,7 @@
 """Disk images made byte by byte, well-formed unless told otherwise. For tests that must not run qemu-img."""
 
 import struct
+from pathlib import Path
 
 MIB = 1 << 20
 
@@ -66,3 +67,14 @@ def vhd_dynamic(size: int = 64 * MIB, kind: int = 3) -> bytes:
 def raw(size: int = 1 * MIB) -> bytes:
     """A disk with nothing but the mark of a partition table."""
     return (b"\0" * 510 + b"\x55\xaa").ljust(size, b"\0")
+
+
+def break_tables(path: Path) -> None:
+    """Let the first entry of a qcow2's first data table point to where no cluster begins, as a bad sector might."""
+    with path.open("r+b") as file:
+        file.seek(40)
+        file.seek(int.from_bytes(file.read(8)))  # the table of tables
+        table = int.from_bytes(file.read(8)) & 0x00FFFFFFFFFFFE00
+        assert table, "nothing is written there yet"
+        file.seek(table)
+        file.write(((1 << 63) | 0x50200).to_bytes(8))

@@ -76,6 +76,7 @@ KINDS = {
     "network-interface-attachment": _kind("eni-attach", "InvalidAttachmentID", "attachment"),
     "internet-gateway": _kind("igw", "InvalidInternetGatewayID", "internetGateway ID"),
     "route-table": _kind("rtb", "InvalidRouteTableID", "routeTable ID"),
+    "route-table-association": _kind("rtbassoc", "InvalidAssociationID", "association ID"),
     "network-acl": _kind("acl", "InvalidNetworkAclID", "networkAcl ID"),
     "launch-template": _kind(
         "lt",
@@ -86,6 +87,7 @@ KINDS = {
     ),
     "prefix-list": _kind("pl", "InvalidPrefixListId", "prefix list ID"),
     "placement-group": _kind("pg", "InvalidPlacementGroupId", "placement group"),
+    "capacity-reservation": _kind("cr", "InvalidCapacityReservationId", "capacity reservation"),
     "iam-instance-profile-association": _kind("iip-assoc", "InvalidAssociationID", "association ID"),
     "dhcp-options": _kind("dopt", "InvalidDhcpOptionsID", "dhcpOption ID"),
 }

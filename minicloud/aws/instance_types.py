@@ -6,10 +6,10 @@ host is in them: whether a type fits is for others to say. Reading takes a few m
 """
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..errors import ApiError
 
@@ -125,10 +125,10 @@ def get(name: str) -> InstanceType:
         raise ApiError("InvalidParameterValue", f"Invalid value '{name}' for InstanceType.") from None
 
 
-def of_instance(name: str, options: Mapping[str, Any]) -> InstanceType:
-    """The type called `name` with the vCPUs that the CpuOptions among an instance's options leave it. Raises ApiError."""
-    cpus = options.get("CpuOptions")
-    return replace(get(name), vcpus=cpus["CoreCount"] * cpus["ThreadsPerCore"]) if cpus else get(name)
+def with_cpus(name: str, cores: int, threads: int) -> InstanceType:
+    """The type called `name` with the vCPUs of so many cores, and threads of each; 0 for its own. Raises ApiError."""
+    kind = get(name)
+    return replace(kind, vcpus=cores * threads) if cores else kind
 
 
 def similar(name: str) -> list[str]:

@@ -11,7 +11,7 @@ from ..errors import ApiError
 from . import refusals, times
 from .model import Member, Operation, Shape
 
-ENUMS_OF_OPERATIONS = {"InstanceType", "VolumeType"}
+ENUMS_OF_OPERATIONS = {"InstanceType", "VolumeType", "StateValue", "ComparisonOperator", "Statistic"}
 """Enumerations whose values an operation checks itself, because AWS answers with a code of its own."""
 
 BOUNDS_OF_OPERATIONS = {"ImageNameRequest"}

@@ -2,7 +2,7 @@
 first: where a terminal is narrow, the last are left out.
 
 A cell is a path into the item (`State.Name`), the value of a tag (`tag:Name`), or how long ago a time was (`ago:LaunchTime`).
-Answers that are not here are shown whole (table.py).
+Answers that are not here are shown whole (table.py). Operations of other services than EC2 have the service before their name.
 """
 
 import time
@@ -126,6 +126,59 @@ LAYOUTS = {
     ),
     "DescribeAccountAttributes": Layout(
         "AccountAttributes[]", (("Attribute", "AttributeName"), ("Values", "AttributeValues.AttributeValue"))
+    ),
+    "elbv2:DescribeLoadBalancers": Layout(
+        "LoadBalancers[]",
+        (
+            ("Name", "LoadBalancerName"), ("Type", "Type"), ("Scheme", "Scheme"), ("State", "State.Code"),
+            ("DNS name", "DNSName"), ("Zones", "AvailabilityZones.ZoneName"), ("ARN", "LoadBalancerArn"),
+        ),
+    ),
+    "elbv2:DescribeTargetGroups": Layout(
+        "TargetGroups[]",
+        (
+            ("Name", "TargetGroupName"), ("Protocol", "Protocol"), ("Port", "Port"), ("Targets", "TargetType"),
+            ("Check", "HealthCheckProtocol"), ("Path", "HealthCheckPath"), ("ARN", "TargetGroupArn"),
+        ),
+    ),
+    "elbv2:DescribeTargetHealth": Layout(
+        "TargetHealthDescriptions[]",
+        (
+            ("Target", "Target.Id"), ("Port", "Target.Port"), ("Health", "TargetHealth.State"), ("Reason", "TargetHealth.Reason"),
+            ("Description", "TargetHealth.Description"),
+        ),
+    ),
+    "elbv2:DescribeListeners": Layout(
+        "Listeners[]",
+        (
+            ("Protocol", "Protocol"), ("Port", "Port"), ("Does", "DefaultActions.Type"), ("Policy", "SslPolicy"),
+            ("ARN", "ListenerArn"),
+        ),
+    ),
+    "elbv2:DescribeRules": Layout(
+        "Rules[]",
+        (
+            ("Priority", "Priority"), ("If", "Conditions.Field"), ("Values", "Conditions.Values"), ("Does", "Actions.Type"),
+            ("ARN", "RuleArn"),
+        ),
+    ),
+    "elb:DescribeLoadBalancers": Layout(
+        "LoadBalancerDescriptions[]",
+        (
+            ("Name", "LoadBalancerName"), ("Scheme", "Scheme"), ("DNS name", "DNSName"), ("Zones", "AvailabilityZones"),
+            ("Instances", "Instances.InstanceId"), ("Check", "HealthCheck.Target"),
+        ),
+    ),
+    "elb:DescribeInstanceHealth": Layout(
+        "InstanceStates[]",
+        (("Instance", "InstanceId"), ("State", "State"), ("Reason", "ReasonCode"), ("Description", "Description")),
+    ),
+    "acm:ListCertificates": Layout(
+        "CertificateSummaryList[]",
+        (
+            ("Domain", "DomainName"), ("Status", "Status"), ("Key", "KeyAlgorithm"), ("Until", "NotAfter"), ("In use", "InUse"),
+            ("ARN", "CertificateArn"),
+        ),
     ),
 }  # fmt: skip
 

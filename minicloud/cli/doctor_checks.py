@@ -6,7 +6,6 @@ way, `skip` what only root can see.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 from pathlib import Path
 
 from ..config import Settings
@@ -32,7 +31,7 @@ class Check:
 def judge(facts: HostFacts, settings: Settings) -> list[Check]:
     """All checks of a host, in an order in which remedies make sense."""
     checks: list[Callable[[HostFacts, Settings], Iterator[Check]]] = [
-        _processor, _kvm_device, _qemu, _libvirt, _programs, _filters, _firewall, _network, _space,
+        _processor, _kvm_device, _qemu, _libvirt, _programs, _filters, _neighbours, _network, _space,
     ]  # fmt: skip
     return [found for check in checks for found in check(facts, settings)]
 
@@ -134,34 +133,18 @@ def _filters(facts: HostFacts, _: Settings) -> Iterator[Check]:
             yield Check(name, OK, "works")
 
 
-def _firewall(facts: HostFacts, settings: Settings) -> Iterator[Check]:
-    wall, network = facts.firewall, settings.vpc_cidr
-    if wall is None:
-        if not facts.root:
-            yield Check("firewall", SKIP, _NEEDS_ROOT, _AS_ROOT)
+def _neighbours(facts: HostFacts, _: Settings) -> Iterator[Check]:
+    """Docker, firewalld, ufw and libvirt's networks are no obstacle: what may be one is rules that a person has written."""
+    if facts.dropping is None:
+        yield Check("other rules", SKIP, _NEEDS_ROOT, _AS_ROOT)
         return
-    findings = list(_policies(wall.forward, wall.input, network))
-    if wall.firewalld:
-        remedy = f"firewall-cmd --permanent --zone=trusted --add-source={network} && firewall-cmd --reload"
-        findings.append(Check("firewall", WARN, "firewalld runs and may stop the traffic of guests", remedy))
-    yield from findings or [Check("firewall", OK, "lets the traffic of guests through")]
-
-
-def _policies(forward: str, inward: str, network: IPv4Network) -> Iterator[Check]:
-    if forward != "ACCEPT":
-        yield Check(
-            "firewall",
-            WARN,
-            f"the policy of FORWARD is {forward} (Docker sets it): guests do not reach other subnets or the internet",
-            f"iptables -I FORWARD -s {network} -j ACCEPT; iptables -I FORWARD -d {network} -j ACCEPT",
-        )
-    if inward != "ACCEPT":
-        yield Check(
-            "firewall",
-            WARN,
-            f"the policy of INPUT is {inward}: guests may not get an address from this host's DHCP",
-            "iptables -I INPUT -i mc+ -p udp -m multiport --dports 53,67 -j ACCEPT",
-        )
+    for chain in facts.dropping:
+        ways = ("iifname", "oifname") if chain.hook == "forward" else ("iifname",)
+        where = f"{chain.family} {chain.table} {chain.name}"
+        remedy = "; ".join(f"nft 'insert rule {where} {way} \"mc*\" accept'" for way in ways)
+        yield Check("other rules", WARN, f"the nftables chain {where} drops what guests send, whatever our rules say", remedy)
+    if not facts.dropping:
+        yield Check("other rules", OK, "none that would stop the traffic of guests")
 
 
 def _network(facts: HostFacts, settings: Settings) -> Iterator[Check]:

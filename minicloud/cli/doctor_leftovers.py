@@ -36,6 +36,8 @@ class Belongings:
     abandoned: tuple[Path, ...] = ()
     unfinished: tuple[Path, ...] = ()
     damaged: tuple[tuple[Path, str], ...] = ()
+    balancers: frozenset[str] = frozenset()
+    known_balancers: frozenset[str] = frozenset()
 
 
 def gather(cloud: "Cloud") -> Belongings:
@@ -46,12 +48,16 @@ def gather(cloud: "Cloud") -> Belongings:
     state, host, images = cloud.state, cloud.host, cloud.settings.images
     # The host first: what a command that runs now makes meanwhile has a row before it is on the host.
     guests, disks, seeds, networks = host.guests.list(), host.disks.list(), host.seeds.list(), host.networks.list()
-    rows, layers, subnets = _rows(state) if cloud.settings.database.exists() else ([], [], [])
+    balancers = host.balancers.list()
+    there = cloud.settings.database.exists()
+    rows, layers, subnets = _rows(state) if there else ([], [], [])
     return Belongings(
         guests=frozenset(guests),
         disks=frozenset(disks),
         seeds=frozenset(seeds),
         networks=frozenset(networks),
+        balancers=frozenset(balancers),
+        known_balancers=frozenset(row.id for row in state.load_balancers.query()) if there else frozenset(),
         instances=frozenset(row.id for row in rows),
         known_disks=frozenset([layer.id for layer in layers] + [disk for row in rows for disk in scratch_disks(row)]),
         subnets=frozenset(subnet.id for subnet in subnets),
@@ -89,6 +95,9 @@ def _unknown(found: Belongings, uri: str, home: Path) -> Iterator[Check]:
         )
     for network in _some(found.networks - found.subnets):
         yield Check("leftovers", WARN, f"the network {network} belongs to no subnet", "any minicloud command takes it away")
+    for balancer in _some(found.balancers - found.known_balancers):
+        told = f"the load balancer {balancer} on the host is none that minicloud has"
+        yield Check("leftovers", WARN, told, "any minicloud command takes it away")
 
 
 def _missing(found: Belongings) -> Iterator[Check]:

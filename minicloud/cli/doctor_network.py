@@ -22,15 +22,14 @@ class Facts:
     missing: tuple[str, ...]
     in_force: bool | str
     guests: int
-    firewalld: bool
     uplink: str
     uplink_there: bool
+    haproxy: bool = True
 
 
 def gather(cloud: "Cloud") -> Facts:
     """Look at the host; changes nothing."""
     import socket
-    from pathlib import Path
 
     from ..reconcile import firewall
 
@@ -42,15 +41,15 @@ def gather(cloud: "Cloud") -> Facts:
         found = error.message
     uplink = cloud.settings.public_interface
     there = {name for _, name in socket.if_nameindex()}
-    return Facts(missing, found, len(spec.ports), Path("/run/firewalld").exists(), uplink, not uplink or uplink in there)
+    haproxy = shutil.which("haproxy", path=_PATH) is not None
+    return Facts(missing, found, len(spec.ports), uplink, not uplink or uplink in there, haproxy)
 
 
 def judge(facts: Facts) -> list[Check]:
     """The checks."""
     checks = [_rules(facts)]
-    if facts.firewalld:
-        remedy = "for each bridge in `minicloud network`: firewall-cmd --permanent --zone=trusted --add-interface=BRIDGE"
-        checks.append(Check("firewalld", WARN, "firewalld runs, and may drop what minicloud's rules let through", remedy))
+    if not facts.haproxy:
+        checks.append(Check("haproxy", WARN, "HAProxy is not installed; no load balancer works", "apt-get install haproxy"))
     if not facts.uplink_there:
         remedy = "correct public_interface in /etc/minicloud/config.toml; interfaces: ip -brief link"
         checks.append(Check("public_interface", FAIL, f"there is no interface {facts.uplink}", remedy))

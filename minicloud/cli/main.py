@@ -10,7 +10,7 @@ import logging
 import sys
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +24,12 @@ from .output import FORMATS
 from .parse import closest
 from .session import Session
 
+if TYPE_CHECKING:
+    from .wait import Waiters
+
+OLD = {"elb": ": classic load balancers, the old kind, for what was written for it. New ones are elbv2's"}
+"""What is said of services that others have taken the place of."""
+
 
 class ServiceGroup(click.Group):
     """The operations of one service."""
@@ -33,16 +39,19 @@ class ServiceGroup(click.Group):
         self.service = service
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click calls it so
-        """The operations that minicloud has, and `wait` where AWS says what there is to wait for."""
-        return [*names(self.service), *(["wait"] if model.service(self.service).waiters else [])]
+        """The operations that minicloud has, and `wait` where AWS has waiters for them."""
+        return [*names(self.service), *(["wait"] if self._waiters().waiters else [])]
+
+    def _waiters(self) -> "Waiters":
+        from .wait import Waiters
+
+        return Waiters(self.service)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a name; None if AWS has no such operation. Raises CallFailed if only AWS has it."""
         described = model.service(self.service)
-        if cmd_name == "wait" and described.waiters:
-            from .wait import Waiters
-
-            return Waiters(self.service)
+        if cmd_name == "wait" and (waiters := self._waiters()).waiters:
+            return waiters
         try:
             name = described.named(cmd_name)
         except KeyError:
@@ -80,12 +89,15 @@ class ServiceGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The operations, grouped as minicloud's files group them."""
         _write_operations(self.service, formatter)
+        if waiters := self._waiters().waiters:
+            with formatter.section("Wait for (wait NAME)"):
+                formatter.write_text(", ".join(sorted(waiters)))
 
 
 class Root(ServiceGroup):
     """`minicloud` itself."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click calls it so
         """Commands of our own, operations of EC2, other services."""
         from .. import api
 
@@ -97,7 +109,7 @@ class Root(ServiceGroup):
             command: click.Command = importlib.import_module(f"minicloud.cli.{COMMANDS[cmd_name][0]}").command
             return command
         if "-" not in cmd_name and _is_service(cmd_name):
-            text = f"The operations of {model.service(cmd_name).metadata['serviceFullName']}."
+            text = f"The operations of {model.service(cmd_name).metadata['serviceFullName']}{OLD.get(cmd_name, '')}."
             return ServiceGroup(cmd_name, help=text, context_settings={"help_option_names": ["-h", "--help"]})
         return super().get_command(ctx, cmd_name)
 

@@ -13,13 +13,14 @@ import click
 
 from ..aws.model import Operation, xform_name
 from ..errors import UsageError
-from . import ec2_flags, values
+from . import cloudwatch_flags, ec2_flags, values
 from .flag_command import FlagCommand
 from .flags import COMMON, PAGING, Flags, flags_of
 from .parse import Words
 from .session import Session
 
 Params = dict[str, Any]
+_TWISTS = {**ec2_flags.TWISTS, **cloudwatch_flags.TWISTS}
 
 
 class OperationCommand(FlagCommand):
@@ -29,7 +30,7 @@ class OperationCommand(FlagCommand):
         super().__init__(xform_name(operation.name, "-"))
         self.service = service
         self.operation = operation
-        self.twist = ec2_flags.TWISTS.get((service, operation.name), ec2_flags.NONE)
+        self.twist = _TWISTS.get((service, operation.name), ec2_flags.NONE)
 
     @functools.cached_property
     def flags(self) -> Flags:
@@ -52,7 +53,7 @@ class OperationCommand(FlagCommand):
             form = "yaml" if kind == "yaml-input" else "json" if form == "table" else form
             output.show(self._skeleton(kind, words), form, query)
             return
-        output.show(Request(self, session, words).call(), form, query, operation=self.operation.name)
+        output.show(Request(self, session, words).call(), form, query, operation=columns_key(self.service, self.operation.name))
 
     def _skeleton(self, kind: Words, words: dict[str, Words]) -> Params:
         from ..aws.validate import validate
@@ -136,6 +137,11 @@ class Request:
         numbers = {name: pages.number(name, text) for name, text in wanted.items() if name != "starting-token"}
         asked = pages.Pages(wanted.get("starting-token"), numbers.get("max-items"), numbers.get("page-size"))
         return pages.collect(call, definition, params, asked)
+
+
+def columns_key(service: str, name: str) -> str:
+    """Under which name `columns` has what a table shows of an operation."""
+    return name if service == "ec2" else f"{service}:{name}"
 
 
 def _text(words: dict[str, Words], name: str) -> str | None:

@@ -86,7 +86,8 @@ def _occupied(directory: Path) -> int:
 def status(facts: Facts) -> dict[str, Any]:
     """The answer, with names in AWS's way."""
     states = Counter(row.state for row in facts.instances)
-    kinds = [instance_types.of_instance(row.instance_type, row.options) for row in facts.instances if row.state in _HOLDING]
+    holding = [row for row in facts.instances if row.state in _HOLDING]
+    kinds = [instance_types.with_cpus(row.instance_type, row.cpu_cores, row.cpu_threads) for row in holding]
     return {
         "Guests": "run with KVM" if facts.kvm[0] else "are emulated (TCG)",
         "Why": facts.kvm[1],

@@ -17,11 +17,11 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from ..cloud import Cloud
 
-RUN = ("locks", "networks", "firewall", "metadata.key", "wake.sock")
+RUN = ("locks", "networks", "balancers", "firewall", "metadata.key", "wake.sock")
 IMAGES = ("ami-*", ".partial-*", ".downloads")
 HOME = (
     "volumes", "seeds", "consoles", "nvram", "state.sqlite", "state.sqlite-*", "credentials.key", ".credentials.key.*",
-    "identity.key", "identity.pem", "endpoint.key", "endpoint.pem",
+    "identity.key", "identity.pem", "endpoint.key", "endpoint.pem", "certificates", "logs",
 )  # fmt: skip
 """What there is of minicloud in its three directories."""
 
@@ -42,6 +42,9 @@ def remove(cloud: "Cloud", *, data: bool) -> Iterator[str]:
         for guest_id in sorted(host.guests.list()):
             host.guests.remove(guest_id)
             yield f"the guest {guest_id}"
+        for balancer_id in sorted(host.balancers.list()):
+            host.balancers.remove(balancer_id)
+            yield f"the load balancer {balancer_id}"
         for network_id in sorted(host.networks.list()):
             host.networks.remove(network_id)
             yield f"the network {network_id}"
@@ -71,7 +74,7 @@ def _delete(directory: Path, names: Sequence[str]) -> Iterator[str]:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def command(ctx: click.Context, data: bool, yes: bool) -> None:
-    """Take everything of minicloud's off this host: guests, bridges, DHCP and DNS servers, firewall rules, sets, routes.
+    """Take everything of minicloud's off this host: guests, load balancers, bridges, DHCP, DNS, firewall rules, sets, routes.
 
     The state and all disks are kept, and the next command brings back what is to run; with --data they are deleted for ever.
     """

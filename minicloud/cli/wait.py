@@ -1,4 +1,5 @@
-"""`minicloud wait STATE`: AWS's waiters as commands. The flags are those of the operation that is asked, and how long to wait.
+"""`minicloud wait STATE`, `minicloud elbv2 wait STATE`: AWS's waiters as commands. The flags are those of the operation that is
+asked, and how long to wait.
 
 Exit status 255 for a wait that failed, with what was waited for, how long, and what is there instead.
 """
@@ -102,7 +103,7 @@ def _spinner(text: str) -> AbstractContextManager[object]:
 
 
 class Waiters(click.Group):
-    """The waiters of EC2 whose operations minicloud has."""
+    """The waiters of a service whose operations minicloud has."""
 
     def __init__(self, service: str, clock: Clock | None = None) -> None:
         super().__init__("wait", help="Wait until something is so; exit status 255 if that takes too long or cannot be.")

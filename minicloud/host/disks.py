@@ -116,6 +116,14 @@ class LocalDisks:
         if self.backing(disk_id) != base:
             qemu_img.repoint(Path(self.path(disk_id)), Path(base))
 
+    @failures.of_system()
+    def damage(self, disk_id: str) -> str:
+        """QEMU marks a file in which it meets a damaged table, and refuses to write to it any more."""
+        path = Path(self.path(disk_id))
+        with contextlib.suppress(FileNotFoundError):
+            return f"QEMU found {path} damaged" if qemu_img.is_marked_corrupt(path) else ""
+        return f"{path} is not there"
+
     def check(self, disk_id: str) -> None:
         """By qemu-img."""
         self._info(disk_id)

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..config import Settings
 from ..errors import HostError
-from . import bridges, kvm
+from . import bridges, kvm, nftables
 from .account import hypervisor
 from .run import run
 
@@ -35,15 +35,6 @@ class KvmDevice:
     real: bool
     may_open: bool
     mode: str
-
-
-@dataclass(frozen=True)
-class Firewall:
-    """The policies of iptables' chains FORWARD and INPUT (ACCEPT, DROP), and whether firewalld runs."""
-
-    forward: str
-    input: str
-    firewalld: bool
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,8 @@ class HostFacts:
     qemu_uid: int
     iptables_error: str | None
     ipset_error: str | None
-    firewall: Firewall | None
+    dropping: tuple[nftables.Chain, ...] | None
+    """Other people's nftables in the way of guests; None where that cannot be seen."""
     disk_free: int
     memory_total: int
     memory_available: int
@@ -90,7 +82,7 @@ def look(settings: Settings) -> HostFacts:
         qemu_uid=hypervisor().uid,
         iptables_error=_error(["iptables", "-w", "-S"]) if root else None,
         ipset_error=_error(["ipset", "list", "-n"]) if root else None,
-        firewall=_firewall() if root else None,
+        dropping=tuple(nftables.look()) if root else None,
         disk_free=shutil.disk_usage(_existing(settings.home)).free,
         memory_total=total,
         memory_available=available,
@@ -158,22 +150,6 @@ def _error(argv: list[str]) -> str:
     except HostError as error:
         return error.message
     return ""
-
-
-def policy(rules: str) -> str:
-    """The policy in what `iptables -S CHAIN` prints; ACCEPT if it tells none."""
-    found = re.search(r"^-P \S+ (\S+)", rules, re.MULTILINE)
-    return found[1] if found else "ACCEPT"
-
-
-def _firewall() -> Firewall | None:
-    try:
-        forward, inward = (policy(run(["iptables", "-w", "-S", chain], timeout=_SECONDS).text) for chain in ("FORWARD", "INPUT"))
-        firewalld = shutil.which("firewall-cmd", path=_PATH) is not None
-        running = firewalld and run(["firewall-cmd", "--state"], timeout=_SECONDS, check=False).text.strip() == "running"
-    except HostError:
-        return None
-    return Firewall(forward, inward, running)
 
 
 def _collision(network: IPv4Network) -> str | None:

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..errors import Permanent
-from .contracts import BootSpec, DiskSpec, GuestSpec, IoLimits, NicSpec
+from .contracts import BootSpec, GuestSpec, NicSpec
+from .contracts_storage import DiskSpec, IoLimits
 
 NAMESPACE = "https://minicloud.dev/xmlns/guest/1"
 SPARE_PORTS = 16

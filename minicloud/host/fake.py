@@ -13,10 +13,12 @@ from typing import Any
 
 from ..errors import HostError, Permanent
 from .contracts import BaseImage, Capacity, Host, Power
+from .contracts_lb import Place
 from .fake_cards import FakeCards
 from .fake_disks import FakeBlocks, FakeDisks, read, write
-from .fake_drivers import FakeGuests, FakeImages, FakeMachine, FakeNetworks, FakeSeeds
+from .fake_drivers import FakeGuests, FakeImages, FakeMachine, FakeMessages, FakeNetworks, FakeSeeds
 from .fake_firewall import FakeFirewall
+from .fake_load_balancers import FakeLoadBalancers
 from .fake_store import Store
 
 
@@ -48,6 +50,18 @@ class FakeHost(Host):
             said = held["consoles"].get(guest_id, "")
             held["consoles"][guest_id] = said + text.decode("utf-8", "surrogateescape")
 
+    def work(self, guest_id: str, **done: float) -> None:
+        """A running guest does something: cpu_seconds, and of its first disk and card read_bytes, out_packets and so on."""
+        with self.store.change() as held:
+            counters = held["guests"][guest_id].setdefault("counters", {})
+            for name, amount in done.items():
+                counters[name] = counters.get(name, 0) + amount
+
+    def sent(self) -> list[dict[str, Any]]:
+        """The messages that were posted, or given to commands."""
+        with self.store.change() as held:
+            return [dict(message) for message in held.get("messages", [])]
+
     def fail(self, method: str, error: HostError, times: int = 1) -> None:
         """The next calls of a driver's method, such as `guests.start`, raise a Retry or Permanent like this one."""
         kind = "Permanent" if isinstance(error, Permanent) else "Retry"
@@ -57,7 +71,7 @@ class FakeHost(Host):
     def restart_machine(self) -> None:
         """Guests are off, networks gone, and the host is in another life; disks, seeds and definitions stay."""
         with self.store.change() as held:
-            held["boot_id"], held["networks"] = str(uuid.uuid4()), {}
+            held["boot_id"], held["networks"], held["balancers"] = str(uuid.uuid4()), {}, {}
             for guest in held["guests"].values():
                 guest["power"] = Power.OFF.value
 
@@ -94,6 +108,22 @@ class FakeHost(Host):
         """Somebody deletes a bridge, or kills its dnsmasq."""
         with self.store.change() as held:
             held["networks"][network_id] = None
+
+    def kill_balancer(self, balancer_id: str) -> None:
+        """Somebody kills its process: it is damaged until it is made so again."""
+        with self.store.change() as held:
+            held["balancers"][balancer_id]["fingerprint"] = None
+
+    def probe(self, balancer_id: str, place: Place, problem: str | None, *, up: bool, code: int = 0) -> None:
+        """What the last probe of a target said, from now on."""
+        with self.store.change() as held:
+            held["balancers"][balancer_id]["health"]["|".join(place)] = [up, problem, code]
+
+    def carry(self, balancer_id: str, port: int, requests: int) -> None:
+        """So many requests come to a listener, and are answered."""
+        with self.store.change() as held:
+            carried = held["balancers"][balancer_id]["carried"]
+            carried[str(port)] = carried.get(str(port), 0) + requests
 
     def set_capacity(self, capacity: Capacity) -> None:
         """What the host has, from now on."""
@@ -133,5 +163,7 @@ def host(directory: Path | None = None) -> FakeHost:
         images=FakeImages(store),
         machine=FakeMachine(store),
         firewall=FakeFirewall(store),
+        messages=FakeMessages(store),
+        balancers=FakeLoadBalancers(store),
         store=store,
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Permanent, Retry
-from .contracts import DiskSpec, IoLimits, Power
+from .contracts import Power
+from .contracts_storage import DiskSpec, IoLimits
 from .fake_store import Store
 
 Held = dict[str, Any]
@@ -33,7 +34,7 @@ def write(held: Held, path: str, block: int, value: str) -> None:
 
 
 class FakeDisks:
-    """Implements contracts.Disks."""
+    """Implements contracts_storage.Disks."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -98,6 +99,11 @@ class FakeDisks:
             disk = _there(held, disk_id)
             if disk["base"] != base:
                 _free(held, disk_id)["base"] = base
+
+    def damage(self, disk_id: str) -> str:
+        """Damaged where `FakeHost.corrupt` damaged it."""
+        with self._store.call("disks.damage", disk_id) as held:
+            return "QEMU found it damaged" if held["disks"].get(disk_id, {}).get("damaged") else ""
 
     def check(self, disk_id: str) -> None:
         """Damaged where `FakeHost.corrupt` damaged it."""
@@ -166,7 +172,7 @@ def _chain(held: Held, disk: dict[str, Any]) -> tuple[str, ...]:
 
 
 class FakeBlocks:
-    """Implements contracts.Blocks. Guests run a guest agent unless they are deaf."""
+    """Implements contracts_storage.Blocks. Guests run a guest agent unless they are deaf."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -6,12 +6,24 @@ Guests obey at once, unless they are told to be deaf; a running guest answers at
 import base64
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
 from ..errors import Permanent, Retry
-from .contracts import BaseImage, BootSpec, Capacity, GuestSeen, GuestSpec, NetworkSpec, Power, Seed
+from .contracts import (
+    BaseImage,
+    BootSpec,
+    Capacity,
+    DiskCounters,
+    GuestCounters,
+    GuestSeen,
+    GuestSpec,
+    NetworkSpec,
+    NicCounters,
+    Power,
+    Seed,
+)
 from .fake_store import Store
 from .networks import from_json, to_json
 
@@ -31,6 +43,15 @@ class FakeGuests:
         with self._store.call("guests.list") as held:
             return {name: GuestSeen(name, Power(guest["power"])) for name, guest in held["guests"].items()}
 
+    def counters(self) -> dict[str, GuestCounters]:
+        """What `FakeHost.work` made a guest do since its last start; its first disk and its first card do it all."""
+        with self._store.call("guests.counters") as held:
+            return {
+                name: _counters(name, guest)
+                for name, guest in held["guests"].items()
+                if guest["power"] in (Power.RUNNING.value, Power.PAUSED.value)
+            }
+
     def start(self, spec: GuestSpec) -> None:
         """Run, if what the spec names is there."""
         with self._store.call("guests.start", spec.guest_id) as held:
@@ -42,7 +63,9 @@ class FakeGuests:
             held["guests"][spec.guest_id] = {
                 "power": Power.RUNNING.value, "spec": dataclasses.asdict(spec), "deaf": False,
                 "disks": {disk.serial: dataclasses.asdict(disk) for disk in spec.disks}, "jobs": {},
+                "life": held["lives"],
             }  # fmt: skip
+            held["lives"] += 1
             said = held["consoles"].get(spec.guest_id, "")
             held["consoles"][spec.guest_id] = said + f"{spec.guest_id} login: \n"
 
@@ -106,6 +129,20 @@ class FakeGuests:
         with self._store.call(method, guest_id) as held:
             if held["guests"].get(guest_id, {}).get("power") not in (Power.RUNNING.value, Power.PAUSED.value):
                 raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
+
+
+def _counters(name: str, guest: dict[str, Any]) -> GuestCounters:
+    done = guest.get("counters", {})
+
+    def of(kind: Any) -> Any:
+        names = [each.name for each in dataclasses.fields(kind)]
+        return kind(**{each: done.get(each, 0) for each in names})
+
+    serials, taps = list(guest["disks"]), [nic["tap"] for nic in guest["spec"]["nics"]]
+    disks = {serial: of(DiskCounters) if number == 0 else DiskCounters() for number, serial in enumerate(serials)}
+    nics = {tap: of(NicCounters) if number == 0 else NicCounters() for number, tap in enumerate(taps)}
+    power, vcpus = Power(guest["power"]), guest["spec"]["vcpus"]
+    return GuestCounters(name, str(guest["life"]), power, done.get("cpu_seconds", 0.0), vcpus, disks, nics)
 
 
 def _need(held: dict[str, Any], spec: GuestSpec) -> None:
@@ -214,3 +251,20 @@ class FakeMachine:
         """Another value after `FakeHost.restart_machine`."""
         with self._store.change() as held:
             return str(held["boot_id"])
+
+
+class FakeMessages:
+    """Implements contracts.Messages: keeps them, for `FakeHost.sent`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Keep it."""
+        with self._store.call("messages.post", url) as held:
+            held.setdefault("messages", []).append({"url": url, "body": body.decode(), "headers": dict(headers)})
+
+    def run(self, command: Sequence[str], body: bytes) -> None:
+        """Keep it."""
+        with self._store.call("messages.run", command[0]) as held:
+            held.setdefault("messages", []).append({"command": list(command), "body": body.decode()})

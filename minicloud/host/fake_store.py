@@ -16,11 +16,13 @@ from ..errors import Permanent, Retry
 from .contracts import Capacity
 
 _CALLS_KEPT = 10_000
+_KINDS = ("guests", "consoles", "disks", "seeds", "networks", "images", "failures", "balancers")
 
 
 def _empty() -> dict[str, Any]:
-    kinds: dict[str, Any] = {name: {} for name in ("guests", "consoles", "disks", "seeds", "networks", "images", "failures")}
-    return {**kinds, "calls": [], "boot_id": str(uuid.uuid4()), "capacity": dataclasses.asdict(Capacity(16, 65536))}
+    kinds: dict[str, Any] = {name: {} for name in _KINDS}
+    more = {"calls": [], "lives": 0, "boot_id": str(uuid.uuid4())}
+    return {**kinds, **more, "capacity": dataclasses.asdict(Capacity(16, 65536))}
 
 
 class Store:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Retry
-from . import failures, firewall_frames, firewall_routes, firewall_rules, firewall_seen, firewalld
+from . import failures, firewall_clients, firewall_frames, firewall_routes, firewall_rules, firewall_seen, firewalld
 from .bridges import bridge_name
 from .firewall_rules import Rules
 from .firewall_sets import PREFIX
@@ -56,7 +56,8 @@ class IptablesFirewall:
             return not spec.lans and not _left()
         if state.wanted != _wanted_digest(spec, firewall_rules.render(spec)):
             return False
-        return state.seen == _seen_digest(spec) and firewall_routes.in_force(spec) and firewalld.in_force(_bridges(spec))
+        kept = firewall_routes.in_force(spec) and firewall_clients.in_force(spec) and firewalld.in_force(_bridges(spec))
+        return state.seen == _seen_digest(spec) and kept
 
     @failures.of_system()
     def apply(self, spec: FirewallSpec) -> None:
@@ -69,6 +70,7 @@ class IptablesFirewall:
         _restore_rules(rules)
         _restore_frames(frames)
         _destroy_sets(keep=rules.sets)
+        firewall_clients.apply(spec)
         firewalld.apply(_bridges(spec))
         opened = firewall_routes.apply(spec, before.answers, before.opened)
         after = _applied(spec, rules, opened)

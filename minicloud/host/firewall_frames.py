@@ -12,6 +12,7 @@ the guest, never what it sends to all.
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
+from . import firewall_clients
 from .firewall_seen import Hook
 from .firewall_spec import FirewallSpec, Port
 
@@ -24,7 +25,7 @@ def chains(spec: FirewallSpec) -> dict[str, dict[str, list[str]]]:
     back = [rule for port in hairpins(spec) for rule in _back(port)]
     entry = {"MC-FRAMES": [f"-i {port.tap} -j MC-F-{port.tap}" for port in spec.ports]} if spec.ports else {}
     return {
-        "nat": entry | {f"MC-F-{port.tap}": list(_frames(port)) for port in spec.ports},
+        "nat": entry | {f"MC-F-{port.tap}": list(_frames(spec, port)) for port in spec.ports},
         "filter": {"MC-BACK": back} if back else {},
     }
 
@@ -40,13 +41,14 @@ def _back(port: Port) -> Iterator[str]:
     yield f"-i {port.tap} -o {port.tap} -j DROP"
 
 
-def _frames(port: Port) -> Iterator[str]:
+def _frames(spec: FirewallSpec, port: Port) -> Iterator[str]:
     yield f"-s ! {port.mac} -j DROP"
     yield f"-p ARP --arp-mac-src ! {port.mac} -j DROP"
     for address in (_NOBODY, *port.addresses):
         yield f"-p ARP --arp-ip-src {address} -j RETURN"
     yield "-p IPv4 --ip-proto udp --ip-sport 67 --ip-dport 68 -j DROP"
-    if port.strict:
+    yield from firewall_clients.frames(spec, port)
+    if port.strict and not port.for_clients:
         yield f"-p IPv4 --ip-src {_NOBODY} --ip-proto udp --ip-sport 68 --ip-dport 67 -j RETURN"
         for address in port.addresses:
             yield f"-p IPv4 --ip-src {address} -j RETURN"

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from . import firewall_nat
+from . import firewall_clients, firewall_nat
 from .bridges import bridge_name
 from .firewall_seen import Hook
 from .firewall_sets import Sets
@@ -37,6 +37,7 @@ HOOKS = (
     Hook("nat", "PREROUTING", "MC-PREROUTING"),
     Hook("nat", "OUTPUT", "MC-NAT-OUTPUT"),
     Hook("nat", "POSTROUTING", "MC-POSTROUTING"),
+    firewall_clients.HOOK,
 )
 
 
@@ -53,8 +54,8 @@ def render(spec: FirewallSpec) -> Rules:
     """Everything that a spec means. Nothing for an empty one."""
     sets = Sets()
     if not spec.lans:
-        return Rules({"filter": {}, "nat": {}}, {}, "")
-    chains = {"filter": _filter(spec, sets), "nat": firewall_nat.chains(spec)}
+        return Rules({"filter": {}, "nat": {}, "mangle": {}}, {}, "")
+    chains = {"filter": _filter(spec, sets), "nat": firewall_nat.chains(spec), "mangle": firewall_clients.chains(spec)}
     return Rules(chains, sets.entries, sets.text())
 
 
@@ -99,6 +100,9 @@ def _output(bridges: Iterable[str]) -> Iterator[str]:
 def _guest(spec: FirewallSpec, sets: Sets) -> Iterator[str]:
     yield "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
     yield "-m conntrack --ctstate INVALID -j DROP"
+    closed = [lan for lan in spec.lans if not lan.outside]
+    for lan in closed if spec.publics else ():
+        yield f"-s {lan.gateway.network} -m conntrack --ctstate DNAT -j DROP"
     for bridge in (bridge_name(lan.network_id) for lan in spec.lans) if spec.publics else ():
         yield f"-i {bridge} -m conntrack --ctstate DNAT -g MC-HEGRESS"
     # What is left of translation stays in its VPC.
@@ -106,9 +110,9 @@ def _guest(spec: FirewallSpec, sets: Sets) -> Iterator[str]:
     for vpc in vpcs if len(vpcs) > 1 else ():
         others = sets.match((other for other in vpcs if other != vpc), "dst")
         yield f"-s {vpc}{others} -j DROP"
-    for vpc in sorted({lan.vpc for lan in spec.lans if not lan.outside}):
-        yield f"-s {vpc} ! -d {vpc} -j DROP"
-        yield f"! -s {vpc} -d {vpc} -j DROP"
+    for lan in closed:
+        yield f"-s {lan.gateway.network} ! -d {lan.vpc} -j DROP"
+        yield f"! -s {lan.vpc} -d {lan.gateway.network} -j DROP"
     yield "-g MC-EGRESS"
 
 

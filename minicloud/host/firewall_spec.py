@@ -44,6 +44,8 @@ class Port:
     addresses: tuple[IPv4Address, ...]
     group_ids: tuple[str, ...]
     strict: bool = True
+    for_clients: bool = False
+    """It may speak as those who speak to it, by TCP, and gets the answers to that."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Lan:
     gateway: IPv4Interface
     vpc: IPv4Network
     outside: bool = True
-    """Whether its VPC reaches anything but itself."""
+    """Whether it reaches anything but its VPC."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class FirewallSpec:
     """Where on the gateways' addresses the metadata service listens; 0 for nowhere."""
     endpoint: tuple[IPv4Address, int] | None = None
     """The AWS endpoint, which guests may reach then; 0.0.0.0 is any of the host's addresses."""
+    services: tuple[tuple[IPv4Address, int], ...] = ()
+    """Addresses and TCP ports to which ports speak as their clients."""
 
     def port_of(self, address: IPv4Address) -> Port | None:
         """The port that has a private address."""

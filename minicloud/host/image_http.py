@@ -133,7 +133,17 @@ def _judged(answer: Answer) -> Answer:
         raise Permanent(f"{answer.url} answers with HTTP status {answer.status}")
 
 
-def _exchange(where: Where, addresses: list[image_address.Address], headers: dict[str, str]) -> Answer:
+def post(url: str, body: bytes, headers: dict[str, str]) -> int:
+    """Send a body to a URL of the administrator's, which may be anywhere but link-local; the status. No redirect is followed."""
+    where = parse(url)
+    addresses, _ = image_address.choose(where.host, where.port, frozenset({Reach.PUBLIC, Reach.PRIVATE, Reach.LOOPBACK}))
+    with _exchange(where, addresses, headers, "POST", body) as answer:
+        return answer.status
+
+
+def _exchange(
+    where: Where, addresses: list[image_address.Address], headers: dict[str, str], method: str = "GET", body: bytes | None = None
+) -> Answer:
     kind = http.client.HTTPSConnection if where.secure else http.client.HTTPConnection
     connection = kind(where.host, where.port)
     plain = connection.sock = image_address.dial(where.host, where.port, addresses)
@@ -142,7 +152,7 @@ def _exchange(where: Where, addresses: list[image_address.Address], headers: dic
             if where.secure:
                 connection.sock = image_address.secure(plain, where.host)
             sent = {"User-Agent": "minicloud", "Accept-Encoding": "identity", "Connection": "close", **headers}
-            connection.request("GET", where.target, headers=sent)
+            connection.request(method, where.target, body, headers=sent)
             return Answer(where.url, connection, connection.getresponse())
     except (OSError, ValueError, http.client.HTTPException) as error:
         connection.close()

@@ -8,9 +8,9 @@
 
 import builtins
 import contextlib
+import functools
 import json
-import re
-import time
+import operator
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import Permanent, Retry
-from . import account, kvm
+from . import account, kvm, libvirt_counters
 from .bridges import bridge_name
-from .contracts import GuestSeen, GuestSpec, Power
+from .contracts import GuestCounters, GuestSeen, GuestSpec, Power
 from .domain_xml import Platform, domain, uuid_of
+from .guest_log import power_from_log_file
 
 _T = TypeVar("_T")
 _TAIL = 64 * 1024
@@ -44,6 +45,8 @@ class LibvirtGuests:
         self._states = states
         self._connection: Any = None
         self._platform: Platform | None = None
+        self._kvm: bool | None = None
+        self._serials: dict[str, tuple[Any, dict[str, str]]] = {}
 
     def list(self) -> dict[str, GuestSeen]:
         """All guests of ours, by id."""
@@ -54,6 +57,41 @@ class LibvirtGuests:
             if dom.UUIDString() == uuid_of(name):
                 found[name] = GuestSeen(name, self._power(name, stats["state.state"], stats["state.reason"]))
         return found
+
+    def counters(self) -> dict[str, GuestCounters]:
+        """Of all guests that are on; the XML of one is read again where its disks are others."""
+        libvirt = _libvirt()
+        kinds = ("STATE", "CPU_TOTAL", "VCPU", "INTERFACE", "BLOCK")
+        wanted = functools.reduce(operator.or_, (getattr(libvirt, f"VIR_DOMAIN_STATS_{kind}") for kind in kinds))
+        flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
+        found: dict[str, GuestCounters] = {}
+        for dom, stats in self._call(lambda conn: conn.getAllDomainStats(wanted, flags)):
+            name = dom.name()
+            if dom.UUIDString() == uuid_of(name):
+                with contextlib.suppress(libvirt.libvirtError):  # it ended a moment ago
+                    found[name] = self._counters(dom, name, stats)
+        self._serials = {name: self._serials[name] for name in found}
+        return found
+
+    def _counters(self, dom: Any, name: str, stats: Any) -> GuestCounters:
+        now = libvirt_counters.disk_names(stats)
+        if self._serials.get(name, ((), {}))[0] != now:
+            self._serials[name] = (now, libvirt_counters.serials(dom.XMLDesc()))
+        return GuestCounters(
+            name,
+            str(dom.ID()),
+            self._power(name, stats["state.state"], stats["state.reason"]),
+            libvirt_counters.cpu_seconds(stats),
+            libvirt_counters.vcpus(stats),
+            libvirt_counters.disks(stats, self._serials[name][1]),
+            libvirt_counters.nics(stats),
+            0.0 if self._uses_kvm() else libvirt_counters.waited_seconds(stats),
+        )
+
+    def _uses_kvm(self) -> bool:
+        if self._kvm is None:
+            self._kvm = kvm.usable()[0]
+        return self._kvm
 
     def start(self, spec: GuestSpec) -> None:
         """Define and start; a paused guest goes on where it was."""
@@ -308,26 +346,6 @@ def unplug(dom: Any, device: ET.Element) -> None:
 def _agent_connected(dom: Any) -> bool:
     targets = _xml(dom).findall("./devices/channel/target")
     return any(target.get("state") == "connected" for target in targets)
-
-
-def power_from_log(text: str) -> Power:
-    """Why a guest is off, by the last event in libvirt's log of it."""
-    events = re.findall(r"^\S+ \S+: (starting up|shutting down, reason=(?P<reason>\w+))", text, re.MULTILINE)
-    reason = events[-1][1] if events else ""
-    return {"shutdown": Power.OFF_BY_GUEST, "crashed": Power.OFF_BY_FAILURE}.get(reason, Power.OFF)
-
-
-def power_from_log_file(path: Path) -> Power:
-    """The same of the log's file; one that was last written before the host started says nothing of why a guest is off."""
-    try:
-        with path.open("rb") as file:
-            written = path.stat()
-            if written.st_mtime < time.time() - time.clock_gettime(time.CLOCK_BOOTTIME):
-                return Power.OFF
-            file.seek(max(0, written.st_size - _TAIL))
-            return power_from_log(file.read(_TAIL).decode(errors="replace"))
-    except FileNotFoundError:
-        return Power.OFF
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Implements contracts.Blocks: the disks of running guests, by libvirt's jobs, snapshots and hot plug.
+"""Implements contracts_storage.Blocks: the disks of running guests, by libvirt's jobs, snapshots and hot plug.
 
 A disk is found by its serial in the guest's live XML, which also tells what it reads from. Names of libvirt's own (vda) are
 not kept anywhere: they are looked up each time, because what is plugged out gives its name to what is plugged in next.
@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import Permanent, Retry
 from . import account
-from .contracts import DiskSpec, IoLimits
+from .contracts_storage import DiskSpec, IoLimits
 from .domain_xml import device_name, iotune, overlays, plugged
 from .libvirt import LibvirtGuests, unplug
 from .libvirt import _errors as errors

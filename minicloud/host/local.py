@@ -5,10 +5,12 @@ from .base_images import BaseImages, store
 from .contracts import Host
 from .disks import LocalDisks
 from .firewall import IptablesFirewall
+from .haproxy import HaproxyBalancers
 from .libvirt import LibvirtGuests
 from .libvirt_blocks import LibvirtBlocks
 from .libvirt_cards import LibvirtCards
 from .machine import LocalMachine
+from .messages import LocalMessages
 from .networks import BridgeNetworks
 from .seed import LocalSeeds
 
@@ -16,14 +18,17 @@ from .seed import LocalSeeds
 def host(settings: Settings) -> Host:
     """Real guests, on this host."""
     guests = LibvirtGuests(settings.libvirt_uri, settings.home)
+    networks = BridgeNetworks(settings.run / "networks")
     return Host(
         guests=guests,
         blocks=LibvirtBlocks(guests),
         cards=LibvirtCards(guests),
         disks=LocalDisks(settings.home / "volumes"),
         seeds=LocalSeeds(settings.home / "seeds"),
-        networks=BridgeNetworks(settings.run / "networks"),
+        networks=networks,
         images=BaseImages(store(settings)),
         machine=LocalMachine(),
         firewall=IptablesFirewall(settings.run / "firewall"),
+        messages=LocalMessages(),
+        balancers=HaproxyBalancers(settings.run / "balancers", networks, settings.hosts_file),
     )

@@ -92,6 +92,24 @@ class BridgeNetworks:
             return set()
         return arp.answers(bridge.name, min(bridge.addresses).ip, addresses)
 
+    def published(self, owner: str) -> str:
+        """The names that were published for an owner that is no network, as /etc/hosts has them."""
+        return _text(self._directory / _NAMES / owner) or ""
+
+    @failures.of_system()
+    def publish(self, owner: str, text: str) -> None:
+        """Let guests of all networks know the names of an owner that is no network; with no text, forget them."""
+        path = self._directory / _NAMES / owner
+        if self.published(owner) == text:
+            return
+        if text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, text)
+        else:
+            path.unlink(missing_ok=True)
+        for entry in self._directory.glob(f"*/{_SPEC}"):
+            dnsmasq.reload(self._service(entry.parent.name))
+
     def _directories(self, service: dnsmasq.Service) -> None:
         """What dnsmasq reads again after it gave up its rights belongs to its group."""
         group = dnsmasq.account().gid

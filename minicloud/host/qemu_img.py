@@ -36,6 +36,22 @@ class Info:
     backing_format: str | None
 
 
+def is_marked_corrupt(path: Path) -> bool:
+    """Whether QEMU has met a damaged table in a qcow2 file and marked it; raises Permanent where this is none.
+
+    The mark is a bit of the header's incompatible features (QEMU's docs/interop/qcow2), which no tool reads while a guest has
+    the file without asking for its lock.
+    """
+    with path.open("rb") as file:
+        header = file.read(_FEATURES.stop)
+    if header[:4] != b"QFI\xfb":
+        raise Permanent(f"{path} does not begin as a qcow2 file")
+    return bool(int.from_bytes(header[_FEATURES]) & _CORRUPT) if int.from_bytes(header[4:8]) >= 3 else False
+
+
+_FEATURES, _CORRUPT = slice(72, 80), 1 << 1
+
+
 def info(path: Path, format: str, *, in_use: bool = False) -> Info:
     """Read one file's header, and no other file's. Raises Permanent when it is not of that format.
 

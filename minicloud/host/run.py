@@ -63,15 +63,25 @@ def run(
     check: bool = True,
     env: dict[str, str] | None = None,
     cwd: Path | None = None,
+    keep: Sequence[int] = (),
 ) -> Completed:
-    """Run a command to its end. `timeout` is in seconds; `limits` are the kernel's (RLIMIT_CPU, RLIMIT_AS)."""
+    """Run a command to its end. `timeout` is in seconds; `limits` are the kernel's (RLIMIT_CPU, RLIMIT_AS); `keep` are open
+    files that it inherits, by number.
+    """
     words = [str(word) for word in argv]
     full = words
     if limits is not None:
         full = ["prlimit", f"--cpu={limits.cpu_seconds}", f"--as={limits.address_space}", "--core=0", "--", *words]
     try:
         done = subprocess.run(
-            full, input=input, capture_output=True, timeout=timeout, check=False, cwd=cwd, env={**environment(), **(env or {})}
+            full,
+            input=input,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            cwd=cwd,
+            env={**environment(), **(env or {})},
+            pass_fds=tuple(keep),
         )
     except subprocess.TimeoutExpired as error:
         raise CommandFailed(words, None, error.stderr or b"") from error

@@ -78,9 +78,14 @@ class Endpoint:
             request = requests.read(environ)
             exchange.received = len(request.body)
             claim, refused = _claim(request)
-            target = routing.route(request, claim.service if claim else "", self._services)
+            scope, caller = claim.service if claim else "", None
+            if requests.is_packed_form(request):  # nothing is unpacked for a stranger
+                target = Target(routing.EC2 if scope == "ec2" else routing.QUERY)
+                caller = self._sender(request, claim, refused, exchange, target.words)
+                request = requests.unpacked(request)
+            target = routing.route(request, scope, self._services)
             exchange.service = target.service.name if target.service else ""
-            caller = self._sender(request, claim, refused, exchange, target.words)
+            caller = caller or self._sender(request, claim, refused, exchange, target.words)
             return self._carry_out(target, request, caller, exchange)
         except ApiError as error:
             refusal = error

@@ -70,6 +70,12 @@ def too_large() -> ApiError:
     return ApiError("RequestEntityTooLarge", f"The body of a request has at most {MOST_BODY} bytes")
 
 
+def is_packed_form(request: WireRequest) -> bool:
+    """Whether the fields of a form, and with them the operation, are known only when the body is decompressed."""
+    packed = request.headers.get("content-encoding", "").strip().lower() == "gzip"
+    return packed and request.content_type.startswith("application/x-www-form-urlencoded")
+
+
 def unpacked(request: WireRequest) -> WireRequest:
     """The same with its body decompressed, after its signature was checked. Raises ApiError."""
     encoding = request.headers.get("content-encoding", "").strip().lower()
@@ -84,4 +90,5 @@ def unpacked(request: WireRequest) -> WireRequest:
         raise ApiError("SerializationException", "The body is not gzip") from error
     if len(body) > MOST_BODY:
         raise too_large()
-    return WireRequest(request.method, request.path, request.query, request.headers, body)
+    headers = {name: value for name, value in request.headers.items() if name != "content-encoding"}
+    return WireRequest(request.method, request.path, request.query, headers, body)

@@ -13,8 +13,10 @@ def give_back(state: State, instance_id: str) -> None:
 
 def release_interfaces(state: State, instance_id: str) -> list[str]:
     """Part a terminated instance from its interfaces: those that end with it are deleted (their ids are returned), others stay
-    and keep their Elastic IPs; an Elastic IP of one that is deleted stays the user's, and stands for nothing."""
+    and keep their Elastic IPs; an Elastic IP of one that is deleted stays the user's, and stands for nothing. Load balancers
+    know it no longer."""
     give_back(state, instance_id)
+    state.targets.remove_where("target_id = ?", instance_id)
     gone = []
     for interface in state.interfaces.find(instance_id=instance_id):
         if not interface.delete_on_termination:

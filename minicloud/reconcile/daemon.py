@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from ..cloud import Cloud
 from ..errors import UsageError
 from . import lifecycle, locks, loop
+from .monitor import Monitor
 from .worker import WAKE_SOCKET
 
 PERIOD = 2.0
@@ -26,6 +27,16 @@ def _listening(cloud: Cloud) -> Iterator[socket.socket]:
             path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def _monitored(cloud: Cloud) -> Iterator[None]:
+    monitor = Monitor(cloud)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.stop()
+
+
 def _drain(receiver: socket.socket, timeout: float) -> None:
     """Wait for a wake-up, at most `timeout` seconds, and take all that have come."""
     receiver.settimeout(max(0.0, timeout) or 0.001)
@@ -40,7 +51,7 @@ def _drain(receiver: socket.socket, timeout: float) -> None:
 def run(cloud: Cloud, stopped: Callable[[], bool]) -> None:
     """Run until `stopped()`. Raises UsageError if another daemon runs with the same state."""
     try:
-        with locks.held(cloud.settings.run, "daemon"), _listening(cloud) as receiver:
+        with locks.held(cloud.settings.run, "daemon"), _listening(cloud) as receiver, _monitored(cloud):
             while not stopped():
                 due = loop.run_pass(cloud, look=True)
                 lifecycle.reconcile(cloud)

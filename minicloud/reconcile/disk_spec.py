@@ -4,7 +4,8 @@ import dataclasses
 from typing import Any
 
 from ..aws import volume_types
-from ..host.contracts import DiskSpec, Host, IoLimits
+from ..host.contracts import Host
+from ..host.contracts_storage import DiskSpec, IoLimits
 from ..state.rows import Volume
 
 GIB = 1 << 30

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ..aws import instance_types
 from ..aws.names import hostname
 from ..config import Settings
-from ..host.contracts import BaseImage, BootSpec, DiskSpec, GuestSpec, Host, NicSpec, Seed
+from ..host.contracts import BaseImage, BootSpec, GuestSpec, Host, NicSpec, Seed
+from ..host.contracts_storage import DiskSpec
 from ..state.rows import Image, Instance, Interface, Volume
 from ..state.store import State
 from . import disk_spec
@@ -72,7 +73,8 @@ def seed(given: Parts) -> Seed:
 
 def guest(given: Parts, host: Host, settings: Settings, base: BaseImage | None) -> GuestSpec:
     """The guest of an instance. `base` is its image on the host, or None if that is gone and the disk stands alone."""
-    row, kind = given.row, instance_types.of_instance(given.row.instance_type, given.row.options)
+    row = given.row
+    kind = instance_types.with_cpus(row.instance_type, row.cpu_cores, row.cpu_threads)
     disks = [disk_spec.of_volume(host, volume) for volume in given.volumes]
     disks += [
         DiskSpec(disk_id, host.disks.path(disk_id), f"ephemeral{number}", f"/dev/sd{_LETTERS[number]}")

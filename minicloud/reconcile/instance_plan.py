@@ -80,7 +80,7 @@ def _toward_running(row: Instance, seen: Seen, now: float) -> list[Action]:
             return [_by_itself(row)]
         if seen.power is Power.OFF_BY_FAILURE:
             return [_ended("The guest's QEMU process ended unexpectedly")]
-    if row.state == "running" and row.started_boot != seen.boot_id and not _recovers(row):
+    if row.state == "running" and row.started_boot != seen.boot_id and row.auto_recovery == "disabled":
         return [_ended("The host was restarted, and AutoRecovery of the instance is disabled")]
     # It never ran, or the host was restarted, or somebody took the guest away: the wish stands.
     started = {**_runs(seen), "reboots_done": row.reboots_asked, "reachable": "", "reachable_since": ""}
@@ -132,12 +132,6 @@ def _by_itself(row: Instance) -> Action:
             "transition_reason": "",
         }
     )
-
-
-def _recovers(row: Instance) -> bool:
-    """Whether it is started again after a restart of its host."""
-    options: dict[str, str] = row.options.get("MaintenanceOptions", {})
-    return options.get("AutoRecovery") != "disabled"
 
 
 def _ended(message: str) -> Action:

@@ -35,8 +35,11 @@ def make(cloud: Cloud, layer_id: str) -> None:
         cloud.state.layers.change(layer.id, made=True)
 
 
-def verify(cloud: Cloud, layer_id: str) -> None:
-    """Whether the files of a layer and of all that it stands on are there and readable. Raises Permanent with the reason."""
+def verify(cloud: Cloud, layer_id: str, *, thorough: bool = False) -> None:
+    """Whether the files of a layer and of all that it stands on are there and readable. Raises Permanent with the reason.
+
+    `thorough` reads all their tables; else their headers have to do.
+    """
     while layer_id:
         layer = cloud.state.layers.get(layer_id)
         if layer is None:
@@ -45,4 +48,8 @@ def verify(cloud: Cloud, layer_id: str) -> None:
             path(cloud, layer)
         elif layer.made:
             cloud.host.disks.size(layer.id)
+            if damage := cloud.host.disks.damage(layer.id):
+                raise Permanent(damage)
+            if thorough:
+                cloud.host.disks.check(layer.id)
         layer_id = layer.parent

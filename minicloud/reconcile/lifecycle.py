@@ -81,7 +81,7 @@ def last_due(step: Step, since: datetime, now: datetime) -> datetime | None:
         found, moment = None, step(max(since, now - back))
         while moment is not None and moment <= now:
             found, moment = moment, step(moment)
-        if found is not None:
+        if found is not None or now - back <= since:
             return found
     return None
 

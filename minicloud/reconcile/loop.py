@@ -14,12 +14,14 @@ from ..cloud import Cloud
 from ..errors import HostError
 from . import (
     cards,
+    certificates,
     firewall,
     halted,
     images,
     instance_plan,
     instances,
     layers,
+    load_balancers,
     locks,
     networks,
     reachability,
@@ -50,6 +52,15 @@ def _firewall(cloud: Cloud) -> bool:
         return False
 
 
+def _balancers(cloud: Cloud) -> bool:
+    """Guests and load balancers do not wait for one another."""
+    try:
+        return load_balancers.reconcile(cloud)
+    except HostError as error:
+        log.warning("%s", error)
+        return False
+
+
 def take_snapshots(cloud: Cloud, touched: Collection[str]) -> None:
     """Take what snapshots are asked for, now: a caller who has the answer may count on what is in them."""
     try:
@@ -73,11 +84,14 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
             acted |= _firewall(cloud)
             acted |= cards.reconcile(cloud, touched)
             acted |= instances.reconcile(cloud, touched)
+            acted |= _balancers(cloud)
             acted |= halted.reconcile(cloud)
             acted |= layers.reconcile(cloud, merge=look or bool(touched))
+            acted |= certificates.reconcile(cloud)
             if not acted:
                 break
         if look:
+            volumes.watch(cloud)
             reachability.reconcile(cloud)
     except (HostError, locks.Busy) as error:
         log.warning("%s", error)
@@ -85,5 +99,5 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
         # A full disk above all: what was done on the host is seen again by the next pass, which then records it.
         log.warning("the state cannot be written: %s; make room where it lies", error)
     now = time.time()
-    due = [instance_plan.waits_until(row, now) for row in instances.unsettled(cloud)]
+    due = [instance_plan.waits_until(row, now) for row in instances.unsettled(cloud)] + [load_balancers.due(cloud)]
     return min((moment for moment in due if moment is not None), default=None)

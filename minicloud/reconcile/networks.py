@@ -63,7 +63,7 @@ def plan(want: Mapping[str, NetworkSpec], have: Mapping[str, NetworkSpec | None]
 def _wanted(cloud: Cloud) -> dict[str, NetworkSpec]:
     living: dict[str, list[Interface]] = {}
     with cloud.state.transaction(write=False):
-        for interface in cloud.state.interfaces.query("instance_id != ''"):
+        for interface in cloud.state.interfaces.query("instance_id != '' or load_balancer_id != ''"):
             living.setdefault(interface.subnet_id, []).append(interface)
         subnets, named = cloud.state.subnets.among("id", living), public_names(cloud.state, cloud.settings)
     domain = cloud.settings.private_domain

@@ -81,8 +81,16 @@ DETACHED: dict[str, object] = {
 """The columns of a volume that is attached to nothing."""
 
 
+def _freed(volume: Volume) -> dict[str, object]:
+    """The columns of a volume that is attached to nothing any more; one in error stays so."""
+    return {**DETACHED, **({"state": "error"} if volume.state == "error" else {})}
+
+
 def _create(cloud: Cloud, volume: Volume) -> bool:
+    """One that was in error (EnableVolumeIO) is looked at from one end to the other."""
     layer_files.make(cloud, volume.layer_id)
+    if volume.reason:
+        layer_files.verify(cloud, volume.layer_id, thorough=True)
     return cloud.state.volumes.change(volume.id, state="available", failures=0, reason="")
 
 
@@ -128,16 +136,17 @@ def _attach(cloud: Cloud, volume: Volume) -> bool:
 
 
 def _detach(cloud: Cloud, volume: Volume) -> bool:
+    free = _freed(volume)
     if not _on(cloud, volume):
-        return cloud.state.volumes.change(volume.id, **DETACHED)
+        return cloud.state.volumes.change(volume.id, **free)
     serial, asked = disk_spec.serial(volume), volume.detach_asked
     if serial not in cloud.host.blocks.chains(volume.instance_id):
-        return cloud.state.volumes.change(volume.id, **DETACHED)
+        return cloud.state.volumes.change(volume.id, **free)
     if asked and time.time() - times.seconds(asked) < ASK_AGAIN:
         return False
     if asked and volume.force_detach:
         cloud.host.blocks.seize(volume.instance_id, serial)
-        return cloud.state.volumes.change(volume.id, **DETACHED)
+        return cloud.state.volumes.change(volume.id, **free)
     cloud.host.blocks.detach(volume.instance_id, serial)
     cloud.state.volumes.change(volume.id, detach_asked=times.now(), attachment="busy" if asked else "detaching")
     return not asked
@@ -168,11 +177,31 @@ def _modify(cloud: Cloud, volume: Volume) -> bool:
     return True
 
 
+def watch(cloud: Cloud) -> None:
+    """Volumes that a guest's QEMU found to be damaged are in error, and say so."""
+    for volume in cloud.state.volumes.find(state="in-use", attachment="attached"):
+        if _damage(cloud, volume.layer_id):
+            with contextlib.suppress(locks.Busy), locks.held(cloud.settings.run, volume.id):
+                current = cloud.state.volumes.get(volume.id)  # its layer may have been merged into another meanwhile
+                if current is not None and (damage := _damage(cloud, current.layer_id)):
+                    log.warning("%s: %s", volume.id, damage)
+                    cloud.state.volumes.change(volume.id, state="error", reason=damage)
+
+
+def _damage(cloud: Cloud, layer_id: str) -> str:
+    try:
+        return cloud.host.disks.damage(layer_id)
+    except Permanent as error:
+        return error.message
+    except Retry:
+        return ""
+
+
 def prepare_one(cloud: Cloud, volume: Volume) -> None:
     """A volume's files are there and whole enough to be read; else the volume is in error. Raises HostError."""
     try:
         layer_files.make(cloud, volume.layer_id)
-        layer_files.verify(cloud, volume.layer_id)
+        layer_files.verify(cloud, volume.layer_id, thorough=volume.state == "error")
     except Permanent as error:
         cloud.state.volumes.change(volume.id, state="error", reason=error.message)
         raise Permanent(f"{volume.id}: {error.message}", "Client.VolumeInError") from error
@@ -196,4 +225,4 @@ def release(cloud: Cloud, instance_id: str) -> None:
         if volume.delete_on_termination:
             forget(cloud, volume.id)
         else:
-            cloud.state.volumes.change(volume.id, **{**DETACHED, **({"state": "error"} if volume.state == "error" else {})})
+            cloud.state.volumes.change(volume.id, **_freed(volume))

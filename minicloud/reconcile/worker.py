@@ -11,7 +11,7 @@ from . import firewall, locks, loop
 log = logging.getLogger(__name__)
 
 WAKE_SOCKET = "wake.sock"
-_OF_FIREWALL = ("sg-", "eni-", "eipalloc-", "igw-")
+_OF_FIREWALL = ("sg-", "eni-", "eipalloc-", "igw-", "rtb-", "elb-")
 _AT_ONCE = "snap-"
 
 

@@ -73,6 +73,10 @@ class Image:
     reason: str = ""
     users: list[str] = field(default_factory=list)
     """The accounts that may launch it."""
+    protection: str = ""
+    """Whether it can be deregistered: empty (yes), `enabled`, `with-cooldown`, or until when it cannot (ISO 8601)."""
+    source_image: str = ""
+    """The image that it was copied from, or that the instance it was made of was launched from."""
 
 
 @dataclass
@@ -163,8 +167,14 @@ class Instance:
     checked: str = ""
     host_keys: list[str] = field(default_factory=list)
     accelerators: list[str] = field(default_factory=list)
-    options: dict[str, Any] = field(default_factory=dict)
-    """CpuOptions, MaintenanceOptions, CapacityReservationSpecification, PlacementGroup: what was asked for, by AWS's names."""
+    placement_group: str = ""
+    """The name of one."""
+    capacity_reservation: str = ""
+    cpu_cores: int = 0
+    """Cores, and threads of each, that its guest sees; 0 for those of its type."""
+    cpu_threads: int = 0
+    auto_recovery: str = "default"
+    """default, or disabled for one that stays off after a restart of its host."""
 
 
 @dataclass
@@ -192,6 +202,8 @@ class Interface:
     """Whether it has a public address from the pool while its instance runs; `last_public` was its last one."""
     last_public: str = ""
     secondary: list[str] = field(default_factory=list)
+    load_balancer_id: str = ""
+    """The balancer that it belongs to: then it is attached to that, and nobody but the balancer may change it."""
     attachment: str = ""
     detach_asked: str = ""
     force_detach: bool = False

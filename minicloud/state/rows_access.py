@@ -78,3 +78,26 @@ class PlacementGroup:
     name: str
     strategy: str
     created: str
+
+
+@dataclass
+class AccountSetting:
+    """A setting of the account: a map, by its name."""
+
+    name: str
+    chosen: dict[str, Any]
+
+
+@dataclass
+class CapacityReservation:
+    """Room for `count` instances of a type. `matches` is open or targeted, `state` active, cancelled or expired."""
+
+    id: str
+    instance_type: str
+    zone: str
+    count: int
+    matches: str
+    state: str
+    ends: str
+    ebs_optimized: bool
+    created: str

@@ -41,3 +41,30 @@ class PublicAddress:
     private_address: str
     association_id: str
     created: str
+
+
+@dataclass
+class RouteTable:
+    """A route table; the VPC names its main one. That all of a VPC reaches each other is no row."""
+
+    id: str
+    vpc_id: str
+    created: str
+
+
+@dataclass
+class Route:
+    """Where a table leads what goes to a range: an internet gateway, which may have been detached since."""
+
+    table_id: str
+    cidr: str
+    gateway_id: str
+
+
+@dataclass
+class RouteAssociation:
+    """The table of a subnet that does not use its VPC's main one."""
+
+    id: str
+    table_id: str
+    subnet_id: str

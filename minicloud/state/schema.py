@@ -10,7 +10,7 @@ from sqlite_utils import Database, Migrations
 
 from ..aws.ids import new_id
 from ..errors import UsageError
-from . import schema_network
+from . import schema_cloudwatch, schema_endpoint, schema_lb, schema_network
 
 migrations = Migrations("minicloud")
 
@@ -230,12 +230,15 @@ def m005_reboots(db: Database) -> None:
 
 
 @migrations()
-def m006_options(db: Database) -> None:
-    """Options of instances beside their type."""
-    db.table("instances").add_column("options", str, not_null_default="{}")
+def m006_auto_recovery(db: Database) -> None:
+    """Whether an instance is started again after a restart of its host: default or disabled."""
+    db.table("instances").add_column("auto_recovery", str, not_null_default="default")
 
 
 schema_network.register(migrations)
+schema_endpoint.register(migrations)
+schema_lb.register(migrations)
+schema_cloudwatch.register(migrations)
 
 
 def _write_ahead(db: Database) -> None:

@@ -16,10 +16,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import rows, rows_access, rows_network, rows_storage
+from . import rows, rows_access, rows_cloudwatch, rows_lb, rows_network, rows_storage
 from .table import Table
 
-VERSION = 13
+VERSION = 20
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 
@@ -45,6 +45,9 @@ class State:
         self.security_groups = Table(self._connection, "security_groups", rows.SecurityGroup)
         self.security_group_rules = Table(self._connection, "security_group_rules", rows_network.SecurityGroupRule)
         self.internet_gateways = Table(self._connection, "internet_gateways", rows_network.InternetGateway)
+        self.route_tables = Table(self._connection, "route_tables", rows_network.RouteTable)
+        self.routes = Table(self._connection, "routes", rows_network.Route, ("table_id", "cidr"))
+        self.route_associations = Table(self._connection, "route_associations", rows_network.RouteAssociation)
         self.public_addresses = Table(self._connection, "public_addresses", rows_network.PublicAddress, ("address",))
         self.images = Table(self._connection, "images", rows.Image)
         self.key_pairs = Table(self._connection, "key_pairs", rows.KeyPair)
@@ -68,6 +71,20 @@ class State:
             self._connection, "launch_template_versions", rows_access.LaunchTemplateVersion, versions
         )
         self.placement_groups = Table(self._connection, "placement_groups", rows_access.PlacementGroup)
+        self.alarms = Table(self._connection, "alarms", rows_cloudwatch.Alarm, ("name",))
+        self.alarm_history = Table(self._connection, "alarm_history", rows_cloudwatch.AlarmHistory)
+        self.alarm_actions = Table(self._connection, "alarm_actions", rows_cloudwatch.AlarmAction)
+        self.notifications = Table(self._connection, "notifications", rows_cloudwatch.Notification)
+        self.dashboards = Table(self._connection, "dashboards", rows_cloudwatch.Dashboard, ("name",))
+        self.load_balancers = Table(self._connection, "load_balancers", rows_lb.LoadBalancer)
+        self.target_groups = Table(self._connection, "target_groups", rows_lb.TargetGroup)
+        self.targets = Table(self._connection, "targets", rows_lb.Target, ("group_id", "target_id", "port"))
+        self.listeners = Table(self._connection, "listeners", rows_lb.Listener)
+        self.rules = Table(self._connection, "rules", rows_lb.Rule)
+        self.lb_policies = Table(self._connection, "lb_policies", rows_lb.LbPolicy, ("load_balancer_id", "name"))
+        self.certificates = Table(self._connection, "certificates", rows_lb.Certificate, ("arn",))
+        self.account_settings = Table(self._connection, "account_settings", rows_access.AccountSetting, ("name",))
+        self.capacity_reservations = Table(self._connection, "capacity_reservations", rows_access.CapacityReservation)
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)

@@ -67,6 +67,7 @@ def test_parameters_are_held_against_the_model(ec2: Ec2, params: dict[str, Any],
         ({"Placement": {"HostId": "h-1"}}, "Placement.HostId"),
         ({"BlockDeviceMappings": [{}, {"Ebs": {"KmsKeyId": "k"}}]}, "BlockDeviceMappings.Ebs.KmsKeyId"),
         ({"LicenseSpecifications": [{"LicenseConfigurationArn": "arn"}]}, "LicenseSpecifications"),
+        ({"InstanceMarketOptions": {"MarketType": "spot"}}, "InstanceMarketOptions"),
     ],
 )
 def test_what_aws_has_and_minicloud_has_not_is_refused_by_name(ec2: Ec2, params: dict[str, Any], named: str) -> None:

@@ -17,10 +17,9 @@ FILTERED = [
 
 NEVER_TRUE = {
     "DescribeInstances": {
-        "capacity-reservation-id": "there are no capacity reservations",
-        "*.capacity-reservation-target.*": "there are no capacity reservations",
+        "*capacity-reservation-resource-group-arn": "there are no groups of reservations",
         "host-id": "there are no dedicated hosts",
-        "placement-partition-number": "there are no placement groups",
+        "placement-partition-number": "groups have no partitions",
         "*ipv6*": "addresses are IPv4",
         "kernel-id": "an image carries its kernel",
         "ramdisk-id": "an image carries its initrd",
@@ -45,6 +44,10 @@ NEVER_TRUE = {
         "spot-instance-request-id": "there are no spot instances",
         "tpm-support": "guests have no TPM",
     },
+    "DescribeCapacityReservations": {
+        "outpost-arn": "there are no Outposts",
+        "placement-group-arn": "capacity is not reserved in groups",
+    },
     "DescribeImages": {
         "free-tier-eligible": "nothing costs anything",
         "image-allowed": "there are no allowed-images settings",
@@ -57,7 +60,6 @@ NEVER_TRUE = {
         "platform": "only Windows images have it",
         "product-code*": "there is no marketplace",
         "public-ssm-parameter-name": "there is no Systems Manager",
-        "source-image-*": "a copy does not say what it was copied from",
         "sriov-net-support": "network cards are virtio",
     },
     "DescribeInstanceStatus": {
@@ -71,7 +73,6 @@ NEVER_TRUE = {
         "association.public-dns-name": "public addresses have no names",
         "ipv6-addresses.*": "addresses are IPv4",
         "operator.*": "nobody but the account manages its resources",
-        "requester-id": "nobody but the account makes interfaces",
     },
     "DescribeSecurityGroups": {"*prefix-list-id": "there are no prefix lists"},
     "DescribeVolumes": {
@@ -98,7 +99,7 @@ NEVER_TRUE = {
     "DescribeVpcs": {"ipv6-cidr-block-association.*": "addresses are IPv4"},
     "DescribeLaunchTemplateVersions": {
         "host-resource-group-arn": "there are no dedicated hosts",
-        "http-*": "belongs to the issue of the metadata service",
+        "http-protocol-ipv4": "the data says it as http-endpoint",
         "kernel-id": "an image carries its kernel",
         "ram-disk-id": "an image carries its initrd",
         "license-configuration-arn": "there are no licence configurations",

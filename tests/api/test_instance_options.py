@@ -38,15 +38,11 @@ def test_what_clients_send_by_default_is_taken(ec2: Ec2) -> None:
         ({"EnclaveOptions": {"Enabled": True}}, "UnsupportedOperation", "EnclaveOptions.Enabled"),
         ({"PrivateDnsNameOptions": {"HostnameType": "resource-name"}}, "UnsupportedOperation", "HostnameType"),
         ({"PrivateDnsNameOptions": {"EnableResourceNameDnsARecord": True}}, "UnsupportedOperation", "DnsARecord"),
-        (
-            {"CapacityReservationSpecification": {"CapacityReservationPreference": "capacity-reservations-only"}},
-            "UnsupportedOperation",
-            "no capacity reservations",
-        ),
         ({"InstanceMarketOptions": {"MarketType": "spot"}}, "UnsupportedOperation", "InstanceMarketOptions"),
         ({"Placement": {"Tenancy": "host"}}, "UnsupportedOperation", "tenancy"),
         ({"Placement": {"HostId": "h-0123456789abcdef0"}}, "UnsupportedOperation", "Placement.HostId"),
         ({"Placement": {"GroupName": "none"}}, "InvalidPlacementGroup.Unknown", "'none'"),
+        ({"Placement": {"GroupId": "none"}}, "InvalidPlacementGroupId.Malformed", "none"),
         ({"Placement": {"GroupName": "a", "GroupId": "pg-0123456789abcdef0"}}, "InvalidParameterCombination", "GroupId"),
         ({"Placement": {"AvailabilityZoneId": "use1-az9"}}, "InvalidParameterValue", "use1-az9"),
         (
@@ -55,8 +51,8 @@ def test_what_clients_send_by_default_is_taken(ec2: Ec2) -> None:
             "AvailabilityZoneId",
         ),
         ({"CpuOptions": {"CoreCount": 1}}, "InvalidParameterCombination", "ThreadsPerCore"),
-        ({"CpuOptions": {"CoreCount": 2, "ThreadsPerCore": 1}}, "InvalidParameterValue", "Allowed: 1."),
-        ({"CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 3}}, "InvalidParameterValue", "Allowed: 1, 2."),
+        ({"CpuOptions": {"CoreCount": 2, "ThreadsPerCore": 1}}, "InvalidParameterValue", "Allowed: CoreCount 1;"),
+        ({"CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 3}}, "InvalidParameterValue", "ThreadsPerCore 1 to 2."),
         ({"InstanceType": "t2.nano", "CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 1}}, "InvalidParameterCombination", "t2"),
     ],
 )
@@ -69,25 +65,6 @@ def test_what_no_instance_here_can_have_is_refused_by_name(ec2: Ec2, params: dic
     assert ec2.cloud.state.instances.query() == []
 
 
-def test_a_guest_has_the_cores_that_were_chosen(ec2: Ec2, host: FakeHost) -> None:
-    whole, half = ec2.run(), ec2.run(CpuOptions={"CoreCount": 1, "ThreadsPerCore": 1})
-    assert [host.spec(name)["vcpus"] for name in (whole, half)] == [2, 1]
-    assert ec2.instance(half)["CpuOptions"] == {"CoreCount": 1, "ThreadsPerCore": 1}
-    ec2("StopInstances", InstanceIds=[half], Force=True)
-    assert ec2("ModifyInstanceCpuOptions", InstanceId=half, CoreCount=1, ThreadsPerCore=2) == {
-        "InstanceId": half, "CoreCount": 1, "ThreadsPerCore": 2,
-    }  # fmt: skip
-    ec2("StartInstances", InstanceIds=[half])
-    assert host.spec(half)["vcpus"] == 2
-
-
-def test_another_type_has_cpu_options_of_its_own(ec2: Ec2) -> None:
-    instance = ec2.run(CpuOptions={"CoreCount": 1, "ThreadsPerCore": 1})
-    ec2("StopInstances", InstanceIds=[instance], Force=True)
-    ec2("ModifyInstanceAttribute", InstanceId=instance, InstanceType={"Value": "t3.xlarge"})
-    assert ec2.instance(instance)["CpuOptions"] == {"CoreCount": 2, "ThreadsPerCore": 2}
-
-
 def test_fewer_cores_take_less_of_the_host(ec2: Ec2, host: FakeHost) -> None:
     host.set_capacity(Capacity(threads=4, memory=65536))
     kind = {"InstanceType": "c5.xlarge", "CpuOptions": {"CoreCount": 2, "ThreadsPerCore": 1}}
@@ -98,25 +75,23 @@ def test_fewer_cores_take_less_of_the_host(ec2: Ec2, host: FakeHost) -> None:
     assert "takes 2 of the host's" in error.message
 
 
+def test_a_place_that_is_reserved_is_whole_whatever_is_in_it(ec2: Ec2, host: FakeHost) -> None:
+    host.set_capacity(Capacity(threads=6, memory=65536))
+    half = {"InstanceType": "c5.xlarge", "CpuOptions": {"CoreCount": 2, "ThreadsPerCore": 1}}
+    zone = {"AvailabilityZone": "us-east-1a"}
+    ec2("CreateCapacityReservation", InstanceType="c5.xlarge", InstancePlatform="Linux/UNIX", InstanceCount=1, **zone)
+    inside, beside = ec2.run(**half, Placement=zone), ec2.run(**half, Placement=zone)
+    assert ["CapacityReservationId" in ec2.instance(name) for name in (inside, beside)] == [True, False]
+    assert ec2.refused("RunInstances", **{**RUN, **half}).code == "InsufficientInstanceCapacity"
+    ec2("StopInstances", InstanceIds=[beside], Force=True)
+    ec2("StartInstances", InstanceIds=[beside])
+
+
 def test_options_are_of_a_launch_template_too(ec2: Ec2) -> None:
     data = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "t3.nano", "CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 1}}
     ec2("CreateLaunchTemplate", LaunchTemplateName="t", LaunchTemplateData=data)
     answer = ec2("RunInstances", MinCount=1, MaxCount=1, LaunchTemplate={"LaunchTemplateName": "t"})
     assert answer["Instances"][0]["CpuOptions"] == {"CoreCount": 1, "ThreadsPerCore": 1}
-
-
-def test_a_placement_group_that_is_used_stays(ec2: Ec2) -> None:
-    group = ec2("CreatePlacementGroup", GroupName="near")["PlacementGroup"]
-    instance = ec2.run(Placement={"GroupName": "near"})
-    assert ec2.instance(instance)["Placement"]["GroupId"] == group["GroupId"]
-    named = [{"Name": "placement-group-name", "Values": ["near"]}]
-    assert len(ec2("DescribeInstances", Filters=named)["Reservations"]) == 1
-    assert ec2.refused("DeletePlacementGroup", GroupName="near").code == "InvalidPlacementGroup.InUse"
-    assert ec2.refused("ModifyInstancePlacement", InstanceId=instance, GroupName="").code == "IncorrectInstanceState"
-    ec2("StopInstances", InstanceIds=[instance], Force=True)
-    ec2("ModifyInstancePlacement", InstanceId=instance, GroupName="")
-    assert ec2.instance(instance)["Placement"]["GroupName"] == ""
-    ec2("DeletePlacementGroup", GroupName="near")
 
 
 def test_an_instance_that_is_not_to_be_recovered_stays_off_after_a_restart_of_the_host(ec2: Ec2) -> None:
@@ -128,20 +103,18 @@ def test_an_instance_that_is_not_to_be_recovered_stays_off_after_a_restart_of_th
     assert isinstance(action, Record)
     assert (action.fields["wish"], action.fields["reason_code"]) == ("stopped", "Server.InternalError")
     assert ec2.instance(instance)["MaintenanceOptions"] == {"AutoRecovery": "disabled"}
-
-
-def test_reservations_can_be_declined_later(ec2: Ec2) -> None:
-    instance = ec2.run()
-    wanted = {"CapacityReservationPreference": "none"}
-    ec2("ModifyInstanceCapacityReservationAttributes", InstanceId=instance, CapacityReservationSpecification=wanted)
-    assert ec2.instance(instance)["CapacityReservationSpecification"] == wanted
+    other = ec2.run(MaintenanceOptions={"AutoRecovery": "disabled"})
+    assert ec2.row(other).auto_recovery == "disabled"
+    ec2("TerminateInstances", InstanceIds=[other])
+    changed = ec2.refused("ModifyInstanceMaintenanceOptions", InstanceId=other, AutoRecovery="default")
+    assert changed.code == "IncorrectInstanceState"
 
 
 @pytest.mark.parametrize(
     ("operation", "params", "code"),
     [
         ("ModifyInstanceMaintenanceOptions", {}, "MissingParameter"),
-        ("ModifyInstanceCpuOptions", {}, "IncorrectInstanceState"),
+        ("ModifyInstanceCpuOptions", {}, "MissingParameter"),
         ("ModifyInstancePlacement", {}, "MissingParameter"),
         ("ModifyInstancePlacement", {"Tenancy": "dedicated"}, "UnsupportedOperation"),
         ("StopInstances", {"Hibernate": True}, "UnsupportedHibernationConfiguration"),
@@ -183,5 +156,8 @@ def test_credits_follow_the_type(ec2: Ec2) -> None:
     for kind, chosen in (("t3.micro", "unlimited"), ("t2.nano", "standard"), ("c5.large", "")):
         ec2("ModifyInstanceAttribute", InstanceId=instance, InstanceType={"Value": kind})
         assert ec2.row(instance).credits == chosen
+    ec2("ModifyDefaultCreditSpecification", InstanceFamily="t3", CpuCredits="standard")
+    ec2("ModifyInstanceAttribute", InstanceId=instance, InstanceType={"Value": "t3.micro"})
+    assert ec2.row(instance).credits == "standard"
     error = ec2.refused("RunInstances", **{**RUN, "InstanceType": "c5.large"}, CreditSpecification={"CpuCredits": "standard"})
     assert error.code == "InvalidParameterCombination"

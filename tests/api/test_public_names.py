@@ -45,6 +45,9 @@ def test_a_vpc_without_names_has_none_and_sees_others_by_public_addresses(ec2: E
     vpc = ec2("CreateVpc", CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
     gateway = ec2("CreateInternetGateway")["InternetGateway"]["InternetGatewayId"]
     ec2("AttachInternetGateway", InternetGatewayId=gateway, VpcId=vpc)
+    mine = [{"Name": "vpc-id", "Values": [vpc]}]
+    table = ec2("DescribeRouteTables", Filters=mine)["RouteTables"][0]["RouteTableId"]
+    ec2("CreateRoute", RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
     subnet = ec2("CreateSubnet", VpcId=vpc, CidrBlock="10.7.1.0/24")["Subnet"]["SubnetId"]
     nics = [{"DeviceIndex": 0, "SubnetId": subnet, "AssociatePublicIpAddress": True}]
     second = launched(ec2, NetworkInterfaces=nics)

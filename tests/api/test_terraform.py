@@ -221,9 +221,10 @@ def test_instance(ec2: Any) -> None:
     )  # fmt: skip
     (root,) = found["Disks"].values()
     assert (root["Size"], root["Tags"]) == (4, [{"Key": "Of", "Value": "i"}])
-    needed = {"Placement", "MetadataOptions", "Monitoring", "CpuOptions", "NetworkInterfaces", "PrivateDnsName",
-              "RootDeviceName", "SourceDestCheck", "MaintenanceOptions", "PrivateDnsNameOptions", "EnclaveOptions",
-              "HibernationOptions"}  # fmt: skip
+    needed = {
+        "Placement", "MetadataOptions", "Monitoring", "CpuOptions", "NetworkInterfaces", "PrivateDnsName", "RootDeviceName",
+        "SourceDestCheck", "MaintenanceOptions", "PrivateDnsNameOptions", "EnclaveOptions", "HibernationOptions",
+    }  # fmt: skip
     assert needed - set(found) == set()
 
     change = ec2.modify_instance_attribute

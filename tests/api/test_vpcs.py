@@ -63,6 +63,9 @@ class TestVpcs:
         assert error.code == "Gateway.NotAttached"
         gateway = ec2("CreateInternetGateway")["InternetGateway"]["InternetGatewayId"]
         ec2("AttachInternetGateway", InternetGatewayId=gateway, VpcId=vpc)
+        assert [lan.outside for lan in lans(ec2)] == [False]
+        table = ec2("DescribeRouteTables", Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"][0]["RouteTableId"]
+        ec2("CreateRoute", RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
         assert [lan.outside for lan in lans(ec2)] == [True]
         ec2("AssociateAddress", AllocationId=allocation, InstanceId=instance_id)
         assert ec2.refused("DetachInternetGateway", InternetGatewayId=gateway, VpcId=vpc).code == "DependencyViolation"

@@ -61,6 +61,11 @@ class Scene:
         """One of boto3's waiters."""
         self.ec2.get_waiter(waiter).wait(**params, WaiterConfig={"Delay": 1, "MaxAttempts": SECONDS})
 
+    def aws_wait(self, waiter: str, kind: str, *ids: str) -> None:
+        """One of the aws CLI's waiters. It looks every 15 seconds, so boto3's looks first, and this one once."""
+        self.wait(waiter.replace("-", "_"), **{f"{kind.title()}Ids": list(ids)})
+        self.aws("wait", waiter, f"--{kind}-ids", *ids)
+
     def login(self, instance_id: str, key: str) -> Login:
         """SSH to a guest as root, with a private key in PEM. The host key is checked against the guest's console."""
         cloud = cloud_at(CLOUD)
@@ -83,6 +88,7 @@ def _environment(directory: Path) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": URL,
         "PYTHONPATH": os.getcwd(),
+        "LC_ALL": "C.UTF-8",  # without a locale of UTF-8 Ansible does nothing
         "HOME": str(directory),
     }
 

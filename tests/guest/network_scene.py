@@ -69,7 +69,7 @@ class Guests:
         found = self("DescribeInstances", InstanceIds=[self.ids[name]])["Reservations"][0]["Instances"][0]
         return str(found.get("PublicIpAddress", ""))
 
-    def ssh(self, name: str, command: str, *, address: str = "", user: str = "root") -> Completed:
+    def ssh(self, name: str, command: str, *, address: str = "", user: str = "root", input: bytes = b"") -> Completed:
         """A command in a guest. Its exit status is 255 where SSH itself fails."""
         options = [
             "StrictHostKeyChecking=no",
@@ -80,7 +80,7 @@ class Guests:
         ]
         words = [word for option in options for word in ("-o", option)]
         target = f"{user}@{address or self.private[name]}"
-        return run(["ssh", "-F", "none", *words, "-i", self.key, target, command], check=False, timeout=60)
+        return run(["ssh", "-F", "none", *words, "-i", self.key, target, command], check=False, timeout=60, input=input)
 
     def up(self, name: str) -> None:
         """Wait until a guest answers over SSH."""

@@ -1,11 +1,14 @@
 """Security groups, public addresses and metadata, seen from inside three real guests. One story: guests boot slowly."""
 
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
 
+from minicloud.host.contracts import GuestSpec
 from minicloud.host.run import run
+from minicloud.reconcile import daemon as loop_of_daemon
 
 from .network_scene import Guests, scene, until
 
@@ -186,34 +189,55 @@ def test_rules_go_with_the_instance(three: Guests) -> None:
     assert three.private["app"] not in there
 
 
-def test_a_flushed_firewall_is_repaired_by_the_next_pass(three: Guests) -> None:
-    before = _rules()
-    for table in ("filter", "nat"):
-        run(["iptables", "-t", table, "-F"])
-    run(["ebtables-nft", "-t", "nat", "-F"])
-    three("DescribeInstances")
-    assert _rules() == before
+@pytest.fixture
+def daemon(three: Guests) -> Iterator[None]:
+    """The loop of `minicloud serve`."""
+    ending = threading.Event()
+    thread = threading.Thread(target=loop_of_daemon.run, args=(three.cloud, ending.is_set))
+    thread.start()
+    yield
+    ending.set()
+    thread.join()
 
 
-def test_after_a_restart_of_the_host_rules_are_there_before_guests(three: Guests) -> None:
-    """Acted out: the power of all guests is cut, rules and sets are flushed, dnsmasq is killed, bridges are gone."""
+@pytest.mark.usefixtures("daemon")
+def test_a_flushed_firewall_is_repaired_by_the_loop_without_duplicates(three: Guests) -> None:
+    before = until(_rules)
+    for _ in range(2):
+        for table in ("filter", "nat"):
+            run(["iptables", "-t", table, "-F"])
+            run(["ebtables-nft", "-t", table, "-F"])
+        until(lambda: _rules() == before)
+    assert three.ssh("lone", "true").status == 0
+
+
+def test_after_a_restart_of_the_host_rules_are_there_before_guests(three: Guests, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Acted out: the power of all guests is cut, rules and sets are flushed, dnsmasq is killed, then the daemon starts."""
     before, addresses = _rules(), {name: three.private[name] for name in ("web", "lone")}
     for name in addresses:
         run(["virsh", "-q", "-c", "qemu:///system", "destroy", three.ids[name]])
     for command in (["iptables", "-F"], ["iptables", "-X"], ["iptables", "-t", "nat", "-F"], ["iptables", "-t", "nat", "-X"]):
         run(command)
-    run(["ebtables-nft", "-t", "nat", "-F"])
+    for table in ("nat", "filter"):
+        run(["ebtables-nft", "-t", table, "-F"])
     for pid in (three.directory / "run" / "networks").glob("*/pid"):
         run(["kill", "-9", pid.read_text().strip()])
-    shown = [one for each in three("DescribeInstances")["Reservations"] for one in each["Instances"]]
-    assert {one["InstanceId"]: one["State"]["Name"] for one in shown if one["InstanceId"] != three.ids["app"]} == {
-        three.ids[name]: "running" for name in addresses
-    }
-    assert _rules() == before
+    there: dict[str, list[str]] = {}
+    start = three.cloud.host.guests.start
+
+    def watched(spec: GuestSpec) -> None:
+        there[spec.guest_id] = _rules()
+        start(spec)
+
+    monkeypatch.setattr(three.cloud.host.guests, "start", watched)
+    turns = iter([False, True])
+    loop_of_daemon.run(three.cloud, lambda: next(turns))
+    assert there == {three.ids[name]: before for name in addresses}
     for name in addresses:
         three.up(name)
     shown = [one for each in three("DescribeInstances")["Reservations"] for one in each["Instances"]]
     assert {one["PrivateIpAddress"] for one in shown if one["State"]["Name"] == "running"} == set(addresses.values())
+    assert _rules() == before
 
 
 def _rules() -> list[str]:

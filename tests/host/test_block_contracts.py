@@ -12,7 +12,8 @@ import pytest
 from minicloud.config import load
 from minicloud.errors import Permanent, Retry
 from minicloud.host import fake, local
-from minicloud.host.contracts import BootSpec, DiskSpec, GuestSpec, Host, IoLimits
+from minicloud.host.contracts import BootSpec, GuestSpec, Host
+from minicloud.host.contracts_storage import DiskSpec, IoLimits
 
 from ..waits import until
 
@@ -100,6 +101,10 @@ class TestLayers:
         host.disks.export(chain[0], str(tmp_path / "out"))
         with pytest.raises(Permanent, match="exists already"):
             host.disks.export(chain[0], str(tmp_path / "out"))
+
+    def test_nothing_else_lies_where_disks_are(self, host: Host, chain: list[str]) -> None:
+        assert len(host.disks.list()) == len(chain)
+        assert host.disks.others() == {}
 
     def test_there_is_room(self, host: Host) -> None:
         assert host.disks.free() > 0

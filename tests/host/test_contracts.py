@@ -10,17 +10,8 @@ import pytest
 from minicloud.config import load
 from minicloud.errors import Permanent, Retry
 from minicloud.host import fake, local
-from minicloud.host.contracts import (
-    BootSpec,
-    DiskSpec,
-    GuestSpec,
-    Host,
-    NetworkSpec,
-    NicSpec,
-    Power,
-    Reservation,
-    Seed,
-)
+from minicloud.host.contracts import BootSpec, GuestSpec, Host, NetworkSpec, NicSpec, Power, Reservation, Seed
+from minicloud.host.contracts_storage import DiskSpec
 from minicloud.host.firewall_spec import FirewallSpec, Group, Lan, Port
 
 MAC = "02:00:00:00:00:0a"
@@ -57,6 +48,35 @@ def spec(host: Host) -> GuestSpec:
 
 def power(host: Host) -> Power:
     return host.guests.list()["i-0a"].power
+
+
+class TestCards:
+    CARD = NicSpec("02:00:00:00:00:0b", "subnet-0a", "mct0b")
+
+    def test_a_guest_that_is_off_has_none_and_gets_none(self, host: Host, spec: GuestSpec) -> None:
+        assert host.cards.list("i-0a") == set()
+        host.guests.start(spec)
+        host.guests.destroy("i-0a")
+        assert host.cards.list("i-0a") == set()
+        for act in (lambda: host.cards.attach("i-0a", self.CARD), lambda: host.cards.detach("i-0a", MAC)):
+            with pytest.raises(Permanent):
+                act()
+
+    def test_one_is_plugged_in_once_and_its_cable_is_cut(self, host: Host, spec: GuestSpec) -> None:
+        host.guests.start(spec)
+        for _ in range(2):
+            host.cards.attach("i-0a", self.CARD)
+            assert host.cards.list("i-0a") == {MAC, self.CARD.mac}
+        for _ in range(2):
+            host.cards.seize("i-0a", self.CARD.mac)
+            assert host.cards.list("i-0a") == {MAC}
+        host.cards.detach("i-0a", "02:00:00:00:00:ff")
+
+    def test_a_network_that_is_not_there(self, host: Host, spec: GuestSpec) -> None:
+        host.guests.start(spec)
+        with pytest.raises(Retry):
+            host.cards.attach("i-0a", dataclasses.replace(self.CARD, network_id="subnet-0f"))
+        assert host.cards.list("i-0a") == {MAC}
 
 
 class TestGuests:
@@ -109,6 +129,19 @@ class TestGuests:
         host.guests.start(spec)
         host.guests.reboot("i-0a")
         assert power(host) is Power.RUNNING
+
+    def test_counters_are_those_of_running_guests(self, host: Host, spec: GuestSpec) -> None:
+        assert host.guests.counters() == {}
+        host.guests.start(spec)
+        first = host.guests.counters()["i-0a"]
+        assert (first.vcpus, first.power, set(first.disks), set(first.nics)) == (1, Power.RUNNING, {"vol0a"}, {"mct0a"})
+        later = host.guests.counters()["i-0a"]
+        assert later.life == first.life
+        assert later.cpu_seconds >= first.cpu_seconds >= 0
+        host.guests.destroy("i-0a")
+        assert host.guests.counters() == {}
+        host.guests.start(spec)
+        assert host.guests.counters()["i-0a"].life != first.life
 
     def test_screen_and_console_of_a_running_guest(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)

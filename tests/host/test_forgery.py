@@ -8,12 +8,12 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from minicloud.host.firewall_spec import ANY, Group, Permission
+from minicloud.host.firewall_spec import ANY, FirewallSpec, Group, Permission
 from minicloud.host.run import run
 
 from . import wires
 from .test_firewall import ALL, GUESTS, OUT, A, B, C, Scene, _port
-from .wires import arp, raw_mac, udp_packet
+from .wires import arp, inside, raw_mac, udp_packet
 
 pytestmark = pytest.mark.lab
 
@@ -117,6 +117,44 @@ def test_router_advertisements_and_any_ipv6(scene: Scene) -> None:
     packet = struct.pack("!IHBB", 6 << 28, len(body), 58, 255) + source.packed + target.packed + body
     assert not attempt(scene, frame(scene, 0x86DD, packet, "33:33:00:00:00:01"))
     assert not attempt(scene, frame(scene, 0x86DD, packet))
+
+
+def test_neighbours_do_not_reach_one_another_by_ipv6(scene: Scene) -> None:
+    """Their systems have link-local addresses, and would speak by them if the frames passed, as they do without rules."""
+    listener = scene.guests["mc0b"].open(socket.AF_INET6, socket.SOCK_DGRAM)
+    listener.bind(("::", 5006))
+    listener.settimeout(wires.PATIENCE)
+    target, index = link_local("mc0b"), inside("mc0a", lambda: socket.if_nametoindex("eth0"))
+
+    def arrives() -> bool:
+        with scene.guests["mc0a"].open(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
+            sender.sendto(MARK, (target, 5006, 0, index))
+        try:
+            return listener.recv(64) == MARK
+        except TimeoutError:
+            return False
+
+    with listener:
+        assert not any(arrives() for _ in range(3))
+        assert "lladdr" not in run(["ip", "-netns", "mc0a", "-6", "neigh", "show", target, "dev", "eth0"]).text
+        scene.firewall.apply(FirewallSpec())
+        try:
+            assert any(arrives() for _ in range(5))
+        finally:
+            scene.apply()
+        run(["ip", "-netns", "mc0a", "-6", "neigh", "flush", "dev", "eth0"])
+        assert not any(arrives() for _ in range(3))
+
+
+def link_local(tap: str) -> str:
+    """The address that a guest's system gave itself; it is there a moment after the cable."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        words = run(["ip", "-netns", tap, "-6", "-o", "address", "show", "dev", "eth0", "scope", "link"]).text.split()
+        if "inet6" in words and "tentative" not in words:
+            return words[words.index("inet6") + 1].split("/")[0]
+        time.sleep(0.1)
+    pytest.fail(f"{tap} has no link-local address")
 
 
 @pytest.mark.parametrize("kind", [0x8100, 0x88A8, 0x8863, 0x88CC, 0x9000])

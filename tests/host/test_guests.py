@@ -16,7 +16,8 @@ import pytest
 from minicloud.config import load
 from minicloud.errors import Retry
 from minicloud.host import console, local
-from minicloud.host.contracts import BaseImage, DiskSpec, GuestSpec, Host, NetworkSpec, NicSpec, Power, Reservation, Seed
+from minicloud.host.contracts import BaseImage, GuestSpec, Host, NetworkSpec, NicSpec, Power, Reservation, Seed
+from minicloud.host.contracts_storage import DiskSpec
 from minicloud.host.run import run
 
 pytestmark = [pytest.mark.lab, pytest.mark.guest]

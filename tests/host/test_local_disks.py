@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from minicloud.errors import HostError
+from minicloud.errors import HostError, Permanent
 from minicloud.host import qemu_img
 from minicloud.host.disks import LocalDisks
+from minicloud.host.run import run
+
+from ..image_forge import break_tables
 
 
 @pytest.fixture
@@ -55,6 +58,24 @@ def test_what_a_crash_left_is_swept_by_the_next_maker(disks: LocalDisks) -> None
     assert set(disks.list()) == {"vol-0a"}
     disks.create("vol-0c", 1 << 20, None)
     assert sorted(os.listdir(directory)) == ["vol-0a.qcow2", "vol-0c.qcow2"]
+
+
+def test_a_disk_that_qemu_marked(disks: LocalDisks) -> None:
+    disks.create("vol-0a", 1 << 20, None)
+    assert disks.damage("vol-0a") == ""
+    path = Path(disks.path("vol-0a"))
+    run(["qemu-io", "-f", "qcow2", "-c", "write 0 64k", path])
+    break_tables(path)
+    assert disks.damage("vol-0a") == ""
+    with pytest.raises(Permanent, match="damaged"):
+        disks.check("vol-0a")
+    run(["qemu-io", "-f", "qcow2", "-c", "read 0 64k", path], check=False)
+    assert "damaged" in disks.damage("vol-0a")
+    path.write_bytes(b"x" * 100)
+    with pytest.raises(Permanent, match="does not begin as a qcow2 file"):
+        disks.damage("vol-0a")
+    path.unlink()
+    assert "is not there" in disks.damage("vol-0a")
 
 
 def test_what_is_no_disk_is_named_and_left(disks: LocalDisks) -> None:

@@ -10,7 +10,7 @@ import pytest
 from minicloud.host.firewall_spec import FirewallSpec, Group, Permission, Public
 from minicloud.host.run import run
 
-from .test_firewall import ALL, GUESTS, OUT, A, D, Scene, _port
+from .test_firewall import ALL, GUESTS, OUT, A, C, D, Scene, _port
 from .wires import Wire
 
 pytestmark = pytest.mark.lab
@@ -78,6 +78,19 @@ def test_a_vpc_without_gateway_does_not(scene: Scene) -> None:
     assert scene.guests["lan"].tcp(D, 80) is None
     scene.apply(lans=before)
     assert scene.guests["lan"].tcp(D, 80) == NEIGHBOUR
+
+
+def test_a_subnet_without_a_way_out_beside_one_with_it(scene: Scene) -> None:
+    """It does not reach its neighbours by their public addresses either, which are the outside's; by private ones it does."""
+    before = scene.spec.lans
+    mixed = tuple(dataclasses.replace(lan, outside=lan.network_id != "subnet-0b") for lan in before)
+    scene.apply(lans=mixed, publics=(Public(IPv4Address("203.0.113.10"), IPv4Address(A)),))
+    assert scene.guests["mc0c"].tcp(NEIGHBOUR, 80) is None
+    assert scene.guests["mc0c"].tcp("203.0.113.10", 80) is None
+    assert scene.guests["mc0c"].tcp(A, 80) == C
+    assert scene.guests["mc0b"].tcp("203.0.113.10", 80) is not None
+    assert scene.guests["mc0b"].tcp(NEIGHBOUR, 80) == HOST
+    scene.apply(lans=before, publics=())
 
 
 def test_a_local_public_address_is_no_ones_on_the_lan(scene: Scene) -> None:

@@ -87,6 +87,12 @@ class Wire:
         """The address under which the other side sees us, None if it does not answer."""
         return ask_tcp(self.open(socket.AF_INET, socket.SOCK_STREAM), address, port)
 
+    def tcp_open(self, address: str, port: int) -> bool:
+        """Whether somebody accepts."""
+        with self.open(socket.AF_INET, socket.SOCK_STREAM) as sock:
+            sock.settimeout(PATIENCE)
+            return sock.connect_ex((address, port)) == 0
+
     def udp(self, address: str, port: int) -> str | None:
         """The same by UDP."""
         return ask_udp(self.open(socket.AF_INET, socket.SOCK_DGRAM), address, port)

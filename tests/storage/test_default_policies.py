@@ -4,14 +4,16 @@ import time
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from minicloud.aws import times
 from minicloud.errors import ApiError
 
 from ..cloud_fixtures import Ec2
+from ..endpoint_fixtures import Served, error_of, served
 from .dlm_client import DAY, ROLE, Dlm, dlm
 
-__all__ = ["dlm"]
+__all__ = ["dlm", "served"]
 
 
 def made(dlm: Dlm, kind: str = "VOLUME", **params: Any) -> str:
@@ -168,3 +170,24 @@ def test_those_that_make_no_sense(dlm: Dlm, params: dict[str, Any]) -> None:
 def test_other_regions_are_refused_by_name(dlm: Dlm) -> None:
     with pytest.raises(ApiError, match="CrossRegionCopyTargets"):
         made(dlm, CrossRegionCopyTargets=[{"TargetRegion": "eu-west-1"}])
+
+
+def test_over_http(served: Served) -> None:
+    client = served.boto("dlm")
+    common = {"ExecutionRoleArn": ROLE, "Description": "default", "State": "ENABLED"}
+    exclusions = {"ExcludeBootVolumes": True, "ExcludeVolumeTypes": ["st1"], "ExcludeTags": [{"Key": "a", "Value": "b"}]}
+    policy = client.create_lifecycle_policy(**common, DefaultPolicy="VOLUME", Exclusions=exclusions, Tags={"team": "x"})[
+        "PolicyId"
+    ]
+    client.update_lifecycle_policy(PolicyId=policy, RetainInterval=9, ExtendDeletion=True)
+    shown = client.get_lifecycle_policy(PolicyId=policy)["Policy"]
+    assert (shown["DefaultPolicy"], shown["Tags"], shown["PolicyDetails"]["Exclusions"]) == (True, {"team": "x"}, exclusions)
+    assert (shown["PolicyDetails"]["RetainInterval"], shown["PolicyDetails"]["ExtendDeletion"]) == (9, True)
+    assert [one["PolicyId"] for one in client.get_lifecycle_policies(DefaultPolicyType="VOLUME")["Policies"]] == [policy]
+    with pytest.raises(ClientError) as caught:
+        client.create_lifecycle_policy(**common, DefaultPolicy="VOLUME")
+    assert error_of(caught) == ("InvalidRequestException", 400)
+    client.delete_lifecycle_policy(PolicyId=policy)
+    with pytest.raises(ClientError) as caught:
+        client.get_lifecycle_policy(PolicyId=policy)
+    assert error_of(caught) == ("ResourceNotFoundException", 404)

@@ -16,6 +16,7 @@ from minicloud.reconcile import halted
 from minicloud.reconcile.worker import worker_for
 
 from ..cloud_fixtures import Ec2
+from ..image_forge import break_tables
 from .live import Live, live
 
 __all__ = ["live"]
@@ -86,7 +87,30 @@ def test_a_damaged_disk_stops_its_own_instance_only(live: Live) -> None:
     live.ec2("StartInstances", InstanceIds=[guest])
     assert live.ssh(guest, "echo whole again") == "whole again"
     assert live.volume(row.id)["State"] == "in-use"
+    _one_that_is_damaged_inside(live, guest)
+    assert live.volume(row.id)["State"] == "in-use"
+    assert live.volume(other)["State"] == "available"
     live.ec2("TerminateInstances", InstanceIds=[guest])
+
+
+def _one_that_is_damaged_inside(live: Live, guest: str) -> None:
+    """Nothing is seen of it before the guest reads there; then its volume is in error, and the guest goes on."""
+    damaged = live.new_volume()
+    path = Path(live.ec2.cloud.host.disks.path(live.ec2.cloud.state.volumes.get(damaged).layer_id))
+    run(["qemu-io", "-f", "qcow2", "-c", "write -P 7 0 64k", path])
+    whole = path.read_bytes()
+    break_tables(path)
+    live.ec2("AttachVolume", InstanceId=guest, VolumeId=damaged, Device="/dev/sdg")
+    live.looks("it is in error", lambda: live.volume(damaged)["State"] == "error")
+    assert "found" in live.ec2("DescribeVolumeStatus", VolumeIds=[damaged])["VolumeStatuses"][0]["Events"][0]["Description"]
+    assert live.ssh(guest, "echo alive") == "alive"
+    live.ec2("DetachVolume", VolumeId=damaged)
+    live.looks("it is detached", lambda: not live.volume(damaged)["Attachments"])
+    assert live.volume(damaged)["State"] == "error"
+    path.write_bytes(whole)  # from a backup
+    live.ec2("EnableVolumeIO", VolumeId=damaged)
+    assert live.volume(damaged)["State"] == "available"
+    live.ec2("DeleteVolume", VolumeId=damaged)
 
 
 def test_what_a_guest_writes_at_the_start_of_its_disk_names_no_file(live: Live) -> None:

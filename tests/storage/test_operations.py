@@ -148,6 +148,33 @@ def test_a_damaged_disk_puts_its_volume_in_error_and_no_other(ec2: Ec2, host: Fa
     assert ec2.state(other) == "running"
 
 
+def test_a_disk_that_is_found_damaged_while_it_is_used(ec2: Ec2, host: FakeHost) -> None:
+    instance, other = ec2.run(), ec2.run()
+    made = volume(ec2)
+    ec2("AttachVolume", VolumeId=made, InstanceId=instance, Device="/dev/sdf")
+    row = ec2.cloud.state.volumes.get(made)
+    assert row is not None
+    host.corrupt(row.layer_id)
+    ec2.look()
+    assert shown(ec2, made)["State"] == "error"
+    status = ec2("DescribeVolumeStatus", VolumeIds=[made])["VolumeStatuses"][0]
+    assert status["VolumeStatus"]["Status"] == "impaired"
+    assert "damaged" in status["Events"][0]["Description"]
+    assert [one["State"] for one in ec2("DescribeVolumes")["Volumes"] if one["VolumeId"] != made] == ["in-use"] * 2
+    assert (ec2.state(instance), ec2.state(other)) == ("running", "running")
+    ec2("StopInstances", InstanceIds=[instance])
+    ec2.look()
+    ec2("DetachVolume", VolumeId=made)
+    assert (shown(ec2, made)["Attachments"], shown(ec2, made)["State"]) == ([], "error")
+    ec2("EnableVolumeIO", VolumeId=made)
+    assert shown(ec2, made)["State"] == "error"
+    with host.store.change() as held:
+        held["disks"][row.layer_id].pop("damaged")
+    ec2("EnableVolumeIO", VolumeId=made)
+    assert shown(ec2, made)["State"] == "available"
+    ec2("DeleteVolume", VolumeId=made)
+
+
 def test_a_guest_halted_by_a_full_disk_goes_on_when_there_is_room(ec2: Ec2, host: FakeHost) -> None:
     instance = ec2.run()
     with host.store.change() as held:
@@ -248,6 +275,42 @@ def test_an_image_of_an_instance_and_instances_of_it(ec2: Ec2, host: FakeHost) -
     again = ec2.run(ImageId=copy)
     root = ec2.cloud.state.volumes.find(instance_id=again, device="/dev/xvda")[0]
     assert host.read(host.disks.path(root.layer_id))[5] == "on /dev/xvda"
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_an_image_with_other_disks_than_its_instance(ec2: Ec2, host: FakeHost, state: str) -> None:
+    disks = [{"DeviceName": f"/dev/sd{letter}", "Ebs": {"VolumeSize": 2}} for letter in "fg"]
+    instance = ec2.run(BlockDeviceMappings=disks)
+    if state == "stopped":
+        ec2("StopInstances", InstanceIds=[instance])
+        ec2.look()
+    changes = [
+        {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 9, "VolumeType": "gp2", "DeleteOnTermination": False}},
+        {"DeviceName": "/dev/sdf", "NoDevice": ""},
+        {"DeviceName": "/dev/sdh", "Ebs": {"VolumeSize": 8, "VolumeType": "gp3", "Iops": 4000}},
+    ]
+    image = ec2("CreateImage", InstanceId=instance, Name="mine", BlockDeviceMappings=changes)["ImageId"]
+    ec2.look()
+    assert ec2.state(instance) == state
+    found = {one["DeviceName"]: one["Ebs"] for one in ec2("DescribeImages", ImageIds=[image])["Images"][0]["BlockDeviceMappings"]}
+    assert list(found) == ["/dev/xvda", "/dev/sdg", "/dev/sdh"]
+    root = found["/dev/xvda"]
+    assert (root["VolumeSize"], root["VolumeType"], root["DeleteOnTermination"]) == (9, "gp2", False)
+    assert "SnapshotId" not in found["/dev/sdh"]
+    taken = {row.volume_id: row.id for row in ec2.cloud.state.snapshots.find(image_id=image)}
+    volumes = {row.device: row.id for row in ec2.cloud.state.volumes.find(instance_id=instance)}
+    assert set(taken) == {volumes["/dev/xvda"], volumes["/dev/sdg"]}
+    clone = ec2.cloud.state.volumes.find(instance_id=ec2.run(ImageId=image))
+    assert [(row.device, row.size, row.kind, row.delete_on_termination) for row in clone] == [
+        ("/dev/xvda", 9, "gp2", False), ("/dev/sdg", 2, "gp2", True), ("/dev/sdh", 8, "gp3", True),
+    ]  # fmt: skip
+    small = [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 1}}]
+    error = ec2.refused("CreateImage", InstanceId=instance, Name="small", BlockDeviceMappings=small)
+    assert error.code == "InvalidBlockDeviceMapping"
+    changes[-1]["Ebs"] = {"VolumeSize": 3, "VolumeType": "gp3", "Iops": 4000}
+    error = ec2.refused("CreateImage", InstanceId=instance, Name="fast", BlockDeviceMappings=changes)
+    assert error.code == "InvalidParameterValue"
+    assert "ratio" in error.message
 
 
 def test_an_image_registered_from_a_snapshot_boots_as_its_origin(ec2: Ec2) -> None:

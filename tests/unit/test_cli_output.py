@@ -115,7 +115,8 @@ def test_every_layout_names_what_awss_model_has(operation: str) -> None:
     from minicloud.aws import model
 
     layout = LAYOUTS[operation]
-    shape = model.service("ec2").operation(operation).output
+    service, _, name = f"ec2:{operation}".rpartition(":")
+    shape = model.service(service.rpartition(":")[2]).operation(name).output
     assert shape is not None
     for name in layout.items.removesuffix("[]").split("[]."):
         shape = shape.members[name].shape.element

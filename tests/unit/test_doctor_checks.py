@@ -7,7 +7,8 @@ import pytest
 
 from minicloud.cli.doctor_checks import FAIL, OK, SKIP, WARN, Check, judge
 from minicloud.config import Settings
-from minicloud.host.doctor import PROGRAMS, Firewall, HostFacts, KvmDevice, policy
+from minicloud.host.doctor import PROGRAMS, HostFacts, KvmDevice
+from minicloud.host.nftables import Chain, dropping
 
 GOOD = HostFacts(
     root=True,
@@ -22,7 +23,7 @@ GOOD = HostFacts(
     qemu_uid=64055,
     iptables_error="",
     ipset_error="",
-    firewall=Firewall("ACCEPT", "ACCEPT", False),
+    dropping=(),
     disk_free=100 * 10**9,
     memory_total=16000,
     memory_available=12000,
@@ -93,10 +94,8 @@ def test_libvirt_and_qemu_must_find_the_same_kvm(device: KvmDevice | None, statu
         ("iptables", FAIL, "modprobe", {"iptables_error": "iptables failed with status 3"}),
         ("ipset", FAIL, "modprobe ip_set", {"ipset_error": "Kernel error"}),
         ("ipset", SKIP, "sudo", {"ipset_error": None, "root": False}),
-        ("firewall", WARN, "iptables -I FORWARD -s 172.31.0.0/16", {"firewall": Firewall("DROP", "ACCEPT", False)}),
-        ("firewall", WARN, "iptables -I INPUT", {"firewall": Firewall("ACCEPT", "DROP", False)}),
-        ("firewall", WARN, "--add-source=172.31.0.0/16", {"firewall": Firewall("ACCEPT", "ACCEPT", True)}),
-        ("firewall", SKIP, "sudo", {"firewall": None, "root": False}),
+        ("other rules", WARN, "nft 'insert rule inet f fwd oifname", {"dropping": (Chain("inet", "f", "fwd", "forward"),)}),
+        ("other rules", SKIP, "sudo", {"dropping": None, "root": False}),
         ("VPC addresses", FAIL, "vpc_cidr", {"collision": "docker0"}),
         ("forwarding", WARN, "sysctl -w", {"ip_forward": False}),
         ("disk", WARN, "images rm", {"disk_free": 9 * 10**9}),
@@ -115,16 +114,29 @@ def test_every_finding_that_is_not_ok_says_what_to_do() -> None:
     bad = HostFacts(
         root=True, flags=False, kvm=(False, "no"), device=KvmDevice(True, False, "crw-------"), programs={}, qemu_version="",
         libvirt_version="", libvirt_error="gone", virtlogd=False, qemu_uid=0, iptables_error="x", ipset_error="x",
-        firewall=Firewall("DROP", "DROP", True), disk_free=0, memory_total=0, memory_available=0, collision="eth0",
+        dropping=(Chain("ip", "mine", "in", "input"),), disk_free=0, memory_total=0, memory_available=0, collision="eth0",
         ip_forward=False,
     )  # fmt: skip
     found = judge(bad, Settings())
     assert all(one.status in (WARN, FAIL) and one.remedy for one in found)
-    assert len([one for one in found if one.name == "firewall"]) == 3
+    assert len([one for one in found if one.name == "other rules"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("rules", "is_"), [("-P FORWARD DROP\n-A FORWARD -j X\n", "DROP"), ("-P INPUT ACCEPT\n", "ACCEPT"), ("", "ACCEPT")]
-)
-def test_the_policy_of_a_chain(rules: str, is_: str) -> None:
-    assert policy(rules) == is_
+def test_chains_of_others_that_drop() -> None:
+    def chain(family: str, table: str, hook: str, policy: str) -> dict[str, Any]:
+        return {"chain": {"family": family, "table": table, "name": "x", "handle": 1, "hook": hook, "prio": 0, "policy": policy}}
+
+    ruleset = {
+        "nftables": [
+            {"metainfo": {"version": "1.0.6"}},
+            chain("ip", "filter", "forward", "drop"),
+            chain("inet", "firewalld", "forward", "drop"),
+            chain("inet", "filter", "forward", "drop"),
+            chain("inet", "filter", "output", "drop"),
+            chain("ip", "mine", "input", "drop"),
+            chain("ip6", "mine", "forward", "drop"),
+            chain("inet", "open", "forward", "accept"),
+            {"chain": {"family": "inet", "table": "filter", "name": "other", "handle": 2}},
+        ]
+    }
+    assert dropping(ruleset) == [Chain("inet", "filter", "x", "forward"), Chain("ip", "mine", "x", "input")]

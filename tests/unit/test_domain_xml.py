@@ -6,7 +6,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from minicloud.errors import Permanent
-from minicloud.host.contracts import BootSpec, DiskSpec, GuestSpec, NicSpec
+from minicloud.host.contracts import BootSpec, GuestSpec, NicSpec
+from minicloud.host.contracts_storage import DiskSpec
 from minicloud.host.domain_xml import Platform, device_name, domain, uuid_of
 
 from ..golden_file import check

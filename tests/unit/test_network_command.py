@@ -40,11 +40,11 @@ def test_nobody_is_there(ec2: Ec2) -> None:
 @pytest.mark.parametrize(
     ("facts", "statuses"),
     [
-        (doctor_network.Facts((), True, 2, False, "", True), [OK]),
-        (doctor_network.Facts(("ipset",), False, 2, False, "", True), [FAIL]),
-        (doctor_network.Facts((), False, 2, False, "", True), [WARN]),
-        (doctor_network.Facts((), "no right", 2, True, "", True), [SKIP, WARN]),
-        (doctor_network.Facts((), True, 0, False, "eth9", False), [OK, FAIL]),
+        (doctor_network.Facts((), True, 2, "", True), [OK]),
+        (doctor_network.Facts(("ipset",), False, 2, "", True), [FAIL]),
+        (doctor_network.Facts((), False, 2, "", True), [WARN]),
+        (doctor_network.Facts((), "no right", 2, "", True), [SKIP]),
+        (doctor_network.Facts((), True, 0, "eth9", False), [OK, FAIL]),
     ],
 )
 def test_doctor(facts: doctor_network.Facts, statuses: list[str]) -> None:

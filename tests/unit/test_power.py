@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from minicloud.host.contracts import Power
-from minicloud.host.libvirt import power_from_log, power_from_log_file
+from minicloud.host.guest_log import power_from_log, power_from_log_file
 
 START = "2026-11-23 18:28:45.110+0000: starting up libvirt version: 9.0.0, package: x, qemu version: 7.2.22\nLC_ALL=C \\\n"
 SIGNAL = "2026-11-23T18:28:55.461886Z qemu-system-x86_64: terminating on signal 15 from pid 271 (libvirtd)\n"

@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 import pytest
 
-from minicloud.aws import model
-from minicloud.cli import main, operations, parse
+from minicloud.cli import main, parse
 from minicloud.cli.commands import COMMANDS
+from minicloud.cli.flag_command import FlagCommand
+from minicloud.cli.operations import OperationCommand
+from minicloud.cli.wait import WaiterCommand
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -25,6 +27,16 @@ def commands() -> list[list[str]]:
 
 MINICLOUD = [words[1:] for words in commands() if words[0] == "minicloud"]
 SCRIPTS = [words for words in commands() if words[0].startswith("scripts/")]
+
+
+def command_of(words: list[str]) -> tuple[FlagCommand, list[str]]:
+    """The operation or waiter that words name, through the groups of services, and the words after its name."""
+    command: click.Command | None = main.root()
+    with click.Context(main.root()) as context:
+        while isinstance(command, click.Group):
+            command, words = command.get_command(context, words[0]), words[1:]
+    assert isinstance(command, FlagCommand)
+    return command, words
 
 
 def test_there_are_commands() -> None:
@@ -43,12 +55,12 @@ def test_the_scripts_are_there_and_can_be_run(words: list[str]) -> None:
 
 @pytest.mark.parametrize("words", [words for words in MINICLOUD if words[0] not in COMMANDS], ids=" ".join)
 def test_the_operations_take_the_flags_that_the_readme_gives(words: list[str]) -> None:
-    described = model.service("ec2")
-    command = operations.OperationCommand("ec2", described.operation(described.named(words[0])))
-    until_pipe = words[1 : words.index("|")] if "|" in words else words[1:]
-    given = parse.parse(command.flags, until_pipe)
+    command, rest = command_of(words)
+    given = parse.parse(command.flags, rest[: rest.index("|")] if "|" in rest else rest)
     assert not command.needed(given)
-    assert set(command.parameters(given)) <= set(command.operation.input)
+    caller = command.caller if isinstance(command, WaiterCommand) else command
+    assert isinstance(caller, OperationCommand)
+    assert set(caller.parameters(given)) <= set(caller.operation.input)
 
 
 @pytest.mark.parametrize("words", [words for words in MINICLOUD if words[0] in COMMANDS], ids=" ".join)

@@ -28,6 +28,16 @@ def test_guests_networks_and_rules_go_and_the_next_command_brings_them_back(ec2:
     assert list(host.guests.list()) == [instance_id]
 
 
+def test_load_balancers_go_and_come_back(ec2: Ec2, host: FakeHost) -> None:
+    subnets = [one["SubnetId"] for one in ec2("DescribeSubnets")["Subnets"]][:2]
+    made = api.call(ec2.cloud, "elbv2", "CreateLoadBalancer", {"Name": "a", "Subnets": subnets, "Scheme": "internal"})
+    balancer_id = "elb-" + made["LoadBalancers"][0]["LoadBalancerArn"].rpartition("/")[2]
+    assert f"the load balancer {balancer_id}" in list(uninstall.remove(ec2.cloud, data=False))
+    assert host.balancers.list() == {}
+    ec2("DescribeInstances")
+    assert list(host.balancers.list()) == [balancer_id]
+
+
 def test_with_data_nothing_of_minicloud_is_left(ec2: Ec2, tmp_path: Path) -> None:
     ec2.run()
     settings = ec2.cloud.settings

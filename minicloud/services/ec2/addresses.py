@@ -10,6 +10,7 @@ from ...state.rows import Interface
 from ...state.rows_network import PublicAddress
 from ...state.store import State
 from . import instance_rows, public_addresses
+from .interfaces import check_own
 
 FILTERS = {
     "allocation-id": "AllocationId",
@@ -109,6 +110,7 @@ def associate_address(
         raise ApiError("InvalidParameterValue", f"Address {private} does not belong to {interface.id}")
     if row.association_id and (row.interface_id, row.private_address) == (interface.id, private):
         return {"AssociationId": row.association_id}
+    _check_own(state, row)
     public_addresses.check_gateway(state, interface.vpc_id)
     there = public_addresses.of(state, interface.id).get(private)
     for other in (row, there):
@@ -133,7 +135,9 @@ def associate_address(
 def _target(call: Call, instance_id: str | None, interface_id: str | None) -> Interface:
     state = call.cloud.state
     if interface_id:
-        return named(state.interfaces, "network-interface", interface_id)
+        found = named(state.interfaces, "network-interface", interface_id)
+        check_own(found)
+        return found
     if not instance_id:
         raise ApiError("MissingParameter", "Either 'instanceId' or 'networkInterfaceId' must be specified")
     row = instance_rows.named(state, [instance_id])[0]
@@ -149,6 +153,13 @@ def _target(call: Call, instance_id: str | None, interface_id: str | None) -> In
             "Please specify an interface ID for the operation instead.",
         )
     return interfaces[0]
+
+
+def _check_own(state: State, row: PublicAddress) -> None:
+    """Refuse to take an address from a load balancer. Raises ApiError."""
+    interface = state.interfaces.get(row.interface_id) if row.interface_id else None
+    if interface is not None:
+        check_own(interface)
 
 
 def _let_go(state: State, row: PublicAddress) -> None:
@@ -178,6 +189,7 @@ def disassociate_address(call: Call, *, association_id: str | None = None, publi
     else:
         raise ApiError("MissingParameter", "Either public IP or association id must be specified")
     if row.association_id:
+        _check_own(state, row)
         _let_go(state, row)
         _replace(call, row.interface_id)
         call.touch(row.allocation_id)

@@ -136,6 +136,18 @@ def limited(instance_type_most: int, wanted: Sequence[Disk]) -> None:
         raise ApiError("AttachmentLimitExceeded", f"An instance of this type has at most {instance_type_most} volumes.")
 
 
+def complete(call: Call, devices: dict[str, dict[str, Any]]) -> None:
+    """Give the devices of a new image the sizes that they do not say, and refuse those that no volume could be made of."""
+    for ebs in devices.values():
+        if "SnapshotId" in ebs:
+            size = volumes.usable_snapshot(call.cloud.state, ebs["SnapshotId"]).size
+            if ebs.setdefault("VolumeSize", size) < size:
+                raise ApiError("InvalidBlockDeviceMapping", f"A disk made of {ebs['SnapshotId']} has at least {size} GiB")
+        elif "VolumeSize" not in ebs:
+            raise ApiError("MissingParameter", "The request must contain the parameter size or snapshotId")
+        volume_types.check(ebs["VolumeType"], ebs["VolumeSize"], ebs.get("Iops"), ebs.get("Throughput"))
+
+
 def final(devices: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Devices as an image's row holds them."""
     return [

@@ -5,24 +5,26 @@ once too; a burstable one takes its baseline, which is the share that it is sure
 hardware threads.
 """
 
+from collections.abc import Sequence
+
 from ...api import Call
 from ...aws import instance_types
 from ...aws.instance_types import InstanceType
 from ...errors import ApiError
 from ...state.rows import Instance
-
-_TAKING = ("pending", "running", "stopping")
+from ...state.rows_access import CapacityReservation
+from . import reserved
 
 
 def how_many(call: Call, kind: InstanceType, most: int) -> tuple[int, str]:
-    """How many more guests of this type the host takes, at most `most`, and what stands against more, in words."""
+    """How many more guests of this type the host takes, at most `most`, and what stands against more, in words.
+
+    Places that are reserved and empty count as taken.
+    """
     host, settings = call.cloud.host.machine.capacity(), call.cloud.settings
     if kind.vcpus > host.threads:
         return 0, f"{kind.name} has {kind.vcpus} vCPUs, and this host {host.threads} hardware threads"
-    running = [instance_types.of_instance(row.instance_type, row.options) for row in call.cloud.state.instances.query(
-        f"state in ({', '.join('?' * len(_TAKING))}) and wish != 'terminated'", _TAKING)]  # fmt: skip
-    memory = host.memory - settings.memory_reserve - sum(other.memory_mib for other in running)
-    share = host.threads - sum(other.vcpus * other.baseline for other in running)
+    memory, share = _left(call, reserved.active(call))
     by_memory = max(0, memory) // kind.memory_mib
     by_share = int((max(0.0, share) + 1e-9) / (kind.vcpus * kind.baseline))
     if by_memory <= by_share:
@@ -38,9 +40,50 @@ def how_many(call: Call, kind: InstanceType, most: int) -> tuple[int, str]:
     return min(most, by_memory, by_share), why
 
 
-def check(call: Call, kind: InstanceType, zone: str, least: int, most: int) -> int:
-    """How many to launch. Raises ApiError: InsufficientInstanceCapacity for fewer than `least`, Unsupported without a GPU."""
+def _kind(row: Instance) -> InstanceType:
+    """The type of an instance, with the vCPUs that its guest sees."""
+    return instance_types.with_cpus(row.instance_type, row.cpu_cores, row.cpu_threads)
+
+
+def _left(call: Call, reservations: Sequence[CapacityReservation]) -> tuple[int, float]:
+    """Memory (MiB) and hardware threads that neither an instance nor an empty place of a reservation has; may be negative."""
+    host, instances = call.cloud.host.machine.capacity(), reserved.taking(call)
+    memory, share = host.memory - call.cloud.settings.memory_reserve, float(host.threads)
+    inside = reserved.assign(reservations, instances)
+    # A place is kept as a whole, however few CPUs the instance in it has: the next one may have them all.
+    kinds = [(instance_types.get(row.instance_type), row.count) for row in reservations]
+    kinds += [(_kind(row), 1) for row in instances if row.id not in inside]
+    for kind, count in kinds:
+        memory -= count * kind.memory_mib
+        share -= count * kind.vcpus * kind.baseline
+    return memory, share
+
+
+def check_reservations(call: Call, wanted: Sequence[CapacityReservation], kind: InstanceType, zone: str) -> None:
+    """Whether the host has room for all these reservations beside its instances; `kind` is what the new one is for."""
+    memory, share = _left(call, wanted)
+    if memory < 0 or share < -1e-9 or kind.vcpus > call.cloud.host.machine.capacity().threads:
+        raise _insufficient(kind, zone, f"the host lacks {max(0, -memory)} MiB and {max(0.0, -share):g} hardware threads for it")
+
+
+def _with_reserved(call: Call, kind: InstanceType, zone: str, most: int, preference: str) -> tuple[int, str]:
+    """How many fit, and why not more: in the reservations that may be used, and where it may be beside them."""
+    free = reserved.free(call)
+    rows = [row for row in reserved.active(call) if (row.instance_type, row.zone) == (kind.name, zone)]
+    if preference in ("", reserved.ONLY):
+        usable = [row for row in rows if row.matches == reserved.OPEN]
+    else:
+        usable = [row for row in rows if row.id == preference]
+    inside = sum(free[row.id] for row in usable)
+    if preference not in ("", reserved.NONE):
+        return min(most, inside), f"{inside} places are free in the capacity reservations that it may use"
     fits, why = how_many(call, kind, most)
+    return min(most, inside + fits), why
+
+
+def check(call: Call, kind: InstanceType, zone: str, least: int, most: int, *, preference: str = "") -> int:
+    """How many to launch. Raises ApiError: InsufficientInstanceCapacity for fewer than `least`, Unsupported without a GPU."""
+    fits, why = _with_reserved(call, kind, zone, most, preference)
     if kind.gpu_count:
         free = len(free_accelerators(call))
         if free < kind.gpu_count * least:
@@ -64,8 +107,8 @@ def free_accelerators(call: Call) -> list[str]:
 
 def check_running(call: Call, row: Instance) -> None:
     """Whether a stopped instance has room to start. Raises as `check` does, but its GPUs are its own already."""
-    kind = instance_types.of_instance(row.instance_type, row.options)
-    fits, why = how_many(call, kind, 1)
+    kind = _kind(row)
+    fits, why = _with_reserved(call, kind, row.zone, 1, row.capacity_reservation)
     if not fits:
         raise _insufficient(kind, row.zone, why)
 

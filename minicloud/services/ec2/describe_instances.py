@@ -15,8 +15,12 @@ FILTERS = {
     "block-device-mapping.status": "BlockDeviceMappings[].Ebs.Status",
     "block-device-mapping.volume-id": "BlockDeviceMappings[].Ebs.VolumeId",
     "boot-mode": "BootMode",
+    "capacity-reservation-id": "CapacityReservationId",
     "capacity-reservation-specification.capacity-reservation-preference": (
         "CapacityReservationSpecification.CapacityReservationPreference"
+    ),
+    "capacity-reservation-specification.capacity-reservation-target.capacity-reservation-id": (
+        "CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId"
     ),
     "client-token": "ClientToken",
     "current-instance-boot-mode": "CurrentInstanceBootMode",
@@ -96,7 +100,6 @@ OF_RESERVATIONS = {"owner-id": "OwnerId", "reservation-id": "ReservationId", "re
 
 
 @operation(items="Reservations[].Instances[]", key="ReservationId", filters=FILTERS, outer_filters=OF_RESERVATIONS)
-def describe_instances(call: Call, *, instance_ids: list[str] | None = None, include_managed_resources: bool = True) -> Answer:
-    """DescribeInstances, terminated ones for an hour. Services of AWS's, whose instances could be left out, have none here."""
-    del include_managed_resources
+def describe_instances(call: Call, *, instance_ids: list[str] | None = None) -> Answer:
+    """DescribeInstances, terminated ones for an hour."""
     return {"Reservations": reservations(call, wanted(call.cloud.state, instance_ids))}

@@ -47,7 +47,7 @@ def create_image(
     origin = state.images.get(instance.image_id)
     assert origin is not None  # noqa: S101  an instance's image keeps its row
     row = _image(call, name, description, origin)
-    row.state, row.instance_id = "pending", instance.id
+    row.state, row.instance_id, row.source_image = "pending", instance.id, origin.id
     row.reboot = "wanted" if instance.state == "running" and not no_reboot else ""
     _snapshots(call, row, instance, block_device_mappings or [])
     state.images.add(row)
@@ -61,6 +61,7 @@ def _snapshots(call: Call, image: Image, instance: Instance, mappings: list[Bloc
     found = block_devices.merged(block_devices.of_instance(call, instance), mappings)
     if image.root_device_name not in found:
         raise ApiError("InvalidBlockDeviceMapping", f"The root device {image.root_device_name} cannot be left out")
+    block_devices.complete(call, found)
     for ebs in found.values():
         if "VolumeId" not in ebs:
             continue
@@ -159,13 +160,7 @@ def _of_snapshots(call: Call, name: str, description: str, root_name: str | None
     root = found.get(root_name or "/dev/sda1", {})
     if "SnapshotId" not in root:
         raise ApiError("InvalidBlockDeviceMapping", "No root snapshot specified in device mapping.")
-    for ebs in found.values():
-        if "SnapshotId" in ebs:
-            size = volumes.usable_snapshot(call.cloud.state, ebs["SnapshotId"]).size
-            if ebs.setdefault("VolumeSize", size) < size:
-                raise ApiError("InvalidBlockDeviceMapping", f"A disk made of {ebs['SnapshotId']} has at least {size} GiB")
-        elif "VolumeSize" not in ebs:
-            raise ApiError("MissingParameter", "The request must contain the parameter size or snapshotId")
+    block_devices.complete(call, found)
     snapshot = volumes.usable_snapshot(call.cloud.state, root["SnapshotId"])
     row = _image(call, name, description, _origin(call.cloud.state, snapshot))
     row.root_device_name = root_name or "/dev/sda1"
@@ -192,6 +187,7 @@ def copy_image(
     images.check_name(state, name)
     _check_description(description or "")
     row = _image(call, name, source.description if description is None else description, source)
+    row.source_image = source.id
     row.devices = [_copied(call, row, device) for device in source.devices]
     _root_of(row)
     state.images.add(row)

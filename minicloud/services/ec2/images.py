@@ -11,7 +11,7 @@ from ...aws import ids
 from ...errors import ApiError
 from ...state.rows import Image
 from ...state.store import State
-from . import snapshots
+from . import image_protection, snapshots
 from .snapshots import GROUP_ALL
 
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
@@ -36,6 +36,8 @@ FILTERS = {
     "owner-id": "OwnerId",
     "root-device-name": "RootDeviceName",
     "root-device-type": "RootDeviceType",
+    "source-image-id": "SourceImageId",
+    "source-image-region": "SourceImageRegion",
     "source-instance-id": "SourceInstanceId",
     "state": "State",
     "state-reason-code": "StateReason.Code",
@@ -63,7 +65,7 @@ def check_name(state: State, name: str) -> None:
             "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, "
             "'(', ')', '.', '-', '/' and '_'",
         )
-    if taken := state.images.query("name = ? and state in ('available', 'pending')", [name]):
+    if taken := state.images.query("name = ? and state in ('available', 'pending', 'disabled')", [name]):
         raise ApiError("InvalidAMIName.Duplicate", f"AMI name {name} is already in use by AMI {taken[0].id}")
 
 
@@ -78,22 +80,23 @@ def describe_images(
     include_disabled: bool = False,
 ) -> Answer:
     """DescribeImages. All images are the account's own, so `owners` finds them as self or by the account's number."""
-    # An owner sees the deprecated ones in any case, and nothing disables an image.
-    del include_deprecated, include_disabled
+    del include_deprecated  # an owner sees the deprecated ones in any case
     account = call.cloud.settings.account_id
     ids.check("image", image_ids or ())
-    rows = {row.id: row for row in call.cloud.state.images.query("state in ('available', 'pending', 'failed')")}
+    rows = {row.id: row for row in call.cloud.state.images.query("state in ('available', 'pending', 'failed', 'disabled')")}
     require("image", image_ids or (), rows)
     if owners and not {"self", account} & set(owners):
         rows = {}
     if executable_users and not {"self", account} & set(executable_users):
         rows = {image_id: row for image_id, row in rows.items() if set(executable_users) & set(row.users)}
+    if not include_disabled and not image_ids:
+        rows = {image_id: row for image_id, row in rows.items() if row.state != "disabled"}
     wanted = [rows[image_id] for image_id in image_ids or rows if image_id in rows]
     tags = call.cloud.state.tags_of(row.id for row in wanted)
-    return {"Images": [_view(row, tags[row.id], account) for row in wanted]}
+    return {"Images": [_view(call, row, tags[row.id]) for row in wanted]}
 
 
-def _view(image: Image, tags: list[dict[str, str]], owner: str) -> dict[str, Any]:
+def _view(call: Call, image: Image, tags: list[dict[str, str]]) -> dict[str, Any]:
     shown = {
         "PlatformDetails": "Linux/UNIX",
         "UsageOperation": "RunInstances",
@@ -110,12 +113,15 @@ def _view(image: Image, tags: list[dict[str, str]], owner: str) -> dict[str, Any
         "ImageId": image.id,
         "ImageLocation": image.location,
         "State": image.state,
-        "OwnerId": owner,
+        "OwnerId": call.cloud.settings.account_id,
         "CreationDate": image.created,
         "Public": GROUP_ALL in image.users,
         "Architecture": image.architecture,
         "ImageType": "machine",
+        "DeregistrationProtection": image_protection.shown(call, image),
     }
+    if image.source_image:
+        shown |= {"SourceImageId": image.source_image, "SourceImageRegion": call.cloud.settings.region}
     if image.deprecated_at:
         shown["DeprecationTime"] = image.deprecated_at
     if image.instance_id:
@@ -135,6 +141,7 @@ def deregister_image(call: Call, *, image_id: str, delete_associated_snapshots: 
         raise ids.not_found("image", [image_id])
     if image.state == "pending":
         raise ApiError("InvalidAMIID.Unavailable", f"The image ID '{image_id}' is still being made")
+    image_protection.check_deregister(call, image)
     state.images.change(image_id, state="deregistered", deregistered_at=call.now)
     for tag in state.tags.find(resource_id=image_id):
         state.tags.remove(image_id, tag.key)

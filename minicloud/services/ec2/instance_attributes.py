@@ -123,7 +123,7 @@ def modify_instance_attribute(
         instance_devices.change(call, row, wanted)
     elif name in ("groupSet", "sourceDestCheck"):
         _change_interface(call, row, wanted if name == "groupSet" else _truth(name, wanted))
-    elif changes := _change(row, name, wanted):
+    elif changes := _change(call, row, name, wanted):
         call.cloud.state.instances.change(row.id, **changes)
     return {}
 
@@ -155,7 +155,7 @@ _BOOLEANS = {
 }
 
 
-def _change(row: Instance, name: str, wanted: Any) -> dict[str, Any]:
+def _change(call: Call, row: Instance, name: str, wanted: Any) -> dict[str, Any]:
     """The columns that change. Raises ApiError."""
     if name in _ONLY_STOPPED and row.state != "stopped":
         raise ApiError("IncorrectInstanceState", f"The instance '{row.id}' is not in the 'stopped' state.")
@@ -168,7 +168,7 @@ def _change(row: Instance, name: str, wanted: Any) -> dict[str, Any]:
     if name in _BOOLEANS:
         return {_BOOLEANS[name]: _truth(name, wanted)}
     if name == "instanceType":
-        return _change_type(row, wanted)
+        return _change_type(call, row, wanted)
     if name == "userData":
         # The aws CLI and botocore hand over the decoded bytes of a blob; over `value` it is base64 text.
         return {"user_data": check_user_data(wanted) if isinstance(wanted, bytes) else decode_user_data(wanted)}
@@ -185,10 +185,9 @@ def _truth(name: str, wanted: Any) -> bool:
     return truth
 
 
-def _change_type(row: Instance, wanted: str) -> dict[str, Any]:
+def _change_type(call: Call, row: Instance, wanted: str) -> dict[str, Any]:
     """The columns of another type: its credits are its own, and CpuOptions are of the old one."""
     kind = instance_types.get(wanted)
     if kind.gpu_count or row.accelerators:
         raise ApiError("Unsupported", "An instance keeps the GPUs that it was launched with; launch another of that type.")
-    kept = {key: value for key, value in row.options.items() if key != "CpuOptions"}
-    return {"instance_type": kind.name, "options": kept, "credits": credits_of(kind)}
+    return {"instance_type": kind.name, "credits": credits_of(call, kind), "cpu_cores": 0, "cpu_threads": 0}

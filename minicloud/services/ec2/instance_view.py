@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...api import Call
-from ...aws import instance_types
 from ...aws.names import private_dns_name, public_dns_name
 from ...state.rows import Image, Instance, Interface, SecurityGroup, Volume
 from ...state.rows_network import PublicAddress
-from . import launch_options, metadata_options
+from . import cpu_options, metadata_options, reserved
 from .instance_profiles import of_instances
 from .instance_rows import state_view
 from .interfaces import addresses_view, association_view, attachment_view, groups_of
@@ -29,6 +28,10 @@ class Around:
     publics: dict[str, dict[str, PublicAddress]] = field(default_factory=dict)
     """The public addresses of each interface, by the private ones that they stand for."""
     profiles: dict[str, dict[str, str]] = field(default_factory=dict)
+    reservations: dict[str, str] = field(default_factory=dict)
+    """The capacity reservations that they run in."""
+    placements: dict[str, str] = field(default_factory=dict)
+    """The ids of placement groups by their names."""
     naming: set[str] = field(default_factory=set)
     """The VPCs that give public addresses DNS names."""
 
@@ -43,6 +46,8 @@ def around(call: Call, rows: Sequence[Instance]) -> Around:
         tags=state.tags_of(instance_ids),
         groups={group.id: group for group in state.security_groups.query()},
         profiles=of_instances(call, instance_ids),
+        reservations=reserved.of_instances(call),
+        placements={group.name: group.id for group in state.placement_groups.query()},
         naming={vpc.id for vpc in state.vpcs.find(dns_hostnames=True)},
     )
     for interface in state.interfaces.among("instance_id", instance_ids):
@@ -80,7 +85,7 @@ def _reservation(call: Call, rows: Sequence[Instance], found: Around) -> dict[st
 
 
 def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
-    kind, image = instance_types.get(row.instance_type), found.images[row.image_id]
+    image = found.images[row.image_id]
     view: dict[str, Any] = {
         "Architecture": image.architecture,
         "BlockDeviceMappings": [_block_device(volume) for volume in found.volumes[row.id]],
@@ -92,11 +97,15 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "RootDeviceType": "ebs",
         "Tags": found.tags[row.id],
         "VirtualizationType": "hvm",
-        **launch_options.view(row, kind),
+        "CpuOptions": cpu_options.view(row),
+        "CapacityReservationSpecification": reserved.specification(row.capacity_reservation),
+        "HibernationOptions": {"Configured": False},
+        "EnclaveOptions": {"Enabled": False},
         "BootMode": image.boot_mode,
         "PlatformDetails": "Linux/UNIX",
         "UsageOperation": "RunInstances",
         "UsageOperationUpdateTime": row.created,
+        "MaintenanceOptions": {"AutoRecovery": row.auto_recovery},
         "CurrentInstanceBootMode": "uefi" if image.boot_mode == "uefi" else "legacy-bios",
         "InstanceId": row.id,
         "ImageId": row.image_id,
@@ -109,8 +118,8 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "InstanceType": row.instance_type,
         "LaunchTime": row.launched,
         "Placement": {
-            "GroupName": "",
-            **row.options.get("PlacementGroup", {}),
+            "GroupName": row.placement_group,
+            **({"GroupId": found.placements[row.placement_group]} if row.placement_group in found.placements else {}),
             "Tenancy": "default",
             "AvailabilityZone": row.zone,
             "AvailabilityZoneId": zone_id(call.cloud.settings.region, row.zone),
@@ -121,6 +130,8 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
     }
     if row.id in found.profiles:
         view["IamInstanceProfile"] = found.profiles[row.id]
+    if row.id in found.reservations:
+        view["CapacityReservationId"] = found.reservations[row.id]
     if row.key_name:
         view["KeyName"] = row.key_name
     if row.reason_code:

@@ -47,7 +47,7 @@ def attach_network_interface(
 
 
 def _check(state: State, row: Interface, instance: Instance, device_index: int) -> None:
-    if row.instance_id:
+    if row.instance_id or row.load_balancer_id:
         raise ApiError("InvalidParameterValue", f"Interface: [{row.id}] in use.")
     if instance.state not in ("running", "stopped") or instance.wish == "terminated":
         raise ApiError("IncorrectState", f"Instance '{instance.id}' is not 'running' or 'stopped'.")

@@ -37,6 +37,13 @@ def _named(state: State, interface_id: str) -> Interface:
     return named(state.interfaces, "network-interface", interface_id)
 
 
+def _own(state: State, interface_id: str) -> Interface:
+    """One that is not a load balancer's. Raises ApiError."""
+    found = _named(state, interface_id)
+    interfaces.check_own(found)
+    return found
+
+
 @operation(tags=("network-interface",))
 def create_network_interface(
     call: Call,
@@ -86,7 +93,7 @@ def assign_private_ip_addresses(
     secondary_private_ip_address_count: int = 0,
 ) -> Answer:
     """AssignPrivateIpAddresses: the guest may use them at once; its own system is told by nobody, as on EC2."""
-    row = _named(call.cloud.state, network_interface_id)
+    row = _own(call.cloud.state, network_interface_id)
     if not private_ip_addresses and not secondary_private_ip_address_count:
         raise ApiError("MissingParameter", "The request must contain the parameter privateIpAddresses or a number of them")
     added = add_addresses(call.cloud.state, row, private_ip_addresses or [], secondary_private_ip_address_count)
@@ -99,7 +106,7 @@ def unassign_private_ip_addresses(
     call: Call, *, network_interface_id: str, private_ip_addresses: list[str] | None = None
 ) -> Answer:
     """UnassignPrivateIpAddresses: an Elastic IP that stood for one of them stands for none then."""
-    state, row, gone = call.cloud.state, _named(call.cloud.state, network_interface_id), private_ip_addresses or []
+    state, row, gone = call.cloud.state, _own(call.cloud.state, network_interface_id), private_ip_addresses or []
     if not gone:
         raise ApiError("MissingParameter", "The request must contain the parameter privateIpAddresses")
     if strange := [address for address in gone if address not in row.secondary]:
@@ -118,7 +125,7 @@ def unassign_private_ip_addresses(
 def delete_network_interface(call: Call, *, network_interface_id: str) -> Answer:
     """DeleteNetworkInterface: one that is not attached. An Elastic IP of it stays the user's."""
     state, row = call.cloud.state, _named(call.cloud.state, network_interface_id)
-    if row.instance_id:
+    if row.instance_id or row.load_balancer_id:
         raise ApiError("InvalidParameterValue", f"Network interface '{row.id}' is currently in use.")
     for public in state.public_addresses.find(interface_id=row.id):
         state.public_addresses.change(public.address, interface_id="", private_address="", association_id="")
@@ -139,7 +146,7 @@ def modify_network_interface_attribute(
     attachment: AttachmentInput | None = None,
 ) -> Answer:
     """ModifyNetworkInterfaceAttribute: one attribute at a time; groups and the check are in force at once."""
-    row = _named(call.cloud.state, network_interface_id)
+    row = _own(call.cloud.state, network_interface_id)
     changes: dict[str, Any] = {}
     if description is not None:
         changes["description"] = description.get("Value", "")

@@ -47,6 +47,7 @@ FILTERS = {
     "owner-id": "OwnerId",
     "private-dns-name": "PrivateDnsName",
     "private-ip-address": "PrivateIpAddress",
+    "requester-id": "RequesterId",
     "requester-managed": "RequesterManaged",
     "source-dest-check": "SourceDestCheck",
     "status": "Status",
@@ -167,16 +168,39 @@ def view(call: Call, row: Interface, zone: str, tags: list[dict[str, str]]) -> d
         "PrivateIpAddress": row.address,
         "PrivateIpAddresses": addresses_view(settings, row, publics, named=named),
         **association_view(settings, publics.get(row.address), named=named),
-        "RequesterManaged": False,
+        "RequesterManaged": bool(row.load_balancer_id),
         "SourceDestCheck": row.source_dest_check,
-        "Status": "in-use" if row.instance_id else "available",
+        "Status": "in-use" if row.instance_id or row.load_balancer_id else "available",
         "SubnetId": row.subnet_id,
         "TagSet": tags,
         "VpcId": row.vpc_id,
     }
     if row.instance_id:
         view["Attachment"] = {**attachment_view(row), "InstanceId": row.instance_id, "InstanceOwnerId": settings.account_id}
-    return view
+    return {**view, **_balancer_view(row)}
+
+
+def _balancer_view(row: Interface) -> dict[str, Any]:
+    """What is different about the interface of a load balancer."""
+    if not row.load_balancer_id:
+        return {}
+    attachment = {
+        "AttachTime": row.attached,
+        "AttachmentId": f"ela-attach-{row.id.removeprefix('eni-')}",
+        "DeleteOnTermination": False,
+        "DeviceIndex": 1,
+        "InstanceOwnerId": "amazon-elb",
+        "NetworkCardIndex": 0,
+        "Status": "attached",
+    }
+    kind = "network_load_balancer" if row.description.startswith("ELB net/") else "interface"
+    return {"InterfaceType": kind, "RequesterId": "amazon-elb", "Attachment": attachment}
+
+
+def check_own(row: Interface) -> None:
+    """Refuse an interface that belongs to a load balancer, which alone may change it. Raises ApiError."""
+    if row.load_balancer_id:
+        raise ApiError("OperationNotPermitted", f"You are not allowed to manage '{row.id}': it belongs to a load balancer.")
 
 
 def association_view(settings: Settings, row: PublicAddress | None, *, named: bool, with_ids: bool = True) -> dict[str, Any]:

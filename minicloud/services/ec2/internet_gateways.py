@@ -1,4 +1,4 @@
-"""Internet gateways. A VPC with one attached reaches the outside and is reached by public addresses; one without is alone."""
+"""Internet gateways. Subnets whose route table leads to their VPC's reach the outside; others are alone."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ def _both(state: State, gateway_id: str, vpc_id: str) -> tuple[InternetGateway, 
 
 @operation()
 def attach_internet_gateway(call: Call, *, internet_gateway_id: str, vpc_id: str) -> Answer:
-    """AttachInternetGateway: the VPC's subnets reach the outside from now on."""
+    """AttachInternetGateway: a route to it makes subnets reach the outside."""
     state = call.cloud.state
     gateway, vpc = _both(state, internet_gateway_id, vpc_id)
     if state.vpcs.find(internet_gateway_id=gateway.id):

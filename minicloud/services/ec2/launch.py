@@ -11,21 +11,26 @@ from ...aws.instance_types import InstanceType
 from ...errors import ApiError
 from ...state.rows import Image, Instance, KeyPair, Subnet
 from . import (
+    account_defaults,
     block_devices,
     capacity,
     images,
+    instance_placement,
     instance_profiles,
     interface_request,
     launch_interfaces,
     launch_options,
     launch_template_rows,
+    reserved,
 )
+from . import cpu_options as cpu_options_
+from . import maintenance_options as maintenance_options_
 from .block_devices import BlockDeviceInput, Disk
+from .instance_placement import Placement
 from .instance_profiles import IamInstanceProfileInput
 from .instance_view import reservation
 from .interface_request import InterfaceInput
 from .launch_interfaces import Card
-from .launch_options import CapacityReservation, CpuOptions, DnsNames, Enclave, Hibernation, MaintenanceOptions, Placement
 from .launch_template_rows import LaunchTemplateSpecification
 from .metadata_options import MetadataOptions, metadata_options_of
 
@@ -97,19 +102,23 @@ def run_instances(
     network_interfaces: list[InterfaceInput] | None = None,
     iam_instance_profile: IamInstanceProfileInput | None = None,
     launch_template: LaunchTemplateSpecification | None = None,
-    cpu_options: CpuOptions | None = None,
-    maintenance_options: MaintenanceOptions | None = None,
-    capacity_reservation_specification: CapacityReservation | None = None,
-    hibernation_options: Hibernation | None = None,
-    enclave_options: Enclave | None = None,
-    private_dns_name_options: DnsNames | None = None,
+    capacity_reservation_specification: reserved.Specification | None = None,
+    cpu_options: cpu_options_.CpuOptions | None = None,
+    hibernation_options: launch_options.HibernationOptions | None = None,
+    enclave_options: launch_options.EnclaveOptions | None = None,
+    maintenance_options: maintenance_options_.MaintenanceOptions | None = None,
+    private_dns_name_options: launch_options.PrivateDnsNameOptions | None = None,
 ) -> Answer:
     """RunInstances. Answers before the guests are up. A launch template is in the parameters already (`complete`)."""
     del launch_template
+    launch_options.check(
+        HibernationOptions=hibernation_options,
+        EnclaveOptions=enclave_options,
+        PrivateDnsNameOptions=private_dns_name_options,
+    )
     profile = instance_profiles.wanted(call, iam_instance_profile) if iam_instance_profile else None
     if image_id is None:
         raise ApiError("MissingParameter", "The request must contain the parameter ImageId")
-    launch_options.refuse(hibernation_options, enclave_options, private_dns_name_options)
     image, kind = images.available(call.cloud.state, image_id), instance_types.get(instance_type)
     nics = interface_request.wanted(network_interfaces or [], subnet_id, security_group_ids, security_groups, private_ip_address)
     subnet = _subnet(call, launch_interfaces.subnet_id_of(call.cloud.state, nics[0]), placement or {})
@@ -118,10 +127,8 @@ def run_instances(
     data = _user_data(user_data)
     disks = block_devices.disks(call, image, block_device_mappings or [])
     block_devices.limited(kind.max_volumes, disks)
-    options = launch_options.kept(
-        call, kind, placement or {}, cpu_options or {}, maintenance_options or {}, capacity_reservation_specification or {}
-    )
-    count = _count(call, instance_types.of_instance(kind.name, options), subnet, min_count, max_count)
+    preference, cpus = reserved.preference(call, capacity_reservation_specification), cpu_options_.wanted(kind, cpu_options)
+    count = _count(call, instance_types.with_cpus(kind.name, *cpus.values()), subnet, (min_count, max_count), preference)
     plan = Plan(image, kind, key, subnet, cards, data, disks, count)
     settings = {
         "protect_termination": disable_api_termination,
@@ -129,16 +136,19 @@ def run_instances(
         "shutdown_behavior": instance_initiated_shutdown_behavior,
         "monitoring": "enabled" if (monitoring or {}).get("Enabled") else "disabled",
         "ebs_optimized": ebs_optimized,
-        "credits": credits_of(kind, credit_specification),
-        "options": options,
-        "metadata_options": metadata_options_of({}, metadata_options or MetadataOptions()),
+        "credits": credits_of(call, kind, credit_specification),
+        "metadata_options": metadata_options_of(account_defaults.metadata_of(call), metadata_options or MetadataOptions()),
+        "capacity_reservation": preference,
+        **cpus,
+        "auto_recovery": (maintenance_options or {}).get("AutoRecovery", "default"),
+        "placement_group": instance_placement.group_of(call, placement or {}),
     }
     return instance_profiles.attached(call, _record(call, plan, settings), profile)
 
 
 def _subnet(call: Call, subnet_id: str | None, placement: Placement) -> Subnet:
-    state, zone = call.cloud.state, launch_options.zone_of(call, placement)
-    launch_options.check_tenancy(placement.get("Tenancy"))
+    state, zone = call.cloud.state, instance_placement.zone_of(call, placement)
+    instance_placement.check_tenancy(placement.get("Tenancy"))
     if subnet_id is not None:
         subnet = named(state.subnets, "subnet", subnet_id)
         if zone not in (None, subnet.zone):
@@ -181,23 +191,23 @@ def _user_data(text: str | None) -> bytes:
     return decode_user_data(text) if text else b""
 
 
-def _count(call: Call, kind: InstanceType, subnet: Subnet, least: int, most: int) -> int:
+def _count(call: Call, kind: InstanceType, subnet: Subnet, wanted: tuple[int, int], preference: str) -> int:
+    least, most = wanted
     if least < 1 or most < 1:
         name, value = ("minCount", least) if least < 1 else ("maxCount", most)
         raise ApiError("InvalidParameterValue", f"Value ({value}) for parameter {name} is invalid. It must be at least 1.")
     if least > most:
         raise ApiError("InvalidParameterValue", f"Value ({most}) for parameter maxCount is invalid. It must be at least {least}.")
-    return capacity.check(call, kind, subnet.zone, least, most)
+    return capacity.check(call, kind, subnet.zone, least, most, preference=preference)
 
 
-def credits_of(kind: InstanceType, wanted: Credits | None = None) -> str:
-    """How a type of instance uses its CPU credits: as wanted, else as AWS's default is. Raises ApiError."""
-    default = "standard" if kind.family.name == "t2" else "unlimited"
+def credits_of(call: Call, kind: InstanceType, wanted: Credits | None = None) -> str:
+    """How a type of instance uses its CPU credits: as wanted, else as the account's default is. Raises ApiError."""
     if not kind.burstable:
         if wanted:
             raise ApiError("InvalidParameterCombination", f"CreditSpecification is for burstable types; {kind.name} is none.")
         return ""
-    chosen = (wanted or {}).get("CpuCredits", default)
+    chosen = (wanted or {}).get("CpuCredits") or account_defaults.credits_of(call, kind.family.name)
     if chosen not in ("standard", "unlimited"):
         raise ApiError("InvalidParameterValue", f"Invalid value '{chosen}' for CpuCredits. Allowed: standard, unlimited.")
     return chosen

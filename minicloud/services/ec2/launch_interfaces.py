@@ -43,7 +43,7 @@ def _card(state: State, nic: Nic, first: Subnet) -> Card:
         raise ApiError("InvalidParameterCombination", "All interfaces of an instance must be in one zone and VPC")
     if nic.interface_id:
         row = named(state.interfaces, "network-interface", nic.interface_id)
-        if row.instance_id:
+        if row.instance_id or row.load_balancer_id:
             raise ApiError("InvalidNetworkInterface.InUse", f"Interface: [{row.id}] in use.")
         return Card(nic, subnet, row.group_ids, row)
     groups = interfaces.wanted_groups(state, subnet.vpc_id, nic.group_ids, nic.group_names)

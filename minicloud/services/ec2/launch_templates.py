@@ -42,6 +42,8 @@ FILTERS = {"create-time": "CreateTime", "launch-template-name": "LaunchTemplateN
 VERSION_FILTERS = {
     "create-time": "CreateTime",
     "ebs-optimized": "LaunchTemplateData.EbsOptimized",
+    "http-endpoint": "LaunchTemplateData.MetadataOptions.HttpEndpoint",
+    "http-tokens": "LaunchTemplateData.MetadataOptions.HttpTokens",
     "iam-instance-profile": "LaunchTemplateData.IamInstanceProfile.Arn",
     "image-id": "LaunchTemplateData.ImageId",
     "instance-type": "LaunchTemplateData.InstanceType",

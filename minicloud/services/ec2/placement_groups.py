@@ -54,8 +54,7 @@ def delete_placement_group(call: Call, *, group_name: str) -> Answer:
     if not found:
         raise ApiError("InvalidPlacementGroup.Unknown", f"The Placement Group '{group_name}' is unknown.")
     state = call.cloud.state
-    alive = state.instances.query("state != 'terminated'")
-    if any(row.options.get("PlacementGroup", {}).get("GroupId") == found[0].id for row in alive):
+    if state.instances.query("placement_group = ? and state != 'terminated'", [group_name]):
         raise ApiError("InvalidPlacementGroup.InUse", f"The placement group '{group_name}' is in use and may not be deleted.")
     for tag in state.tags.find(resource_id=found[0].id):
         state.tags.remove(found[0].id, tag.key)

@@ -88,9 +88,14 @@ def _one(call: Call, group: SecurityGroup, said: RuleInput) -> Wanted:
 
 
 def _describe(
-    call: Call, group: SecurityGroup, rules: list[Wanted], descriptions: list[RuleDescription] | None, *, egress: bool
+    call: Call,
+    group: SecurityGroup,
+    permissions: list[PermissionInput] | None,
+    descriptions: list[RuleDescription] | None,
+    *,
+    egress: bool,
 ) -> Answer:
-    state = call.cloud.state
+    state, rules = call.cloud.state, wanted(call, group, permissions, Flat())
     there = state.security_group_rules.find(group_id=group.id, egress=egress)
     by_id, by_key = {row.id: row for row in there}, {key_of(row): row for row in there}
     texts: dict[str, str] = {}
@@ -123,8 +128,7 @@ def update_security_group_rule_descriptions_ingress(
 ) -> Answer:
     """UpdateSecurityGroupRuleDescriptionsIngress."""
     group = named(call.cloud.state, group_id, group_name)
-    rules = wanted(call, group, ip_permissions, Flat())
-    return _describe(call, group, rules, security_group_rule_descriptions, egress=False)
+    return _describe(call, group, ip_permissions, security_group_rule_descriptions, egress=False)
 
 
 @operation()
@@ -138,5 +142,4 @@ def update_security_group_rule_descriptions_egress(
 ) -> Answer:
     """UpdateSecurityGroupRuleDescriptionsEgress."""
     group = named(call.cloud.state, group_id, group_name)
-    rules = wanted(call, group, ip_permissions, Flat())
-    return _describe(call, group, rules, security_group_rule_descriptions, egress=True)
+    return _describe(call, group, ip_permissions, security_group_rule_descriptions, egress=True)

@@ -23,7 +23,10 @@ def check_limit(rows: list[tuple[str, str]]) -> None:
             )
 
 
-def _authorize(call: Call, group: SecurityGroup, rules: list[Wanted], *, egress: bool) -> Answer:
+def _authorize(
+    call: Call, group: SecurityGroup, permissions: list[PermissionInput] | None, flat: Flat, *, egress: bool
+) -> Answer:
+    rules = wanted(call, group, permissions, flat)
     if not rules:
         raise ApiError("MissingParameter", "The request must contain the parameter ipPermissions")
     state = call.cloud.state
@@ -65,7 +68,7 @@ def authorize_security_group_ingress(
     """AuthorizeSecurityGroupIngress."""
     group = named(call.cloud.state, group_id, group_name)
     flat = Flat(ip_protocol, from_port, to_port, cidr_ip, source_security_group_name, source_security_group_owner_id)
-    return _authorize(call, group, wanted(call, group, ip_permissions, flat), egress=False)
+    return _authorize(call, group, ip_permissions, flat, egress=False)
 
 
 @operation(tags=("security-group-rule",))
@@ -82,11 +85,19 @@ def authorize_security_group_egress(
     """AuthorizeSecurityGroupEgress."""
     group = named(call.cloud.state, group_id, None)
     flat = Flat(ip_protocol, from_port, to_port, cidr_ip)
-    return _authorize(call, group, wanted(call, group, ip_permissions, flat), egress=True)
+    return _authorize(call, group, ip_permissions, flat, egress=True)
 
 
-def _revoke(call: Call, group: SecurityGroup, rules: list[Wanted], rule_ids: list[str] | None, *, egress: bool) -> Answer:
-    state = call.cloud.state
+def _revoke(
+    call: Call,
+    group: SecurityGroup,
+    permissions: list[PermissionInput] | None,
+    flat: Flat,
+    rule_ids: list[str] | None,
+    *,
+    egress: bool,
+) -> Answer:
+    state, rules = call.cloud.state, wanted(call, group, permissions, flat)
     there = state.security_group_rules.find(group_id=group.id, egress=egress)
     ids.check("security-group-rule", rule_ids or ())
     by_id, by_key = {row.id: row for row in there}, {key_of(row): row for row in there}
@@ -122,7 +133,7 @@ def revoke_security_group_ingress(
     """RevokeSecurityGroupIngress. Connections that the rule let in go on, as EC2's tracked ones do."""
     group = named(call.cloud.state, group_id, group_name)
     flat = Flat(ip_protocol, from_port, to_port, cidr_ip, source_security_group_name, source_security_group_owner_id)
-    return _revoke(call, group, wanted(call, group, ip_permissions, flat), security_group_rule_ids, egress=False)
+    return _revoke(call, group, ip_permissions, flat, security_group_rule_ids, egress=False)
 
 
 @operation()
@@ -140,7 +151,7 @@ def revoke_security_group_egress(
     """RevokeSecurityGroupEgress."""
     group = named(call.cloud.state, group_id, None)
     flat = Flat(ip_protocol, from_port, to_port, cidr_ip)
-    return _revoke(call, group, wanted(call, group, ip_permissions, flat), security_group_rule_ids, egress=True)
+    return _revoke(call, group, ip_permissions, flat, security_group_rule_ids, egress=True)
 
 
 @operation(items="SecurityGroupRules", key="SecurityGroupRuleId", filters=FILTERS)

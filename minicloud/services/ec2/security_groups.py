@@ -6,7 +6,9 @@ A new group lets everything out and nothing in; the default group of a VPC lets 
 from collections import defaultdict
 from typing import Any
 
+from ... import api
 from ...api import Answer, Call, operation, require
+from ...api import named as row_named
 from ...aws import ids, ip_permissions
 from ...errors import ApiError
 from ...state.rows import SecurityGroup, Vpc
@@ -67,11 +69,7 @@ def default_vpc(state: State) -> Vpc:
 def named(state: State, group_id: str | None, group_name: str | None) -> SecurityGroup:
     """The group that a request means: by id, or by name in the default VPC. Raises ApiError."""
     if group_id:
-        ids.check("security-group", [group_id])
-        found = state.security_groups.get(group_id)
-        if found is None:
-            raise ids.not_found("security-group", [group_id])
-        return found
+        return row_named(state.security_groups, "security-group", group_id)
     if not group_name:
         raise ApiError("MissingParameter", "The request must contain the parameter groupName or groupId")
     by_name = state.security_groups.find(vpc_id=default_vpc(state).id, name=group_name)
@@ -94,10 +92,7 @@ def create_security_group(call: Call, *, group_name: str, description: str, vpc_
     if group_name == "default":
         raise ApiError("InvalidParameterValue", "Cannot use reserved security group name: default")
     ip_permissions.description(description, "security group")
-    ids.check("vpc", [vpc_id] if vpc_id else ())
-    vpc = state.vpcs.get(vpc_id) if vpc_id else default_vpc(state)
-    if vpc is None:
-        raise ids.not_found("vpc", [vpc_id or ""])
+    vpc = row_named(state.vpcs, "vpc", vpc_id) if vpc_id else default_vpc(state)
     there = {group.name for group in state.security_groups.find(vpc_id=vpc.id)}
     if group_name in there:
         raise ApiError("InvalidGroup.Duplicate", f"The security group '{group_name}' already exists for VPC '{vpc.id}'")
@@ -163,3 +158,21 @@ def _views(call: Call, groups: list[SecurityGroup]) -> list[dict[str, Any]]:
         }
         for group in groups
     ]
+
+
+VPC_FILTERS = {
+    "group-id": "GroupId",
+    "description": "Description",
+    "group-name": "GroupName",
+    "owner-id": "OwnerId",
+    "primary-vpc-id": "PrimaryVpcId",
+}
+
+
+@operation(items="SecurityGroupForVpcs", key="GroupId", filters=VPC_FILTERS)
+def get_security_groups_for_vpc(call: Call, *, vpc_id: str) -> Answer:
+    """GetSecurityGroupsForVpc: the groups that interfaces of a VPC can have; none is shared between VPCs."""
+    vpc = api.named(call.cloud.state.vpcs, "vpc", vpc_id)
+    views = _views(call, call.cloud.state.security_groups.find(vpc_id=vpc.id))
+    shown = ("Description", "GroupName", "OwnerId", "GroupId", "Tags")
+    return {"SecurityGroupForVpcs": [{**{name: view[name] for name in shown}, "PrimaryVpcId": vpc_id} for view in views]}

@@ -195,7 +195,7 @@ def images_of(state: State, snapshot_id: str) -> list[str]:
     """The ids of the registered images that have a disk of this snapshot."""
     return [
         image.id
-        for image in state.images.query("state in ('available', 'pending')")
+        for image in state.images.query("state in ('available', 'pending', 'disabled')")
         if snapshot_id in {device.get("Ebs", {}).get("SnapshotId") for device in image.devices}
     ]
 

@@ -41,15 +41,17 @@ def _existing(state: State, resource_ids: list[str]) -> dict[str, str]:
         "security-group-rule": state.security_group_rules,
         "network-interface": state.interfaces,
         "internet-gateway": state.internet_gateways,
+        "route-table": state.route_tables,
     }
-    elastic = {row.allocation_id for row in state.public_addresses.query("allocation_id != ''")}
+    others = {row.allocation_id for row in state.public_addresses.query("allocation_id != ''")}
+    others |= {part for vpc in state.vpcs.query() for part in (vpc.network_acl_id, vpc.dhcp_options_id)}
     kinds = {}
     for resource_id in resource_ids:
         kind = ids.kind_of(resource_id)
         if kind is None:
             raise ApiError("InvalidID", f"The ID '{resource_id}' is not valid")
         there = kind in tables and tables[kind].get(resource_id) is not None
-        if not there and resource_id not in elastic:
+        if not there and resource_id not in others:
             raise ids.not_found(kind, [resource_id])
         kinds[resource_id] = kind
     return kinds
@@ -84,10 +86,10 @@ def delete_tags(call: Call, *, resources: list[str], tags: list[TagInput] | None
 
 @operation(items="Tags", filters=FILTERS, key="ResourceId Key")
 def describe_tags(call: Call) -> Answer:
-    """DescribeTags."""
+    """DescribeTags: of EC2's own resources; those of other services are known by ARNs, and have tags of their own."""
     return {
         "Tags": [
             {"Key": tag.key, "ResourceId": tag.resource_id, "ResourceType": tag.resource_type, "Value": tag.value}
-            for tag in call.cloud.state.tags.query()
+            for tag in call.cloud.state.tags.query("resource_id not like 'arn:%'")
         ]
     }

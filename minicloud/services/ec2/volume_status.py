@@ -1,7 +1,8 @@
 """What is known of a volume's health, and its attributes.
 
 A volume is impaired when it is in error, or when its instance's guest was halted because the host's disk is full. Such a
-guest goes on by itself when there is room again; EnableVolumeIO only has it looked at sooner.
+guest goes on by itself when there is room again; EnableVolumeIO only has it looked at sooner. A volume in error that is
+attached to nothing is looked at again, from one end to the other; one that is attached, when its instance starts.
 """
 
 from typing import Any, TypedDict
@@ -59,10 +60,11 @@ def _status(row: Volume, halted: bool) -> dict[str, Any]:
 
 @operation()
 def enable_volume_io(call: Call, *, volume_id: str) -> Answer:
-    """EnableVolumeIO: has the instance of a volume looked at now, so that a guest that was halted goes on if there is room."""
+    """EnableVolumeIO: has a volume looked at now, so that a guest that was halted goes on, and one that was mended is used."""
     row = named(call.cloud.state, [volume_id])[0]
-    if row.instance_id:
-        call.touch(row.instance_id, row.id)
+    if row.state == "error" and not row.instance_id:
+        call.cloud.state.volumes.change(row.id, state="creating", failures=0)
+    call.touch(row.id, *([row.instance_id] if row.instance_id else []))
     return {}
 
 

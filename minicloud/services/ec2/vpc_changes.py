@@ -8,7 +8,7 @@ from ...api import Answer, Call, named, operation
 from ...aws import ids
 from ...errors import ApiError
 from ...state.rows import Subnet, Vpc
-from . import security_groups, subnets, vpcs
+from . import route_tables, security_groups, subnets, vpcs
 
 _CIDR = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}")
 
@@ -50,6 +50,7 @@ def create_vpc(call: Call, *, cidr_block: str | None = None, instance_tenancy: s
     kinds = ("dhcp-options", "route-table", "network-acl")
     dhcp, table, acl = (ids.new_id(kind) for kind in kinds)
     vpc = state.vpcs.add(Vpc(ids.new_id("vpc"), str(network), False, False, True, dhcp, "", table, acl, call.now))
+    route_tables.add(state, vpc.id, vpc.route_table_id, call.now)
     security_groups.add(state, vpc.id, "default", "default VPC security group", call.now)
     return {"Vpc": vpcs.view(vpc, call.tag("vpc", vpc.id), call.cloud.settings.account_id)}
 
@@ -60,12 +61,16 @@ def delete_vpc(call: Call, *, vpc_id: str) -> Answer:
     state = call.cloud.state
     vpc = named(state.vpcs, "vpc", vpc_id)
     groups = state.security_groups.find(vpc_id=vpc.id)
-    if state.subnets.find(vpc_id=vpc.id) or vpc.internet_gateway_id or any(group.name != "default" for group in groups):
+    tables = state.route_tables.find(vpc_id=vpc.id)
+    inside = state.subnets.find(vpc_id=vpc.id) or any(group.name != "default" for group in groups) or len(tables) > 1
+    if inside or vpc.internet_gateway_id:
         raise ApiError("DependencyViolation", f"The vpc '{vpc.id}' has dependencies and cannot be deleted.")
     for group in groups:
         security_groups.remove(state, group.id)
-    for tag in state.tags.among("resource_id", [vpc.id, vpc.dhcp_options_id, vpc.route_table_id, vpc.network_acl_id]):
+    for tag in state.tags.among("resource_id", [vpc.id, vpc.dhcp_options_id, vpc.network_acl_id]):
         state.tags.remove(tag.resource_id, tag.key)
+    for table in tables:
+        route_tables.remove(state, table.id)
     state.vpcs.remove(vpc.id)
     return {}
 
@@ -109,6 +114,7 @@ def delete_subnet(call: Call, *, subnet_id: str) -> Answer:
         raise ApiError("DependencyViolation", f"The subnet '{subnet.id}' has dependencies and cannot be deleted.")
     for tag in state.tags.find(resource_id=subnet.id):
         state.tags.remove(tag.resource_id, tag.key)
+    state.route_associations.remove_where("subnet_id = ?", subnet.id)
     state.subnets.remove(subnet.id)
     return {}
 

@@ -1,7 +1,7 @@
-"""What every VPC has one of: a main route table, a default network ACL, DHCP options.
+"""What every VPC has one of: a default network ACL, and DHCP options.
 
-They are facts about how the network here works, so they can be read and not changed: all of a VPC reaches each other and,
-where its subnets have public addresses, the outside; network ACLs let everything through; names and servers come by DHCP.
+They are facts about how the network here works, so they can be read and not changed: network ACLs let everything through; names
+and servers come by DHCP.
 """
 
 from collections.abc import Callable
@@ -12,19 +12,6 @@ from ...aws import ids
 from ...errors import ApiError
 from ...state.rows import Vpc
 
-ROUTE_FILTERS = {
-    "association.main": "Associations[].Main",
-    "association.route-table-association-id": "Associations[].RouteTableAssociationId",
-    "association.route-table-id": "Associations[].RouteTableId",
-    "association.subnet-id": "Associations[].SubnetId",
-    "owner-id": "OwnerId",
-    "route-table-id": "RouteTableId",
-    "route.destination-cidr-block": "Routes[].DestinationCidrBlock",
-    "route.gateway-id": "Routes[].GatewayId",
-    "route.origin": "Routes[].Origin",
-    "route.state": "Routes[].State",
-    "vpc-id": "VpcId",
-}
 ACL_FILTERS = {
     "association.association-id": "Associations[].NetworkAclAssociationId",
     "association.network-acl-id": "Associations[].NetworkAclId",
@@ -60,42 +47,6 @@ def _described(call: Call, kind: str, column: str, wanted: list[str] | None, vie
 
 def _suffix(identifier: str) -> str:
     return identifier.rpartition("-")[2]
-
-
-@operation(items="RouteTables", key="RouteTableId", filters=ROUTE_FILTERS)
-def describe_route_tables(call: Call, *, route_table_ids: list[str] | None = None) -> Answer:
-    """DescribeRouteTables: the main one of each VPC."""
-    return {"RouteTables": _described(call, "route-table", "route_table_id", route_table_ids, _route_table)}
-
-
-def _route_table(call: Call, vpc: Vpc, tags: list[dict[str, str]]) -> dict[str, Any]:
-    local = {
-        "DestinationCidrBlock": vpc.cidr,
-        "GatewayId": "local",
-        "Origin": "CreateRouteTable",
-        "State": "active",
-    }
-    outside = {
-        "DestinationCidrBlock": "0.0.0.0/0",
-        "GatewayId": vpc.internet_gateway_id,
-        "Origin": "CreateRoute",
-        "State": "active",
-    }
-    association = {
-        "Main": True,
-        "RouteTableAssociationId": f"rtbassoc-{_suffix(vpc.route_table_id)}",
-        "RouteTableId": vpc.route_table_id,
-        "AssociationState": {"State": "associated"},
-    }
-    return {
-        "Associations": [association],
-        "PropagatingVgws": [],
-        "RouteTableId": vpc.route_table_id,
-        "Routes": [local, outside] if vpc.internet_gateway_id else [local],
-        "Tags": tags,
-        "VpcId": vpc.id,
-        "OwnerId": call.cloud.settings.account_id,
-    }
 
 
 @operation(items="NetworkAcls", key="NetworkAclId", filters=ACL_FILTERS)

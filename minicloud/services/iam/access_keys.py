@@ -7,6 +7,7 @@ from ...aws import access_keys
 from ...errors import ApiError
 from ...state import master_key
 from ...state.rows_access import AccessKey
+from .pages import page
 
 USER = "root"
 """The only user: the account itself."""
@@ -42,10 +43,13 @@ def create_access_key(call: Call, *, user_name: str | None = None) -> Answer:
 
 
 @operation()
-def list_access_keys(call: Call, *, user_name: str | None = None) -> Answer:
+def list_access_keys(
+    call: Call, *, user_name: str | None = None, marker: str | None = None, max_items: int | None = None
+) -> Answer:
     """ListAccessKeys, without secrets."""
     _refuse_others(user_name)
-    return {"AccessKeyMetadata": [_view(row) for row in call.cloud.state.access_keys.query()], "IsTruncated": False}
+    views = [_view(row) for row in call.cloud.state.access_keys.query()]
+    return page("AccessKeyMetadata", views, lambda view: view["AccessKeyId"], marker, max_items)
 
 
 @operation()

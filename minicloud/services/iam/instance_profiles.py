@@ -7,6 +7,7 @@ from ...aws import access_keys, arns
 from ...errors import ApiError
 from ...state.rows_access import InstanceProfile
 from . import roles
+from .pages import page
 
 
 def existing(call: Call, name: str) -> InstanceProfile:
@@ -47,18 +48,26 @@ def get_instance_profile(call: Call, *, instance_profile_name: str) -> Answer:
 
 
 @operation()
-def list_instance_profiles(call: Call, *, path_prefix: str = "/") -> Answer:
+def list_instance_profiles(
+    call: Call, *, path_prefix: str = "/", marker: str | None = None, max_items: int | None = None
+) -> Answer:
     """ListInstanceProfiles."""
     rows = [row for row in call.cloud.state.instance_profiles.query(order="name") if row.path.startswith(path_prefix)]
-    return {"InstanceProfiles": [_view(call, row) for row in rows], "IsTruncated": False}
+    return page("InstanceProfiles", [_view(call, row) for row in rows], _name, marker, max_items)
 
 
 @operation()
-def list_instance_profiles_for_role(call: Call, *, role_name: str) -> Answer:
+def list_instance_profiles_for_role(
+    call: Call, *, role_name: str, marker: str | None = None, max_items: int | None = None
+) -> Answer:
     """ListInstanceProfilesForRole."""
     role = roles.existing(call, role_name)
     rows = call.cloud.state.instance_profiles.find(role=role.name)
-    return {"InstanceProfiles": [_view(call, row) for row in rows], "IsTruncated": False}
+    return page("InstanceProfiles", [_view(call, row) for row in rows], _name, marker, max_items)
+
+
+def _name(view: dict[str, Any]) -> str:
+    return str(view["InstanceProfileName"])
 
 
 @operation()

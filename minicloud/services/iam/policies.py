@@ -10,8 +10,10 @@ from ...api import Answer, Call, Caller, operation
 from ...aws import model, refusals
 from ...errors import ApiError
 from . import roles
+from .pages import page
 
 _READS = ("Describe", "Get", "List")
+_BALANCERS = ("elb", "elbv2")
 _EC2 = ("ec2", "elb", "elbv2", "autoscaling", "cloudwatch")
 _PREFIX = "arn:aws:iam::aws:policy/"
 _ALLOWS: dict[str, Callable[[str, str], bool]] = {
@@ -20,6 +22,10 @@ _ALLOWS: dict[str, Callable[[str, str], bool]] = {
     "ReadOnlyAccess": lambda service, name: service != "sts" and name.startswith(_READS),
     "AmazonEC2FullAccess": lambda service, _name: service in _EC2,
     "AmazonEC2ReadOnlyAccess": lambda service, name: service in _EC2 and name.startswith(_READS),
+    "ElasticLoadBalancingFullAccess": lambda service, _name: service in _BALANCERS,
+    "ElasticLoadBalancingReadOnly": lambda service, name: service in _BALANCERS and name.startswith(_READS),
+    "AWSCertificateManagerFullAccess": lambda service, _name: service == "acm",
+    "AWSCertificateManagerReadOnly": lambda service, name: service == "acm" and name.startswith(_READS),
 }
 
 
@@ -62,15 +68,15 @@ def detach_role_policy(call: Call, *, role_name: str, policy_arn: str) -> Answer
 
 
 @operation()
-def list_attached_role_policies(call: Call, *, role_name: str) -> Answer:
+def list_attached_role_policies(call: Call, *, role_name: str, marker: str | None = None, max_items: int | None = None) -> Answer:
     """ListAttachedRolePolicies."""
     found = roles.existing(call, role_name).policies
     views = [{"PolicyName": name, "PolicyArn": _PREFIX + name} for name in found]
-    return {"AttachedPolicies": views, "IsTruncated": False}
+    return page("AttachedPolicies", views, lambda view: view["PolicyName"], marker, max_items)
 
 
 @operation()
-def list_role_policies(call: Call, *, role_name: str) -> Answer:
+def list_role_policies(call: Call, *, role_name: str, marker: str | None = None, max_items: int | None = None) -> Answer:
     """ListRolePolicies: inline policies, of which there are none."""
     roles.existing(call, role_name)
-    return {"PolicyNames": [], "IsTruncated": False}
+    return page("PolicyNames", [], str, marker, max_items)

@@ -9,6 +9,7 @@ from ...api import Answer, Call, operation
 from ...aws import access_keys
 from ...errors import ApiError
 from ...state.rows_access import Role
+from .pages import page
 
 NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{1,64}")
 _PATH = re.compile(r"/([!-.0-~]+/)*")
@@ -96,10 +97,10 @@ def get_role(call: Call, *, role_name: str) -> Answer:
 
 
 @operation()
-def list_roles(call: Call, *, path_prefix: str = "/") -> Answer:
+def list_roles(call: Call, *, path_prefix: str = "/", marker: str | None = None, max_items: int | None = None) -> Answer:
     """ListRoles."""
     rows = [row for row in call.cloud.state.roles.query(order="name") if row.path.startswith(path_prefix)]
-    return {"Roles": [view(call, row) for row in rows], "IsTruncated": False}
+    return page("Roles", [view(call, row) for row in rows], lambda one: one["RoleName"], marker, max_items)
 
 
 @operation()

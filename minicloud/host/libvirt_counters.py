@@ -1,0 +1,82 @@
+"""libvirt's statistics of a domain as a guest's counters. Pure functions.
+
+- A vCPU's time is what its thread ran. Under emulation a guest has no clock of stolen time: what its threads waited for a
+  processor of the host is lost to it, and in none of its own accounts.
+- Disks and cards are named by libvirt as they were plugged in; a domain's XML tells which serial a disk's name means.
+"""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from typing import Any
+
+from .contracts import DiskCounters, NicCounters
+
+_NANO = 1e-9
+Stats = Mapping[str, Any]
+
+
+def cpu_seconds(stats: Stats) -> float:
+    """What the vCPUs ran, all together; of a hypervisor that does not tell it of each, the whole process."""
+    times = _of_vcpus(stats, "time")
+    return float(sum(times) if times else stats.get("cpu.time", 0)) * _NANO
+
+
+def waited_seconds(stats: Stats) -> float:
+    """What the vCPUs waited for a processor of the host, all together."""
+    return float(sum(_of_vcpus(stats, "delay"))) * _NANO
+
+
+def _of_vcpus(stats: Stats, name: str) -> list[int]:
+    return [int(stats[key]) for key in stats if key.startswith("vcpu.") and key.endswith(f".{name}")]
+
+
+def vcpus(stats: Stats) -> int:
+    """How many there are."""
+    return int(stats.get("vcpu.current", 1))
+
+
+def disk_names(stats: Stats) -> tuple[tuple[str, str], ...]:
+    """The disks by libvirt's names, with the files that they are now: another set means another XML."""
+    count = int(stats.get("block.count", 0))
+    return tuple((str(stats.get(f"block.{at}.name")), str(stats.get(f"block.{at}.path"))) for at in range(count))
+
+
+def serials(xml: str) -> dict[str, str]:
+    """The serials of a domain's disks by libvirt's names; the seed, which nobody writes to, is not in it."""
+    found = {}
+    for disk in ET.fromstring(xml).findall("./devices/disk"):  # noqa: S314  libvirt wrote it
+        name, serial = disk.find("target"), disk.findtext("serial")
+        if name is not None and serial and disk.find("readonly") is None:
+            found[str(name.get("dev"))] = serial
+    return found
+
+
+def disks(stats: Stats, by_name: Mapping[str, str]) -> dict[str, DiskCounters]:
+    """The counters of the disks that have a serial, by it."""
+    found = {}
+    for at, (name, _) in enumerate(disk_names(stats)):
+        if name in by_name:
+            read, write = f"block.{at}.rd", f"block.{at}.wr"
+            found[by_name[name]] = DiskCounters(
+                int(stats.get(f"{read}.reqs", 0)),
+                int(stats.get(f"{read}.bytes", 0)),
+                float(stats.get(f"{read}.times", 0)) * _NANO,
+                int(stats.get(f"{write}.reqs", 0)),
+                int(stats.get(f"{write}.bytes", 0)),
+                float(stats.get(f"{write}.times", 0)) * _NANO,
+            )
+    return found
+
+
+def nics(stats: Stats) -> dict[str, NicCounters]:
+    """The counters of the cards by the host's ends of their cables. libvirt counts as the guest does."""
+    found = {}
+    for at in range(int(stats.get("net.count", 0))):
+        received, sent = f"net.{at}.rx", f"net.{at}.tx"
+        found[str(stats.get(f"net.{at}.name"))] = NicCounters(
+            int(stats.get(f"{received}.bytes", 0)),
+            int(stats.get(f"{received}.pkts", 0)),
+            int(stats.get(f"{sent}.bytes", 0)),
+            int(stats.get(f"{sent}.pkts", 0)),
+        )
+    return found

@@ -1,0 +1,1 @@
+"""AWS Certificate Manager, as far as load balancers need it: certificates that somebody brings."""

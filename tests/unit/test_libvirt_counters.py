@@ -1,0 +1,55 @@
+"""libvirt's statistics as counters."""
+
+from minicloud.host import libvirt_counters
+from minicloud.host.contracts import DiskCounters, GuestCounters, NicCounters, Power
+from minicloud.reconcile import usage
+
+STATS = {
+    "cpu.time": 9_000_000_000, "vcpu.current": 2, "vcpu.maximum": 2, "vcpu.0.time": 2_000_000_000, "vcpu.1.time": 1_500_000_000,
+    "vcpu.0.delay": 500_000_000, "vcpu.1.wait": 7, "block.count": 2, "block.0.name": "vda", "block.0.path": "/a",
+    "block.0.rd.reqs": 3, "block.0.rd.bytes": 4096, "block.0.rd.times": 2_000_000, "block.0.wr.reqs": 1, "block.0.wr.bytes": 512,
+    "block.0.wr.times": 1_000_000, "block.1.name": "vdb", "net.count": 1, "net.0.name": "mc0", "net.0.rx.bytes": 10,
+    "net.0.rx.pkts": 1, "net.0.tx.bytes": 20, "net.0.tx.pkts": 2,
+}  # fmt: skip
+XML = """<domain><devices>
+<disk><target dev='vda'/><serial>vol0123</serial></disk>
+<disk><target dev='vdb'/><serial>seed</serial><readonly/></disk></devices></domain>"""
+
+
+def test_times() -> None:
+    assert libvirt_counters.cpu_seconds(STATS) == 3.5
+    assert libvirt_counters.waited_seconds(STATS) == 0.5
+    assert libvirt_counters.cpu_seconds({"cpu.time": 1_000_000_000}) == 1.0
+    assert libvirt_counters.cpu_seconds({}) == 0.0
+    assert libvirt_counters.vcpus(STATS) == 2
+
+
+def test_disks_and_cards() -> None:
+    serials = libvirt_counters.serials(XML)
+    assert serials == {"vda": "vol0123"}
+    assert libvirt_counters.disks(STATS, serials) == {"vol0123": DiskCounters(3, 4096, 0.002, 1, 512, 0.001)}
+    assert libvirt_counters.nics(STATS) == {"mc0": NicCounters(10, 1, 20, 2)}
+    assert libvirt_counters.disk_names(STATS) == (("vda", "/a"), ("vdb", "None"))
+    assert libvirt_counters.disks({}, serials) == libvirt_counters.nics({}) == {}
+
+
+def guest(cpu: float, lost: float = 0.0, life: str = "1") -> GuestCounters:
+    return GuestCounters("i-1", life, Power.RUNNING, cpu, 2, lost_seconds=lost)
+
+
+def test_utilization_is_of_the_time_that_a_guest_was_given() -> None:
+    whole = usage.between(guest(10), guest(40), 60)
+    assert whole is not None
+    assert whole.utilization == 25.0
+    waiting = usage.between(guest(10, 5), guest(40, 65), 60)
+    assert waiting is not None
+    assert waiting.utilization == 50.0
+    full = usage.between(guest(0), guest(121), 60)
+    assert full is not None
+    assert full.utilization == 100.0
+
+
+def test_other_lives_are_not_compared() -> None:
+    assert usage.between(guest(10), guest(40, life="2"), 60) is None
+    assert usage.between(guest(40), guest(10), 60) is None
+    assert usage.between(guest(10), guest(40), 0) is None
