@@ -162,6 +162,10 @@ LAYOUTS = {
             ("ARN", "RuleArn"),
         ),
     ),
+    "cloudwatch:DescribeAlarmHistory": Layout(
+        "AlarmHistoryItems[]",
+        (("When", "Timestamp"), ("Alarm", "AlarmName"), ("Kind", "HistoryItemType"), ("What", "HistorySummary")),
+    ),
     "elb:DescribeLoadBalancers": Layout(
         "LoadBalancerDescriptions[]",
         (

@@ -79,9 +79,10 @@ def flags_of(operation: Operation, own: tuple[Flag, ...] = (), dropped: frozense
                 found[made.name] = made
     paginator = operation.service.paginators.get(operation.name)
     paging = (*PAGING, *((PAGE_SIZE,) if paginator and "limit_key" in paginator else ())) if paginator else ()
-    for made in (*own, *paging, *COMMON):
+    for made in (*own, *COMMON):
         found.setdefault(made.name, made)
-    return found
+    # As with the aws CLI these come before parameters of the same name (IAM's MaxItems, a load balancer's PageSize).
+    return found | {made.name: made for made in paging}
 
 
 def _of_member(name: str, member: str, shape: Shape, required: bool, text: str) -> list[Flag]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ..cloud import Cloud
-    from ..host.contracts import GuestCounters
+    from ..host.contracts_meters import GuestCounters
     from ..reconcile.usage import Usage
     from ..state.rows import Instance
 

@@ -7,12 +7,13 @@ A driver touches only what it made itself: things named after ids of ours.
 """
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
 
 from .contracts_lb import LoadBalancers
+from .contracts_meters import GuestCounters, Messages
 from .contracts_storage import Blocks, Disks, DiskSpec
 from .firewall_spec import FirewallSpec
 
@@ -73,46 +74,6 @@ class GuestSeen:
 
     guest_id: str
     power: Power
-
-
-@dataclass(frozen=True)
-class DiskCounters:
-    """What a disk of a guest has done: operations, bytes, and the seconds that its operations took in all."""
-
-    read_ops: int = 0
-    read_bytes: int = 0
-    read_seconds: float = 0.0
-    write_ops: int = 0
-    write_bytes: int = 0
-    write_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class NicCounters:
-    """What a network card has received and sent, as its guest sees it."""
-
-    in_bytes: int = 0
-    in_packets: int = 0
-    out_bytes: int = 0
-    out_packets: int = 0
-
-
-@dataclass(frozen=True)
-class GuestCounters:
-    """A running guest's counters, which only grow until it is started anew; then `life` is another value.
-
-    `cpu_seconds` is what its vCPUs have run, all together; `lost_seconds` what they waited for a processor of the host and
-    the guest knows nothing of (0 where it has a clock of stolen time). `disks` by serial, `nics` by the host's end of the cable.
-    """
-
-    guest_id: str
-    life: str
-    power: Power
-    cpu_seconds: float
-    vcpus: int
-    disks: Mapping[str, DiskCounters] = field(default_factory=dict)
-    nics: Mapping[str, NicCounters] = field(default_factory=dict)
-    lost_seconds: float = 0.0
 
 
 class Guests(Protocol):
@@ -303,16 +264,6 @@ class Machine(Protocol):
 
     def boot_id(self) -> str:
         """Another value after each restart of the host."""
-
-
-class Messages(Protocol):
-    """What leaves the host for people and programs that the administrator names."""
-
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-        """Send a body by HTTP POST. Never to link-local addresses, whatever the name in the URL leads to."""
-
-    def run(self, command: Sequence[str], body: bytes) -> None:
-        """Run a command with the body as its standard input; raises Retry if it fails."""
 
 
 @dataclass(frozen=True)

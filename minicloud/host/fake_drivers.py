@@ -15,15 +15,13 @@ from .contracts import (
     BaseImage,
     BootSpec,
     Capacity,
-    DiskCounters,
-    GuestCounters,
     GuestSeen,
     GuestSpec,
     NetworkSpec,
-    NicCounters,
     Power,
     Seed,
 )
+from .contracts_meters import DiskCounters, GuestCounters, NicCounters
 from .fake_store import Store
 from .networks import from_json, to_json
 
@@ -141,8 +139,8 @@ def _counters(name: str, guest: dict[str, Any]) -> GuestCounters:
     serials, taps = list(guest["disks"]), [nic["tap"] for nic in guest["spec"]["nics"]]
     disks = {serial: of(DiskCounters) if number == 0 else DiskCounters() for number, serial in enumerate(serials)}
     nics = {tap: of(NicCounters) if number == 0 else NicCounters() for number, tap in enumerate(taps)}
-    power, vcpus = Power(guest["power"]), guest["spec"]["vcpus"]
-    return GuestCounters(name, str(guest["life"]), power, done.get("cpu_seconds", 0.0), vcpus, disks, nics)
+    halted, vcpus = guest["power"] == Power.PAUSED.value, guest["spec"]["vcpus"]
+    return GuestCounters(name, str(guest["life"]), halted, done.get("cpu_seconds", 0.0), vcpus, disks, nics)
 
 
 def _need(held: dict[str, Any], spec: GuestSpec) -> None:

@@ -160,7 +160,12 @@ def _requests(listener: Listener, spec: LoadBalancerSpec) -> Iterator[str]:
     elif options.forwarded_for == "append":
         count = f"req.fhdr_cnt({header})"
         yield f"http-request set-header {header} '%[req.fhdr({header})], {client}' if {{ {count} eq 1 }}"
-        yield f"http-request add-header {header} '{client}' unless {{ {count} eq 1 }}"
+        if options.client_port:
+            yield f"http-request add-header {header} '{client}' unless {{ {count} eq 1 }}"
+        else:
+            # HAProxy's own way for requests without the header costs half as much.
+            yield f"http-request add-header {header} '{client}' if {{ {count} gt 1 }}"
+            yield "option forwardfor if-none"
     yield f"http-request set-header X-Forwarded-Proto {'https' if listener.tls else 'http'}"
     yield f"http-request set-header X-Forwarded-Port {listener.port}"
     if options.trace:

@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import Permanent, Retry
-from . import account, kvm, libvirt_counters
+from . import account, kvm
 from .bridges import bridge_name
-from .contracts import GuestCounters, GuestSeen, GuestSpec, Power
+from .contracts import GuestSeen, GuestSpec, Power
+from .contracts_meters import GuestCounters
 from .domain_xml import Platform, domain, uuid_of
 from .guest_log import power_from_log_file
+from .libvirt_counters import Meter
 
 _T = TypeVar("_T")
 _TAIL = 64 * 1024
@@ -46,7 +48,7 @@ class LibvirtGuests:
         self._connection: Any = None
         self._platform: Platform | None = None
         self._kvm: bool | None = None
-        self._serials: dict[str, tuple[Any, dict[str, str]]] = {}
+        self._meter = Meter()
 
     def list(self) -> dict[str, GuestSeen]:
         """All guests of ours, by id."""
@@ -68,25 +70,12 @@ class LibvirtGuests:
         for dom, stats in self._call(lambda conn: conn.getAllDomainStats(wanted, flags)):
             name = dom.name()
             if dom.UUIDString() == uuid_of(name):
+                power = self._power(name, stats["state.state"], stats["state.reason"])
                 with contextlib.suppress(libvirt.libvirtError):  # it ended a moment ago
-                    found[name] = self._counters(dom, name, stats)
-        self._serials = {name: self._serials[name] for name in found}
+                    halted = power is Power.PAUSED
+                    found[name] = self._meter.read(dom, stats, halted=halted, knows_stolen_time=self._uses_kvm())
+        self._meter.keep(found)
         return found
-
-    def _counters(self, dom: Any, name: str, stats: Any) -> GuestCounters:
-        now = libvirt_counters.disk_names(stats)
-        if self._serials.get(name, ((), {}))[0] != now:
-            self._serials[name] = (now, libvirt_counters.serials(dom.XMLDesc()))
-        return GuestCounters(
-            name,
-            str(dom.ID()),
-            self._power(name, stats["state.state"], stats["state.reason"]),
-            libvirt_counters.cpu_seconds(stats),
-            libvirt_counters.vcpus(stats),
-            libvirt_counters.disks(stats, self._serials[name][1]),
-            libvirt_counters.nics(stats),
-            0.0 if self._uses_kvm() else libvirt_counters.waited_seconds(stats),
-        )
 
     def _uses_kvm(self) -> bool:
         if self._kvm is None:

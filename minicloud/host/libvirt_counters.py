@@ -1,4 +1,4 @@
-"""libvirt's statistics of a domain as a guest's counters. Pure functions.
+"""libvirt's statistics of a domain as a guest's counters.
 
 - A vCPU's time is what its thread ran. Under emulation a guest has no clock of stolen time: what its threads waited for a
   processor of the host is lost to it, and in none of its own accounts.
@@ -6,10 +6,10 @@
 """
 
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from .contracts import DiskCounters, NicCounters
+from .contracts_meters import DiskCounters, GuestCounters, NicCounters
 
 _NANO = 1e-9
 Stats = Mapping[str, Any]
@@ -80,3 +80,23 @@ def nics(stats: Stats) -> dict[str, NicCounters]:
             int(stats.get(f"{sent}.pkts", 0)),
         )
     return found
+
+
+class Meter:
+    """Reads domains, and remembers which serials their disks have: the XML of one is read again where its disks are others."""
+
+    def __init__(self) -> None:
+        self._serials: dict[str, tuple[Any, dict[str, str]]] = {}
+
+    def read(self, dom: Any, stats: Stats, *, halted: bool, knows_stolen_time: bool) -> GuestCounters:
+        """The counters of a running domain. Raises libvirt's errors for one that has ended."""
+        name, now = dom.name(), disk_names(stats)
+        if self._serials.get(name, ((), {}))[0] != now:
+            self._serials[name] = (now, serials(dom.XMLDesc()))
+        found, cards = disks(stats, self._serials[name][1]), nics(stats)
+        lost = 0.0 if knows_stolen_time else waited_seconds(stats)
+        return GuestCounters(name, str(dom.ID()), halted, cpu_seconds(stats), vcpus(stats), found, cards, lost)
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget all other domains."""
+        self._serials = {name: known for name, known in self._serials.items() if name in names}

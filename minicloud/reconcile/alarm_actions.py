@@ -6,6 +6,7 @@ operations want the host to do begins after that. An action that is refused is t
 
 import copy
 import logging
+import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
@@ -53,6 +54,11 @@ def carry_out(cloud: Cloud, now: float) -> bool:
                     _act(inside, alarm, row, now)
         except ApiError as error:
             _refused(cloud, row, error, now)
+        except sqlite3.OperationalError:
+            raise  # the state cannot be written: it is tried again
+        except Exception as error:  # what fails here would fail again, and keep all others waiting
+            log.exception("the action %s of the alarm %s failed", row.arn, row.alarm)
+            _refused(cloud, row, ApiError("InternalFailure", f"It failed here: {error!r}", 500), now)
         if later.touched:
             cloud.worker.work(later.touched)
     return bool(rows)

@@ -47,6 +47,8 @@ def deliver(cloud: Cloud, now: float) -> bool:
             _send(cloud, topic, row)
         except HostError as error:
             _failed(cloud, row, str(error), now, last=row.attempts >= len(PAUSES))
+        except (OSError, ValueError) as error:  # one message must not keep the others waiting
+            _failed(cloud, row, repr(error), now, last=row.attempts >= len(PAUSES))
         else:
             _done(cloud, row, now)
     return acted

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ..aws import distribution, instance_types, times
 from ..aws.distribution import Distribution
 from ..cloud import Cloud
-from ..host.contracts import GuestCounters, Power
+from ..host.contracts_meters import GuestCounters
 from ..state.metrics import Entry, Metric, dimensions
 from ..state.rows import Instance, Volume
 from . import disk_spec, usage
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 BASIC, MINUTE = 300, 60
 GROUP_TAG = "aws:autoscaling:groupName"
-LONGEST = 1.5
-"""How many intervals may lie between two looks that belong together."""
+SHORTEST, LONGEST = 0.5, 1.5
+"""How many intervals lie between two looks that belong together, at least and at most."""
 JUMP = 2.0
 """By how many seconds the time of day and the steady clock may differ over one interval."""
 _WEEK = 7 * 86400
@@ -71,6 +71,8 @@ class Sampler:
 
     def look(self, wall: float, steady: float) -> None:
         """Read the counters, and put what was done since the last look. Raises HostError."""
+        if self._last is not None and self._is_doubled(self._last, wall, steady):
+            return
         now = Look(wall, steady, self.cloud.host.guests.counters())
         last, self._last = self._last, now
         if last is None:
@@ -91,6 +93,11 @@ class Sampler:
             if guest_id in last.guests and (found := usage.between(last.guests[guest_id], after, elapsed)) is not None
         }
         self._publish(begin, done, now)
+
+    def _is_doubled(self, last: Look, wall: float, steady: float) -> bool:
+        """Whether the clock only went back a little over the end of an interval that has been looked at."""
+        elapsed = steady - last.steady
+        return elapsed < SHORTEST * self.interval and abs(wall - last.wall - elapsed) <= JUMP
 
     def _begin(self, wall: float) -> None:
         """From here on there is something to say."""
@@ -190,7 +197,7 @@ class Sampler:
             if row.state != "running" or not row.reachable:
                 continue  # initializing: not checked yet
             guest = now.guests.get(row.id)
-            halted = guest is not None and guest.power is Power.PAUSED
+            halted = guest is not None and guest.halted
             figures = usage.of_checks(system=guest is None, instance=row.reachable == "failed", volumes=halted)
             entries += _entries([_instance(row.id)], _points([figures]), MINUTE, begin)
         return entries

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ..aws import instance_types, volume_types
 from ..aws.instance_types import InstanceType
-from ..host.contracts import DiskCounters, GuestCounters, NicCounters
+from ..host.contracts_meters import DiskCounters, GuestCounters, NicCounters
 from ..state.rows import Instance, Volume
 
 Figures = dict[str, tuple[str, float]]

@@ -144,6 +144,48 @@ def test_rest_with_json_is_spoken_too(both: Both) -> None:
     assert json.loads(both.same("dlm", "get-lifecycle-policies"))["Policies"] == []
 
 
+OTHER_SERVICES = [
+    ("elbv2", "describe-load-balancers", "LoadBalancers"),
+    ("elbv2", "describe-target-groups", "TargetGroups"),
+    ("elbv2", "describe-account-limits", "Limits"),
+    ("elb", "describe-load-balancers", "LoadBalancerDescriptions"),
+    ("elb", "describe-account-limits", "Limits"),
+    ("cloudwatch", "describe-alarms", "MetricAlarms"),
+    ("cloudwatch", "list-metrics", "Metrics"),
+    ("acm", "list-certificates", "CertificateSummaryList"),
+]
+
+
+def test_other_services_in_their_own_protocols(both: Both) -> None:
+    alarm = ["--alarm-name", "a<b> & ü", "--metric-name", "m", "--namespace", "n", "--statistic", "Average", "--period", "60"]
+    more = ["--evaluation-periods", "1", "--threshold", "1.5", "--comparison-operator", "GreaterThanThreshold"]
+    assert both.there("cloudwatch", "put-metric-alarm", *alarm, *more)[::2] == (0, "")
+    group = ["--name", "g", "--protocol", "HTTP", "--port", "80", "--target-type", "ip"]
+    vpc = both.same("describe-vpcs", "--query", "Vpcs[0].VpcId", "--output", "text").strip()
+    assert both.there("elbv2", "create-target-group", *group, "--vpc-id", vpc)[::2] == (0, "")
+    for service, command, member in OTHER_SERVICES:
+        for form in ("json", "text"):
+            both.same(service, command, "--output", form)
+        assert member in json.loads(both.same(service, command) or "{}")
+    assert "a<b> & ü" in both.same("cloudwatch", "describe-alarms", "--query", "MetricAlarms[].AlarmName", "--output", "text")
+    assert both.there("elbv2", "create-target-group", "--name", "h", *group[2:], "--vpc-id", vpc)[0] == 0
+    one = json.loads(both.same("elbv2", "describe-target-groups", "--page-size", "1", "--max-items", "1"))
+    assert (len(one["TargetGroups"]), "NextToken" in one) == (1, True)
+    assert len(json.loads(both.same("elbv2", "describe-target-groups", "--page-size", "1"))["TargetGroups"]) == 2
+    assert len(json.loads(both.same("iam", "list-access-keys", "--max-items", "1"))["AccessKeyMetadata"]) == 1
+    for service, args, code in (
+        ("elbv2", ["describe-load-balancers", "--page-size", "500"], "ValidationError"),
+        ("elb", ["describe-load-balancers", "--load-balancer-names", "nobody"], "LoadBalancerNotFound"),
+        (
+            "cloudwatch",
+            ["set-alarm-state", "--alarm-name", "no", "--state-value", "OK", "--state-reason", "r"],
+            "ResourceNotFound",
+        ),
+        ("acm", ["describe-certificate", "--certificate-arn", "short"], "ValidationException"),
+    ):
+        assert code in both.same(service, *args)
+
+
 def test_writing_works_and_waiters_wait(both: Both) -> None:
     assert both.there(*RUN, "--count", "2", "--user-data", "text", "--client-token", "t")[0] == 0
     rows = both.served.cloud.state.instances.query()

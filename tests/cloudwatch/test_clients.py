@@ -198,6 +198,12 @@ def test_commands(ec2: Ec2, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("put-metric-alarm", **one, alarm_name="a", statistic="Sum", **rule).status == 0
     assert run("put-metric-alarm", **one, alarm_name="b", statistic="Sum", **{**rule, "period": "7"}).status == 254
     assert run("wait alarm-exists", alarm_names="a").status == 0
+    assert run("put-composite-alarm", alarm_name="c", alarm_rule="ALARM(a) OR TRUE").status == 0
+    table = command(
+        capsys, ec2.cloud, "cloudwatch", "describe-alarms", "--alarm-types", "MetricAlarm", "CompositeAlarm", "--output", "table"
+    ).output
+    assert "GreaterThanThreshold" in table
+    assert "ALARM(a) OR TRUE" in table
     now = time.time()
     span = {"start_time": times.text(now - 600), "end_time": times.text(now + 60), "period": "60"}
     asked = run("get-metric-statistics", **one, statistics="Sum", **span, query="Datapoints[].Sum")

@@ -105,6 +105,17 @@ def test_a_clock_that_jumps_makes_a_gap(world: World, jump: float) -> None:
     assert ahead == []
 
 
+def test_a_clock_that_is_set_back_a_little_counts_nothing_twice(world: World) -> None:
+    one = run(world)
+    busy(world, one, 120, 0.5)
+    while world.wall % 60:
+        world.passes(1, 1)
+    world.wall -= 1.5
+    world.passes(3, 1)
+    busy(world, one, 120, 0.5)
+    assert set(world.values("CPUUtilization", {"InstanceId": one}, "SampleCount")) == {1.0}
+
+
 def test_a_host_that_does_not_answer_makes_a_gap(world: World) -> None:
     one = run(world)
     busy(world, one, 120, 0.5)

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from minicloud.api import Caller
 from minicloud.errors import ApiError
+from minicloud.services.iam import policies
 
 from .world import World
 
@@ -244,3 +246,14 @@ def test_alarms_of_nobody(world: World) -> None:
 def test_what_is_not_there_is_refused_by_name(world: World, operation: str) -> None:
     refused = world.refused(operation)
     assert (refused.code, refused.message) == ("UnsupportedOperation", f"minicloud does not have {operation}")
+
+
+def test_roles_for_monitoring() -> None:
+    agent = Caller("arn", "id", policies=("CloudWatchAgentServerPolicy",))
+    policies.authorize(agent, "cloudwatch", "PutMetricData")
+    reader = Caller("arn", "id", policies=("CloudWatchReadOnlyAccess",))
+    policies.authorize(reader, "cloudwatch", "GetMetricData")
+    refused = ((agent, "cloudwatch", "DeleteAlarms"), (reader, "cloudwatch", "PutMetricData"), (reader, "ec2", "DescribeVpcs"))
+    for caller, service, name in refused:
+        with pytest.raises(ApiError):
+            policies.authorize(caller, service, name)

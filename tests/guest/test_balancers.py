@@ -112,12 +112,17 @@ def test_three_kinds_in_front_of_real_guests(farm: Farm) -> None:
     alb, group = farm.balanced("alb", "application", "HTTP")
     nlb, shown = farm.balanced("nlb", "network", "TCP")
     until(lambda: set(farm.health(group).values()) == set(farm.health(shown).values()) == {"healthy"})
-    until(lambda: {who(classic)[:1] and who(classic)[0] for _ in range(4)} <= names)
+    until(lambda: {one["State"] for one in _service(farm)} == {"InService"})
     for name in (alb, classic):
         assert set(Counter(who(name)[0] for _ in range(6))) == names
     seen = [farm.guests.ssh("three", f"wget -q -O - http://{nlb}/cgi-bin/who").text.split() for _ in range(4)]
     assert {one[0] for one in seen} == names
     assert {one[1] for one in seen} == {farm.guests.private["three"]}
+
+
+def _service(farm: Farm) -> list[dict[str, str]]:
+    loop.run_pass(farm.guests.cloud)
+    return list(farm("elb", "DescribeInstanceHealth", LoadBalancerName="old")["InstanceStates"])
 
 
 def test_a_guest_whose_power_is_cut(farm: Farm) -> None:

@@ -134,7 +134,7 @@ class TestGuests:
         assert host.guests.counters() == {}
         host.guests.start(spec)
         first = host.guests.counters()["i-0a"]
-        assert (first.vcpus, first.power, set(first.disks), set(first.nics)) == (1, Power.RUNNING, {"vol0a"}, {"mct0a"})
+        assert (first.vcpus, first.halted, set(first.disks), set(first.nics)) == (1, False, {"vol0a"}, {"mct0a"})
         later = host.guests.counters()["i-0a"]
         assert later.life == first.life
         assert later.cpu_seconds >= first.cpu_seconds >= 0

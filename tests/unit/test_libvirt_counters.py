@@ -1,7 +1,7 @@
 """libvirt's statistics as counters."""
 
 from minicloud.host import libvirt_counters
-from minicloud.host.contracts import DiskCounters, GuestCounters, NicCounters, Power
+from minicloud.host.contracts_meters import DiskCounters, GuestCounters, NicCounters
 from minicloud.reconcile import usage
 
 STATS = {
@@ -34,7 +34,7 @@ def test_disks_and_cards() -> None:
 
 
 def guest(cpu: float, lost: float = 0.0, life: str = "1") -> GuestCounters:
-    return GuestCounters("i-1", life, Power.RUNNING, cpu, 2, lost_seconds=lost)
+    return GuestCounters("i-1", life, False, cpu, 2, lost_seconds=lost)
 
 
 def test_utilization_is_of_the_time_that_a_guest_was_given() -> None:

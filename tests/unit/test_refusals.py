@@ -43,8 +43,8 @@ def refused(service: str, name: str, params: dict[str, Any]) -> ApiError:
 @pytest.mark.parametrize(
     ("service", "name", "params", "code", "text"),
     [
-        ("cloudwatch", "SetAlarmState", {"AlarmName": "a", "StateValue": "x", "StateReason": "r"}, "ValidationError",
-         "Value 'x' at 'stateValue' failed to satisfy constraint: Member must satisfy enum value set: [OK, "),
+        ("cloudwatch", "PutMetricData", {"Namespace": "n", "MetricData": [{"MetricName": "m", "Unit": "x"}]}, "ValidationError",
+         "Value 'x' at 'metricData.1.member.unit' failed to satisfy constraint: Member must satisfy enum value set: [Seconds, "),
         ("cloudwatch", "PutMetricData", {"Namespace": "n", "MetricData": [{"Value": 1.0}]}, "ValidationError",
          "Value null at 'metricData.1.member.metricName' failed to satisfy constraint: Member must not be null"),
         ("autoscaling", "CreateAutoScalingGroup", {"AutoScalingGroupName": "g", "MinSize": "1", "MaxSize": 1}, "ValidationError",

@@ -15,12 +15,17 @@ from .pages import page
 _READS = ("Describe", "Get", "List")
 _BALANCERS = ("elb", "elbv2")
 _EC2 = ("ec2", "elb", "elbv2", "autoscaling", "cloudwatch")
+_AGENT = {("cloudwatch", "PutMetricData"), ("ec2", "DescribeVolumes"), ("ec2", "DescribeTags")}
 _PREFIX = "arn:aws:iam::aws:policy/"
 _ALLOWS: dict[str, Callable[[str, str], bool]] = {
     "AdministratorAccess": lambda _service, _name: True,
     "PowerUserAccess": lambda service, _name: service not in ("iam", "sts"),
     "ReadOnlyAccess": lambda service, name: service != "sts" and name.startswith(_READS),
     "AmazonEC2FullAccess": lambda service, _name: service in _EC2,
+    "CloudWatchFullAccess": lambda service, _name: service == "cloudwatch",
+    "CloudWatchFullAccessV2": lambda service, _name: service == "cloudwatch",
+    "CloudWatchReadOnlyAccess": lambda service, name: service == "cloudwatch" and name.startswith(_READS),
+    "CloudWatchAgentServerPolicy": lambda service, name: (service, name) in _AGENT,
     "AmazonEC2ReadOnlyAccess": lambda service, name: service in _EC2 and name.startswith(_READS),
     "ElasticLoadBalancingFullAccess": lambda service, _name: service in _BALANCERS,
     "ElasticLoadBalancingReadOnly": lambda service, name: service in _BALANCERS and name.startswith(_READS),
