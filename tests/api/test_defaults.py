@@ -4,7 +4,7 @@ import pytest
 
 from minicloud.host.fake import FakeHost
 
-from ..cloud_fixtures import IMAGE, RUN, Ec2
+from ..cloud_fixtures import IMAGE, Ec2
 
 
 def test_credits_that_a_family_is_launched_with(ec2: Ec2) -> None:
