@@ -13,6 +13,7 @@ from collections.abc import Collection
 from ..cloud import Cloud
 from ..errors import HostError
 from . import (
+    autoscaling,
     cards,
     certificates,
     firewall,
@@ -86,6 +87,7 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
             acted |= instances.reconcile(cloud, touched)
             acted |= _balancers(cloud)
             acted |= halted.reconcile(cloud)
+            acted |= autoscaling.reconcile(cloud)
             acted |= layers.reconcile(cloud, merge=look or bool(touched))
             acted |= certificates.reconcile(cloud)
             if not acted:

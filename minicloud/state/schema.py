@@ -10,7 +10,7 @@ from sqlite_utils import Database, Migrations
 
 from ..aws.ids import new_id
 from ..errors import UsageError
-from . import schema_cloudwatch, schema_endpoint, schema_lb, schema_network
+from . import schema_autoscaling, schema_cloudwatch, schema_endpoint, schema_lb, schema_network
 
 migrations = Migrations("minicloud")
 
@@ -239,6 +239,7 @@ schema_network.register(migrations)
 schema_endpoint.register(migrations)
 schema_lb.register(migrations)
 schema_cloudwatch.register(migrations)
+schema_autoscaling.register(migrations)
 
 
 def _write_ahead(db: Database) -> None:

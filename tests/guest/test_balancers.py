@@ -2,10 +2,13 @@
 
 import base64
 import http.client
+import os
+import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,12 +123,18 @@ def test_three_kinds_in_front_of_real_guests(farm: Farm) -> None:
     assert {one[1] for one in seen} == {farm.guests.private["three"]}
 
 
+def _state(farm: Farm, name: str) -> str:
+    row = farm.guests.cloud.state.instances.get(farm.guests.ids[name])
+    loop.run_pass(farm.guests.cloud)
+    return row.state if row else ""
+
+
 def _service(farm: Farm) -> list[dict[str, str]]:
     loop.run_pass(farm.guests.cloud)
     return list(farm("elb", "DescribeInstanceHealth", LoadBalancerName="old")["InstanceStates"])
 
 
-def test_a_guest_whose_power_is_cut(farm: Farm) -> None:
+def test_a_guest_that_is_killed(farm: Farm) -> None:
     """Under traffic: what is in flight fails at most; the guest is no target any more, and one again when it is back."""
     arn = farm("elbv2", "DescribeTargetGroups", Names=["alb"])["TargetGroups"][0]["TargetGroupArn"]
     name = farm("elbv2", "DescribeLoadBalancers", Names=["alb"])["LoadBalancers"][0]["DNSName"]
@@ -140,7 +149,8 @@ def test_a_guest_whose_power_is_cut(farm: Farm) -> None:
     clients = [threading.Thread(target=traffic) for _ in range(3)]
     for client in clients:
         client.start()
-    farm.guests.cloud.host.guests.destroy(farm.guests.ids["two"])
+    (pid,) = Path("/run/libvirt/qemu").glob(f"*{farm.guests.ids['two']}.pid")
+    os.kill(int(pid.read_text()), signal.SIGKILL)
     until(lambda: farm.health(arn)["two"] in ("unhealthy", "unused"))
     time.sleep(0.5)
     stop.set()
@@ -149,6 +159,7 @@ def test_a_guest_whose_power_is_cut(farm: Farm) -> None:
     assert answers.count([]) <= len(clients)
     until(lambda: farm.health(arn)["two"] == "unused")
     assert {who(name)[0] for _ in range(3)} == {hostname(farm, "one")}
+    until(lambda: _state(farm, "two") == "stopped")
     farm.guests("StartInstances", InstanceIds=[farm.guests.ids["two"]])
     farm.guests.up("two")
     until(lambda: who(farm.guests.private["two"]))

@@ -47,12 +47,16 @@ def _kind(row: Instance) -> InstanceType:
 
 def _left(call: Call, reservations: Sequence[CapacityReservation]) -> tuple[int, float]:
     """Memory (MiB) and hardware threads that neither an instance nor an empty place of a reservation has; may be negative."""
-    host, instances = call.cloud.host.machine.capacity(), reserved.taking(call)
+    host = call.cloud.host.machine.capacity()
     memory, share = host.memory - call.cloud.settings.memory_reserve, float(host.threads)
-    inside = reserved.assign(reservations, instances)
-    # A place is kept as a whole, however few CPUs the instance in it has: the next one may have them all.
-    kinds = [(instance_types.get(row.instance_type), row.count) for row in reservations]
-    kinds += [(_kind(row), 1) for row in instances if row.id not in inside]
+    if reservations:
+        instances = reserved.taking(call)
+        inside = reserved.assign(reservations, instances)
+        # A place is kept as a whole, however few CPUs the instance in it has: the next one may have them all.
+        kinds = [(instance_types.get(row.instance_type), row.count) for row in reservations]
+        kinds += [(_kind(row), 1) for row in instances if row.id not in inside]
+    else:  # then it is enough to count
+        kinds = [(instance_types.with_cpus(*like), count) for like, count in reserved.counts(call).items()]
     for kind, count in kinds:
         memory -= count * kind.memory_mib
         share -= count * kind.vcpus * kind.baseline
@@ -68,8 +72,8 @@ def check_reservations(call: Call, wanted: Sequence[CapacityReservation], kind: 
 
 def _with_reserved(call: Call, kind: InstanceType, zone: str, most: int, preference: str) -> tuple[int, str]:
     """How many fit, and why not more: in the reservations that may be used, and where it may be beside them."""
-    free = reserved.free(call)
     rows = [row for row in reserved.active(call) if (row.instance_type, row.zone) == (kind.name, zone)]
+    free = reserved.free(call) if rows else {}
     if preference in ("", reserved.ONLY):
         usable = [row for row in rows if row.matches == reserved.OPEN]
     else:
