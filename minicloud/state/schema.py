@@ -229,6 +229,12 @@ def m005_reboots(db: Database) -> None:
     db.table("instances").add_column("reboot_began", str, not_null_default="")
 
 
+@migrations()
+def m006_auto_recovery(db: Database) -> None:
+    """Whether an instance is started again after a restart of its host: default or disabled."""
+    db.table("instances").add_column("auto_recovery", str, not_null_default="default")
+
+
 schema_network.register(migrations)
 schema_endpoint.register(migrations)
 schema_lb.register(migrations)

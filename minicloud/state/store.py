@@ -19,7 +19,7 @@ from pathlib import Path
 from . import rows, rows_access, rows_autoscaling, rows_cloudwatch, rows_lb, rows_network, rows_storage
 from .table import Table
 
-VERSION = 20
+VERSION = 21
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 

@@ -2,10 +2,12 @@
 
 import dataclasses
 import itertools
+import threading
 from typing import Any
 
 import pytest
 
+from minicloud.aws import keys
 from minicloud.cloud import Cloud
 from minicloud.host.fake import FakeHost
 from minicloud.state.rows import Tag
@@ -51,6 +53,21 @@ class TestImages:
 
 
 class TestKeyPairs:
+    def test_nobody_waits_while_a_key_is_made(self, ec2: Ec2, monkeypatch: pytest.MonkeyPatch) -> None:
+        generate = keys.generate
+
+        def and_others_write(*args: str) -> keys.NewKey:
+            writer = threading.Thread(target=ec2, args=("CreateKeyPair",), kwargs={"KeyName": "other", "KeyType": "ed25519"})
+            monkeypatch.setattr(keys, "generate", generate)
+            writer.start()
+            writer.join(20)
+            assert not writer.is_alive()
+            return generate(*args)
+
+        monkeypatch.setattr(keys, "generate", and_others_write)
+        ec2("CreateKeyPair", KeyName="k")
+        assert [pair["KeyName"] for pair in ec2("DescribeKeyPairs")["KeyPairs"]] == ["other", "k"]
+
     @pytest.mark.parametrize(("kind", "form"), list(itertools.product(("rsa", "ed25519"), ("pem", "ppk"))))
     def test_create_describe_delete(self, ec2: Ec2, kind: str, form: str) -> None:
         made = ec2("CreateKeyPair", KeyName="k", KeyType=kind, KeyFormat=form)

@@ -67,10 +67,11 @@ def taking(call: Call) -> list[Instance]:
     return call.cloud.state.instances.query(f"state in ({marks}) and wish != 'terminated'", TAKING)
 
 
-def counts(call: Call) -> dict[str, int]:
-    """How many instances of each type use the host."""
+def counts(call: Call) -> dict[tuple[str, int, int], int]:
+    """How many instances of each type, with so many cores and threads (0 for the type's own), use the host."""
     marks = ", ".join("?" * len(TAKING))
-    return call.cloud.state.instances.counts("instance_type", f"state in ({marks}) and wish != 'terminated'", TAKING)
+    like = ("instance_type", "cpu_cores", "cpu_threads")
+    return call.cloud.state.instances.counts(like, f"state in ({marks}) and wish != 'terminated'", TAKING)
 
 
 def assign(reservations: Iterable[CapacityReservation], instances: Sequence[Instance]) -> dict[str, str]:
