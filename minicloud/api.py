@@ -1,11 +1,11 @@
 """Operations: what `@operation` declares, and `call`, the one path that every request takes.
 
-    find -> validate -> refuse what is not supported -> DryRun -> [ClientToken -> the function] -> Filters -> pages
+    find -> validate -> refuse what is not supported -> [ClientToken -> the function -> DryRun] -> Filters -> pages
 
-The brackets are one transaction. An operation is a function `name(call, *, parameters) -> answer` in
-`services/<service>/`; its keyword parameters are the supported subset of AWS's, in snake case; a TypedDict as annotation is
-the supported subset of a nested structure. The function sees neither DryRun, ClientToken, Filters, MaxResults and NextToken
-nor TagSpecifications; it calls `call.tag` for what it made.
+The brackets are one transaction. A dry run rolls it back: it is told what the request would have been told. An operation is a
+function `name(call, *, parameters) -> answer` in `services/<service>/`; its keyword parameters are the supported subset of
+AWS's, in snake case; a TypedDict as annotation is the supported subset of a nested structure. The function sees neither
+DryRun, ClientToken, Filters, MaxResults and NextToken nor TagSpecifications; it calls `call.tag` for what it made.
 """
 
 import functools
@@ -18,7 +18,8 @@ import secrets
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from pathlib import Path
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from .aws import filters as aws_filters
@@ -61,6 +62,8 @@ class Call:
     caller: Caller | None = None
     wanted_tags: dict[str, dict[str, str]] = field(default_factory=dict)
     touched: list[str] = field(default_factory=list)
+    prepared: Any = None
+    """What `OperationDef.prepare` made."""
     now: str = field(default_factory=times.now)
     most: int | None = None
     next_token: str = ""
@@ -93,6 +96,7 @@ class OperationDef:
     replay: Callable[[Call, Answer], None] | None = None
     complete: Callable[[Call, dict[str, Any]], dict[str, Any]] | None = None
     own_pages: bool = False
+    prepare: Callable[[dict[str, Any]], Any] | None = None
 
     @property
     def reads(self) -> bool:
@@ -130,6 +134,7 @@ def operation(
     replay: Callable[[Call, Answer], None] | None = None,
     complete: Callable[[Call, dict[str, Any]], dict[str, Any]] | None = None,
     own_pages: bool = False,
+    prepare: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
     """Declare a function to be the operation of its name, in the service of its folder.
 
@@ -137,6 +142,8 @@ def operation(
     another; then `key` and `outer_filters` are of the outer one. `replay` looks at an answer before it is given again to its
     client token. `complete` gives the parameters with those that they refer to (a launch template's), by AWS's names. With
     `own_pages` the function makes the page that `call.most` and `call.next_token` ask for: of two lists, or in another order.
+    `prepare` makes of the parameters, by AWS's names, what takes long and needs no state, so that other writers need not wait
+    for it: it comes before the transaction, and the function finds it in `call.prepared`.
     """
 
     def declare(function: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -145,7 +152,9 @@ def operation(
         there = _declared.setdefault(service, {})
         if name in there and there[name].function.__module__ != function.__module__:
             raise TypeError(f"{name} is declared in {there[name].function.__module__} and in {function.__module__}")
-        there[name] = OperationDef(service, name, function, items, key, filters, outer_filters, tags, replay, complete, own_pages)
+        there[name] = OperationDef(
+            service, name, function, items, key, filters, outer_filters, tags, replay, complete, own_pages, prepare
+        )
         return function
 
     return declare
@@ -154,13 +163,30 @@ def operation(
 _declared: dict[str, dict[str, OperationDef]] = {}
 
 
+def _package(service: str) -> ModuleType:
+    """The folder of a service. Raises KeyError."""
+    try:
+        return importlib.import_module(f"minicloud.services.{service}")
+    except ModuleNotFoundError as error:
+        raise KeyError(service) from error
+
+
+def _declaration(service: str, name: str) -> OperationDef | None:
+    """One operation, by importing only the file that has a function of its name: a command needs no others."""
+    package = _package(service)
+    if name not in _declared.get(service, {}):
+        wanted = f"\ndef {model.xform_name(name)}("
+        for folder in package.__path__:
+            for path in sorted(Path(folder).glob("*.py")):
+                if wanted in path.read_text("utf-8"):
+                    importlib.import_module(f"{package.__name__}.{path.stem}")
+    return _declared.get(service, {}).get(name)
+
+
 @functools.cache
 def operations(service: str) -> Mapping[str, OperationDef]:
     """All operations that a service has here, by AWS's names. Raises KeyError for a service that is not there."""
-    try:
-        package = importlib.import_module(f"minicloud.services.{service}")
-    except ModuleNotFoundError as error:
-        raise KeyError(service) from error
+    package = _package(service)
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
     return _declared.get(service, {})
@@ -174,7 +200,7 @@ def services() -> list[str]:
 
 def find(service: str, name: str) -> OperationDef:
     """The operation of AWS's name. Raises ApiError: UnsupportedOperation, or InvalidAction for none of AWS's."""
-    found = operations(service).get(name)
+    found = _declaration(service, name) or operations(service).get(name)
     if found is not None:
         return found
     if name in model.service(service).operation_names:
@@ -198,12 +224,13 @@ def call(
     request.wanted_tags = tags.by_type(given.get("TagSpecifications", ()), found.tags)
     select = _selector(found, given.get("Filters", ()))
     pages.check(_most(given), given.get("NextToken"), refusals.of(found.model.service))
-    if given.get("DryRun"):
-        raise ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
     _prepare(cloud, service)
     cloud.worker.refresh(name)
+    request.prepared = found.prepare(given) if found.prepare else None
     with cloud.state.transaction(write=not found.reads):
         answer = _replayed(request, given)
+        if given.get("DryRun"):
+            raise ApiError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
     if request.touched:
         cloud.worker.work(request.touched)
     return _paged(found, select(answer), given)

@@ -2,7 +2,7 @@
 
 A declaration maps a filter's name to a path in an item of the answer: `State.Name`, or `Groups[].GroupId` where a list lies
 on the way. `tag:<key>`, `tag-key` and `tag-value` work on every item that has Tags. All filters must match; of a filter's
-values one is enough.
+values one is enough. Names that end in LowerBound or UpperBound compare times.
 """
 
 import fnmatch
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import ApiError
+from . import times
 from .refusals import EC2, Words
 
 Declared = Mapping[str, str]
@@ -67,6 +68,19 @@ def _extractor(name: str, declared: Declared, words: Words) -> Callable[[Any], I
     return lambda item: values_at(item, path)
 
 
+def _test(name: str, value: str, words: Words) -> Callable[[str], object]:
+    """Whether a text is what one value of a filter asks for."""
+    if not name.endswith(("LowerBound", "UpperBound")):
+        return pattern(value).fullmatch
+    try:
+        bound = times.seconds(value)
+    except ValueError as error:
+        raise words.filter(name, f": {value} is no time") from error
+    if name.endswith("LowerBound"):
+        return lambda text: times.seconds(text) >= bound
+    return lambda text: times.seconds(text) <= bound
+
+
 def compile_filters(filters: Sequence[Mapping[str, Any]], declared: Declared, words: Words = EC2) -> Callable[[Any], bool]:
     """A test for items out of `[{"Name": ..., "Values": [...]}, ...]`. Raises ApiError for a filter that AWS does not know."""
     if sum(len(entry.get("Values") or ()) for entry in filters) > MOST_VALUES:
@@ -76,9 +90,9 @@ def compile_filters(filters: Sequence[Mapping[str, Any]], declared: Declared, wo
         name, values = entry.get("Name", ""), entry.get("Values") or []
         if not values:
             raise words.filter(name, ": it has no values")
-        tests.append((_extractor(name, declared, words), [pattern(value) for value in values]))
+        tests.append((_extractor(name, declared, words), [_test(name, value, words) for value in values]))
 
     def matches(item: Any) -> bool:
-        return all(any(p.fullmatch(text) for text in extract(item) for p in patterns) for extract, patterns in tests)
+        return all(any(test(text) for text in extract(item) for test in wanted) for extract, wanted in tests)
 
     return matches

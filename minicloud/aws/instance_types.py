@@ -7,7 +7,7 @@ host is in them: whether a type fits is for others to say. Reading takes a few m
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -123,6 +123,12 @@ def get(name: str) -> InstanceType:
         return _load()[name]
     except KeyError:
         raise ApiError("InvalidParameterValue", f"Invalid value '{name}' for InstanceType.") from None
+
+
+def with_cpus(name: str, cores: int, threads: int) -> InstanceType:
+    """The type called `name` with the vCPUs of so many cores, and threads of each; 0 for its own. Raises ApiError."""
+    kind = get(name)
+    return replace(kind, vcpus=cores * threads) if cores else kind
 
 
 def similar(name: str) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 from botocore import xform_name as _xform_name
 
 from .model_cache import cache
+from .waiters import OWN
 
 
 def xform_name(name: str, separator: str = "_") -> str:
@@ -187,7 +188,7 @@ class Service:
     @functools.cached_property
     def waiters(self) -> dict[str, Any]:
         """The waiter definitions, by AWS's name (InstanceRunning)."""
-        return dict(_read(_file(self.directory, "waiters-2")).get("waiters", {}))
+        return {**_read(_file(self.directory, "waiters-2")).get("waiters", {}), **OWN.get(self.name, {})}
 
     @functools.cached_property
     def paginators(self) -> dict[str, Any]:

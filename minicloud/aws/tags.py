@@ -9,6 +9,19 @@ MOST_TAGS = 50
 MOST_KEY, MOST_VALUE = 128, 256
 
 
+def is_reserved(key: str) -> bool:
+    """Whether a tag of this key is set and deleted by services only: by Auto Scaling, by lifecycle policies."""
+    return key.lower().startswith("aws:")
+
+
+def reserved(key: str) -> ApiError:
+    """What a user hears who would set or delete such a tag."""
+    return ApiError(
+        "InvalidParameterValue",
+        f"Value ( {key} ) for parameter key is invalid. Tag keys starting with 'aws:' are reserved for internal use",
+    )
+
+
 def check(tags: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Tags as a dict. Raises ApiError for a key or value that AWS refuses, for doubled keys and for more than 50."""
     found: dict[str, str] = {}
@@ -16,11 +29,8 @@ def check(tags: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         key, value = tag.get("Key"), tag.get("Value") or ""
         if not key:
             raise ApiError("MissingParameter", "The request must contain the parameter Tag.Key")
-        if key.lower().startswith("aws:"):
-            raise ApiError(
-                "InvalidParameterValue",
-                f"Value ( {key} ) for parameter key is invalid. Tag keys starting with 'aws:' are reserved for internal use",
-            )
+        if is_reserved(key):
+            raise reserved(key)
         if len(key) > MOST_KEY:
             raise ApiError("InvalidParameterValue", f"Tag key exceeds the maximum length of {MOST_KEY} characters")
         if len(value) > MOST_VALUE:

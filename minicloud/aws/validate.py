@@ -124,11 +124,11 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _nested(hint: Any) -> dict[str, Any] | None:
+def nested(hint: Any) -> dict[str, Any] | None:
     """The members of the TypedDict in an annotation such as `list[Ebs] | None`; None where there is none."""
     if typing.is_typeddict(hint):
         return typing.get_type_hints(hint)
-    return next((found for part in typing.get_args(hint) if (found := _nested(part)) is not None), None)
+    return next((found for part in typing.get_args(hint) if (found := nested(part)) is not None), None)
 
 
 def unsupported(members: dict[str, Member], hints: dict[str, Any], value: dict[str, Any], path: str = "") -> Iterator[str]:
@@ -138,10 +138,10 @@ def unsupported(members: dict[str, Member], hints: dict[str, Any], value: dict[s
         if name not in hints:
             yield here
             continue
-        nested, shape = _nested(hints[name]), members[name].shape
-        if nested is None:
+        inside, shape = nested(hints[name]), members[name].shape
+        if inside is None:
             continue
         entries = inner if shape.kind == "list" else [inner]
         deeper = shape.element if shape.kind == "list" else shape
         for entry in entries:
-            yield from unsupported(deeper.members, nested, entry, here)
+            yield from unsupported(deeper.members, inside, entry, here)

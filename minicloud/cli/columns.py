@@ -1,4 +1,5 @@
-"""What a table shows of the answers that people look at most: where the items are, and a few columns of each.
+"""What a table shows of the answers that people look at most: where the items are, and a few columns of each, the first ones
+first: where a terminal is narrow, the last are left out.
 
 A cell is a path into the item (`State.Name`), the value of a tag (`tag:Name`), or how long ago a time was (`ago:LaunchTime`).
 Answers that are not here are shown whole (table.py). Operations of other services than EC2 have the service before their name.
@@ -50,8 +51,8 @@ LAYOUTS = {
     "DescribeImages": Layout(
         "Images[]",
         (
-            ("Image", "ImageId"), ("Name", "Name"), ("State", "State"), ("Architecture", "Architecture"),
-            ("Boot", "BootMode"), ("Created", "ago:CreationDate"), ("Description", "Description"),
+            ("Image", "ImageId"), ("Name", "Name"), ("State", "State"), ("Created", "ago:CreationDate"), ("Boot", "BootMode"),
+            ("Description", "Description"), ("Architecture", "Architecture"),
         ),
     ),
     "DescribeKeyPairs": Layout(
@@ -98,8 +99,8 @@ LAYOUTS = {
     "DescribeSubnets": Layout(
         "Subnets[]",
         (
-            ("Subnet", "SubnetId"), ("Name", "tag:Name"), ("VPC", "VpcId"), ("Zone", "AvailabilityZone"), ("CIDR", "CidrBlock"),
-            ("Free addresses", "AvailableIpAddressCount"), ("State", "State"), ("Default", "DefaultForAz"),
+            ("Subnet", "SubnetId"), ("Name", "tag:Name"), ("CIDR", "CidrBlock"), ("Zone", "AvailabilityZone"),
+            ("Free", "AvailableIpAddressCount"), ("Default", "DefaultForAz"), ("VPC", "VpcId"), ("State", "State"),
         ),
     ),
     "DescribeNetworkInterfaces": Layout(

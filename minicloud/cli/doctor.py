@@ -16,6 +16,10 @@ from .doctor_checks import FAIL, OK, SKIP, WARN, Check, judge
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.text import Text
+
     from ..cloud import Cloud
     from .session import Session
 
@@ -57,20 +61,38 @@ def _leftovers(cloud: "Cloud") -> list[Check]:
     return doctor_leftovers.judge(found, cloud.settings.libvirt_uri, cloud.settings.home)
 
 
-def print_for_person(checks: list[Check]) -> None:
-    """A line for each check, the remedy below it, and the sum."""
-    from rich.console import Console
+def _lines(check: Check) -> "Iterator[tuple[Text, Text, Text]]":
+    """A check as lines of status, name and text."""
     from rich.text import Text
 
     from .terminal import clean
 
+    yield Text(check.status, style=_STYLES[check.status]), Text(check.name), Text(clean(check.found))
+    if check.remedy and check.status != OK:
+        yield Text(""), Text(""), Text(f"-> {clean(check.remedy)}", style="cyan")
+
+
+def print_for_person(checks: list[Check]) -> None:
+    """A line for each check, the remedy below it, and the sum."""
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console(highlight=False, emoji=False)
     width = max(len(check.name) for check in checks)
-    for check in checks:
-        head = Text(f"{check.status:<5}", style=_STYLES[check.status])
-        console.print(head + Text(f"{check.name:<{width}}  {clean(check.found)}", style=""), soft_wrap=True)
-        if check.remedy and check.status != OK:
-            console.print(Text(f"{'':<{5 + width}}  -> {clean(check.remedy)}", style="cyan"), soft_wrap=True)
+    lines = [line for check in checks for line in _lines(check)]
+    if console.is_terminal:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(width=4)
+        grid.add_column(min_width=width)
+        grid.add_column(overflow="fold")
+        for line in lines:
+            grid.add_row(*line)
+        console.print(grid)
+    else:
+        for status, name, said in lines:
+            status.pad_right(5 - len(status))
+            name.pad_right(width + 2 - len(name))
+            console.print(status + name + said, soft_wrap=True)
     count = {status: sum(check.status == status for check in checks) for status in _STYLES}
     console.print(f"{count[OK]} ok, {count[WARN]} to look at, {count[FAIL]} failed, {count[SKIP]} not checked")
 

@@ -70,7 +70,8 @@ def _explain(error: Exception) -> int:
     if isinstance(error, ApiError):
         return _say(f"An error occurred ({error.code}): {error.message}", SERVICE)
     if isinstance(error, click.UsageError):
-        return _say(f"{error.ctx.command_path if error.ctx else 'minicloud'}: {error.format_message()}", USAGE)
+        where = f"{error.ctx.command_path if error.ctx else 'minicloud'}: "
+        return _say(f"{'' if isinstance(error, click.exceptions.NoArgsIsHelpError) else where}{error.format_message()}", USAGE)
     if isinstance(error, sqlite3.DatabaseError):
         return _say(f"minicloud: the state cannot be used: {error}; see: minicloud doctor", CONFIGURATION)
     known = {

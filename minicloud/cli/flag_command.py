@@ -44,8 +44,11 @@ class FlagCommand(click.Command):
     def invoke(self, ctx: click.Context) -> None:
         """Carry the command out. Raises click.UsageError for values that make no sense."""
         session = ctx.ensure_object(Session)
-        session.debug = bool(ctx.params.get("debug", session.debug))
+        for name in ("debug", "endpoint_url", "profile", "region", "color"):
+            setattr(session, name, ctx.params.get(name.replace("_", "-"), getattr(session, name)))
+        session.paint()
         try:
+            session.check_region()
             self.carry_out(session, ctx.params)
         except UsageError as error:
             raise click.UsageError(str(error), ctx) from error
@@ -60,10 +63,13 @@ class FlagCommand(click.Command):
 
 
 def _option(flag: Flag) -> click.Option:
+    from .helptext import first_sentence  # plain words: shells show them as they are
+
+    text = first_sentence(flag.help)
     if flag.takes == "none":
-        return click.Option([f"--{flag.name}"], is_flag=True, help=flag.help)
+        return click.Option([f"--{flag.name}"], is_flag=True, help=text)
     kind = click.Choice(list(flag.choices)) if flag.choices else _PATHS if flag.name in _FILES else None
-    return click.Option([f"--{flag.name}"], type=kind, help=flag.help, multiple=flag.takes == "many")
+    return click.Option([f"--{flag.name}"], type=kind, help=text, multiple=flag.takes == "many")
 
 
 _FILES = ("save",)

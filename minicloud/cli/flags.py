@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..aws.model import Operation, Shape, xform_name
+from .output import FORMATS
 
 Takes = Literal["one", "many", "maybe", "none"]
 
@@ -41,14 +42,22 @@ def flag(name: str, help: str, takes: Takes = "one", choices: tuple[str, ...] = 
     return Flag(name, takes, help=help, choices=choices)
 
 
+SKELETONS = ("input", "output", "yaml-input")
+COLORS = ("on", "off", "auto")
 COMMON = (
-    flag("output", "How to print the answer.", choices=("json", "text", "table", "yaml")),
+    flag("output", "How to print the answer.", choices=FORMATS),
     flag("query", "A JMESPath expression; what it finds in the answer is printed."),
     flag("cli-input-json", "Parameters as JSON (text or file://PATH); flags win over them."),
     flag("cli-input-yaml", "Parameters as YAML (text or file://PATH); flags win over them."),
-    flag("generate-cli-skeleton", "Print an empty input, or an example of the output, as JSON.", "maybe", ("input", "output")),
+    flag("generate-cli-skeleton", "Print an empty input, or an example of the output.", "maybe", SKELETONS),
     flag("paginate", "Ask for all pages (the default).", "none"),
     Flag("no-paginate", "none", negates="paginate", help="Ask for the first page only."),
+    flag("endpoint-url", "Speak to this AWS endpoint, not to this host."),
+    flag("profile", "Speak to the endpoint, and with the keys, of this profile in ~/.aws."),
+    flag("region", "The region; a host is in one, and any other is refused."),
+    flag("color", "Whether tables have colours; auto: on a terminal.", choices=COLORS),
+    flag("no-cli-pager", "As it is anyway: nothing stands between an answer and standard output.", "none"),
+    flag("cli-binary-format", "As it is anyway: bytes are given as they are.", choices=("raw-in-base64-out",)),
     flag("debug", "On a fault, show where in the program it happened.", "none"),
     flag("help", "Show this text.", "none"),
 )

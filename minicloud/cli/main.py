@@ -6,6 +6,7 @@ Nothing is imported before it is needed: a command that is asked for is found by
 import contextlib
 import functools
 import importlib
+import logging
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from ..aws import model
 from ..errors import ApiError, UsageError
 from .commands import COMMANDS
 from .errors import CallFailed, run
+from .flags import COLORS
 from .operations import OperationCommand, names
 from .output import FORMATS
 from .parse import closest
@@ -69,6 +71,9 @@ class ServiceGroup(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the first word names. Raises click.UsageError, with the command that may be meant."""
+        if args[0] == "help":
+            click.echo(ctx.get_help())
+            ctx.exit()
         try:
             found = self.get_command(ctx, args[0])
         except CallFailed:
@@ -179,6 +184,9 @@ def root() -> Root:
                 ["--endpoint-url"], envvar="MINICLOUD_ENDPOINT_URL", help="Speak to this AWS endpoint, not to this host."
             ),
             click.Option(["--profile"], help="Speak to the endpoint, and with the keys, of this profile in ~/.aws."),
+            click.Option(["--region"], help="The region; a host is in one, and any other is refused."),
+            click.Option(["--color"], type=click.Choice(COLORS), help="Whether tables have colours; auto: on a terminal."),
+            click.Option(["--no-cli-pager", "cli_pager"], is_flag=True, help="As it is anyway: there is no pager."),
             click.Option(["--debug"], is_flag=True, help="On a fault, show where in the program it happened."),
             click.Option(["--paginate/--no-paginate"], default=True, help="Ask for all pages, or for the first only."),
             click.Option(
@@ -199,6 +207,21 @@ def execute(args: Sequence[str], session: Session | None = None) -> int:
     return run(command, lambda: session.debug)
 
 
+class _Once(logging.Filter):
+    """Lets a message through when it is new: what a command sees wrong while it waits, it sees again and again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this was not said yet."""
+        text = record.getMessage()
+        new = text not in self.said
+        self.said.add(text)
+        return new
+
+
 def main() -> int:
     """The command `minicloud`."""
     import gc
@@ -212,6 +235,8 @@ def main() -> int:
     # The model is hundreds of thousands of objects that stay: looking through them again and again is 15 ms of a start.
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
+    if logging.lastResort:  # who writes a log, as `serve` does, has handlers of its own
+        logging.lastResort.addFilter(_Once())
     if "_MINICLOUD_COMPLETE" in os.environ:
         root().main(prog_name="minicloud", complete_var="_MINICLOUD_COMPLETE")
     return execute(sys.argv[1:])

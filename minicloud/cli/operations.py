@@ -40,7 +40,7 @@ class OperationCommand(FlagCommand):
     def needed(self, words: dict[str, Words]) -> list[str]:
         """Nothing that may still stand in an input file; an empty skeleton needs nothing."""
         inputs = {"cli-input-json", "cli-input-yaml"} & words.keys()
-        empty = words.get("generate-cli-skeleton") in (True, "input")
+        empty = words.get("generate-cli-skeleton") in (True, "input", "yaml-input")
         return [] if inputs or empty else super().needed(words)
 
     def carry_out(self, session: Session, words: dict[str, Words]) -> None:
@@ -50,7 +50,8 @@ class OperationCommand(FlagCommand):
         form = output.choose(_text(words, "output") or session.output)
         query = _text(words, "query") or session.query
         if kind := words.get("generate-cli-skeleton"):
-            output.show(self._skeleton(kind, words), "json" if form == "table" else form, query)
+            form = "yaml" if kind == "yaml-input" else "json" if form == "table" else form
+            output.show(self._skeleton(kind, words), form, query)
             return
         output.show(Request(self, session, words).call(), form, query, operation=columns_key(self.service, self.operation.name))
 

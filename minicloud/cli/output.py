@@ -1,4 +1,4 @@
-"""Answers on standard output: json, text and yaml as the aws CLI prints them, table for a person.
+"""Answers on standard output: json, text and yaml as the aws CLI prints them, table for a person, off for nobody.
 
 An answer with nothing in it prints nothing. --query comes first and works on the plain answer. Modules that only one format
 needs are imported by it alone. Whatever goes to a terminal has no control characters but the layout's own.
@@ -7,6 +7,7 @@ needs are imported by it alone. Whatever goes to a terminal has no control chara
 import base64
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -14,7 +15,9 @@ from typing import Any, TextIO
 from ..errors import UsageError
 from .terminal import clean, json_clean
 
-FORMATS = ("json", "text", "table", "yaml")
+FORMATS = ("json", "text", "table", "yaml", "yaml-stream", "off")
+
+_LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
 
 
 def choose(wanted: str | None, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> str:
@@ -31,13 +34,15 @@ def show(answer: Any, format: str, query: str | None = None, stream: TextIO | No
     if answer in ({}, None):
         return
     found = search(query, answer) if query else answer
+    if format == "off":
+        return
     plain = _plain(found)
     if format == "table":
         from .table import print_table
 
         print_table(plain, "" if query else operation, out)
         return
-    text = {"json": as_json, "text": as_text, "yaml": as_yaml}[format](plain)
+    text = {"json": as_json, "text": as_text, "yaml": as_yaml, "yaml-stream": as_yaml_stream}[format](plain)
     out.write(clean(text, keep="\n\t") if format == "text" and out.isatty() else text)
 
 
@@ -61,7 +66,21 @@ def as_yaml(value: Any) -> str:
     """YAML in blocks, members in the answer's order."""
     import yaml
 
-    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=False))
+    class Dumper(yaml.SafeDumper):
+        """Quotes texts with line ends other than a newline, which would be read back as blanks."""
+
+        def represent_str(self, data: str) -> yaml.ScalarNode:
+            """A text."""
+            style = '"' if _LINE_ENDS.search(data) else None
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    Dumper.add_representer(str, Dumper.represent_str)
+    return str(yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False))
+
+
+def as_yaml_stream(value: Any) -> str:
+    """YAML as a list of answers, of which there is one: pages are put together before."""
+    return as_yaml([value])
 
 
 def as_text(value: Any) -> str:

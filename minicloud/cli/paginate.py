@@ -46,6 +46,8 @@ def collect(call: Callable[[Answer], Answer], definition: Mapping[str, Any], par
             return whole
         if shown + len(page[keys[0]]) == wanted.max_items:
             return {**whole, "NextToken": encode(after, 0)}
+        if after == token:
+            raise UsageError(f"the same NextToken came twice, so the pages would never end: {after}")
         token, skip = after, 0
 
 

@@ -68,6 +68,9 @@ class Session:
     paginate: bool = True
     endpoint_url: str | None = None
     profile: str | None = None
+    region: str | None = None
+    color: str | None = None
+    cli_pager: bool = True
 
     @functools.cached_property
     def cloud(self) -> "Cloud":
@@ -79,6 +82,20 @@ class Session:
     def connected(self) -> None:
         """Open the cloud of this host, so that what is wrong with it is not taken for an operation's refusal."""
         _ = self.cloud
+
+    def check_region(self) -> None:
+        """Refuse a region that is not the host's, or not the profile's. Raises UsageError."""
+        if self.region is None:
+            return
+        there = self.client.region if self.remote else config.load().region
+        if self.region != there:
+            raise UsageError(f"the region here is {there}, not {self.region!r}")
+
+    def paint(self) -> None:
+        """Have tables in colours or without, where --color says so; rich reads these variables."""
+        if self.color in ("on", "off"):
+            os.environ.pop("NO_COLOR" if self.color == "on" else "FORCE_COLOR", None)
+            os.environ["FORCE_COLOR" if self.color == "on" else "NO_COLOR"] = "1"
 
     @property
     def remote(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..aws.model import Operation, Shape
+from ..aws.validate import nested
 
 _SCALARS: dict[str, Any] = {"integer": 0, "long": 0, "float": 0.0, "double": 0.0, "boolean": True, "blob": ""}
 
@@ -31,9 +32,8 @@ def _structure(shape: Shape, hints: Mapping[str, Any] | None, named: bool, above
 
 
 def _value(shape: Shape, hint: Any, name: str, above: tuple[str, ...]) -> Any:
-    nested = getattr(hint, "__annotations__", None) if hasattr(hint, "__total__") else None
     if shape.kind == "structure":
-        return _structure(shape, nested, bool(name), above)
+        return _structure(shape, nested(hint), bool(name), above)
     if shape.kind == "list":
         return [_value(shape.element, hint, shape.element.name if name else "", above)]
     if shape.kind == "map":

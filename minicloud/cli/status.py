@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..aws import instance_types
+from ..errors import HostError
 from . import own
 
 if TYPE_CHECKING:
@@ -38,14 +39,22 @@ class Facts:
     bases: int
     free: int
     daemon: bool
+    fault: str = ""
+    """Why the hypervisor does not answer; empty if it does."""
 
 
 def gather(cloud: "Cloud") -> Facts:
-    """Look at the state and the host. Raises HostError."""
+    """Look at the state and the host. Raises HostError, but not for a hypervisor that does not answer: that is a fact, too."""
     from ..host import kvm
     from ..reconcile import worker
 
-    cloud.worker.refresh("DescribeInstances")
+    fault = ""
+    try:
+        cloud.host.guests.list()
+    except HostError as error:
+        fault = str(error)
+    else:
+        cloud.worker.refresh("DescribeInstances")
     settings = cloud.settings
     return Facts(
         kvm=kvm.usable(),
@@ -58,6 +67,7 @@ def gather(cloud: "Cloud") -> Facts:
         bases=_occupied(settings.images),
         free=shutil.disk_usage(settings.home).free,
         daemon=worker.wake(cloud),
+        fault=fault,
     )
 
 
@@ -76,10 +86,12 @@ def _occupied(directory: Path) -> int:
 def status(facts: Facts) -> dict[str, Any]:
     """The answer, with names in AWS's way."""
     states = Counter(row.state for row in facts.instances)
-    kinds = [instance_types.get(row.instance_type) for row in facts.instances if row.state in _HOLDING]
+    holding = [row for row in facts.instances if row.state in _HOLDING]
+    kinds = [instance_types.with_cpus(row.instance_type, row.cpu_cores, row.cpu_threads) for row in holding]
     return {
         "Guests": "run with KVM" if facts.kvm[0] else "are emulated (TCG)",
         "Why": facts.kvm[1],
+        "Hypervisor": facts.fault or "answers",
         "Daemon": "running" if facts.daemon else "not running; every command does the work itself",
         "Instances": {state: states[state] for state in _STATES if states[state]},
         "VCpus": {
@@ -107,6 +119,7 @@ def table_of(answer: dict[str, Any]) -> dict[str, Any]:
     disk = answer["DiskMiB"]
     lines = {
         "Guests": f"{answer['Guests']}: {answer['Why']}",
+        "Hypervisor": answer["Hypervisor"],
         "Daemon": answer["Daemon"],
         "Instances": counts or "none",
         "vCPUs given": f"{answer['VCpus']['Given']:g} of {answer['VCpus']['Total']}",

@@ -1,7 +1,8 @@
 """Answers as tables for a person: the chosen columns (columns.py) where there are some, everything otherwise.
 
 Texts are cleaned of control characters and never read as markup. A table is as wide as it needs to be where the output is no
-terminal; a text of several lines (a key, a console's output) stands below the tables as it is, so that it can be copied.
+terminal. On one that is too narrow the last columns are left out, and named below: nothing is broken that is for copying. A
+text of several lines (a key, a console's output) stands below the tables as it is, so that it can be copied.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,10 @@ _STYLES = {
     "terminated": "dim",
 }
 _NO_TERMINAL_WIDTH = 10_000
+_LEAST = 24
+"""The width that a column keeps: every identifier fits into it."""
+_BETWEEN, _AROUND = 3, 4
+"""What a table of this form needs between two columns, and at its sides."""
 
 
 def print_table(answer: Any, operation: str, stream: TextIO) -> None:
@@ -98,12 +103,27 @@ def _deep(entries: list[Any]) -> bool:
 
 def _print(console: Console, title: str, names: Sequence[str] | None, rows: list[list[str]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, title=_cell(title) if title else None, title_justify="left", show_header=names is not None)
-    for at, name in enumerate(names or ["", ""]):
-        # Identifiers are for copying: the first column is never broken, the others fold.
-        table.add_column(_cell(name), no_wrap=at == 0, overflow="ignore" if at == 0 else "fold")
+    titles = list(names or ["", ""])
+    widths = [max(len(clean(row[at])) for row in [titles, *rows]) for at in range(len(titles))]
+    shown = fitting(widths, console.width)
+    for at, name in enumerate(titles[:shown]):
+        whole = at == 0 or widths[at] <= _LEAST
+        table.add_column(_cell(name), no_wrap=whole, overflow="ignore" if whole else "fold", min_width=min(widths[at], _LEAST))
     for row in rows:
-        table.add_row(*(_cell(content) for content in row))
+        table.add_row(*(_cell(content) for content in row[:shown]))
     console.print(table)
+    if shown < len(titles):
+        left = ", ".join(titles[shown:])
+        console.print(Text(clean(f"  too narrow for: {left}; all of it: --output json"), style="dim"))
+
+
+def fitting(widths: Sequence[int], room: int) -> int:
+    """How many of the first columns fit, the first of them as it is and the others folded where they are wide; two at least."""
+    for count in range(len(widths), 2, -1):
+        least = widths[0] + sum(min(width, _LEAST) for width in widths[1:count])
+        if least + _BETWEEN * (count - 1) + _AROUND <= room:
+            return count
+    return min(2, len(widths))
 
 
 def _cell(content: str) -> Text:

@@ -19,7 +19,9 @@ def about_address(cloud: Cloud, network_id: str, address: str, credentials: Cred
             return None
         interfaces = sorted(state.interfaces.find(instance_id=row.id), key=lambda one: one.device_index)
         publics = state.public_addresses.among("interface_id", [one.id for one in interfaces])
+        member = state.scaling_members.get(row.id)
         return About(
+            lifecycle=member.state if member else "",
             row=row,
             image=image,
             interfaces=interfaces,

@@ -49,6 +49,8 @@ class About:
     """Public addresses by private ones."""
     tags: Mapping[str, str] = field(default_factory=dict)
     zone_id: str = ""
+    lifecycle: str = ""
+    """The lifecycle state in a group, as its reconciler has it; empty for an instance that is in none."""
     profile: Profile | None = None
 
 
@@ -104,6 +106,8 @@ def meta_data(about: About, settings: Settings) -> Tree:
         "security-groups": "\n".join(_group_names(about, primary)),
         "services": {"domain": "amazonaws.com", "partition": "aws"},
     }
+    if about.lifecycle:
+        tree["autoscaling"] = {"target-lifecycle-state": target_state(about.lifecycle)}
     if primary.address in about.publics:
         tree["public-ipv4"] = about.publics[primary.address]
         tree |= _public_name(about, primary, primary.address, settings)
@@ -114,6 +118,15 @@ def meta_data(about: About, settings: Settings) -> Tree:
     if row.metadata_options.get("InstanceMetadataTags") == "enabled":
         tree["tags"] = {"instance": {key: value for key, value in sorted(about.tags.items()) if "/" not in key}}
     return tree
+
+
+def target_state(lifecycle: str) -> str:
+    """Where an instance of a group is going: what scripts on it wait for in lifecycle hooks."""
+    warm, state = lifecycle.startswith("Warmed:"), lifecycle.removeprefix("Warmed:").partition(":")[0]
+    targets = {"Pending": "InService", "Terminating": "Terminated", "EnteringStandby": "Standby", "Detaching": "Detached"}
+    if warm:
+        targets["Pending"] = "Stopped"
+    return ("Warmed:" if warm else "") + targets.get(state, state)
 
 
 def _iam(profile: Profile) -> Tree:

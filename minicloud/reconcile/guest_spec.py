@@ -73,7 +73,8 @@ def seed(given: Parts) -> Seed:
 
 def guest(given: Parts, host: Host, settings: Settings, base: BaseImage | None) -> GuestSpec:
     """The guest of an instance. `base` is its image on the host, or None if that is gone and the disk stands alone."""
-    row, kind = given.row, instance_types.get(given.row.instance_type)
+    row = given.row
+    kind = instance_types.with_cpus(row.instance_type, row.cpu_cores, row.cpu_threads)
     disks = [disk_spec.of_volume(host, volume) for volume in given.volumes]
     disks += [
         DiskSpec(disk_id, host.disks.path(disk_id), f"ephemeral{number}", f"/dev/sd{_LETTERS[number]}")
@@ -81,7 +82,7 @@ def guest(given: Parts, host: Host, settings: Settings, base: BaseImage | None) 
     ]
     return GuestSpec(
         guest_id=row.id,
-        vcpus=row.cpu_cores * row.cpu_threads or kind.vcpus,
+        vcpus=kind.vcpus,
         memory=kind.memory_mib,
         cpu_weight=kind.cpu_weight,
         disks=tuple(disks),

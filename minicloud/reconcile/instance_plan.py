@@ -79,7 +79,9 @@ def _toward_running(row: Instance, seen: Seen, now: float) -> list[Action]:
         if seen.power is Power.OFF_BY_GUEST and not _restarts(row, now):
             return [_by_itself(row)]
         if seen.power is Power.OFF_BY_FAILURE:
-            return [_failed()]
+            return [_ended("The guest's QEMU process ended unexpectedly")]
+    if row.state == "running" and row.started_boot != seen.boot_id and row.auto_recovery == "disabled":
+        return [_ended("The host was restarted, and AutoRecovery of the instance is disabled")]
     # It never ran, or the host was restarted, or somebody took the guest away: the wish stands.
     started = {**_runs(seen), "reboots_done": row.reboots_asked, "reachable": "", "reachable_since": ""}
     return [MakeDisks(), WriteSeed(), StartGuest(), Record(started)]
@@ -132,13 +134,14 @@ def _by_itself(row: Instance) -> Action:
     )
 
 
-def _failed() -> Action:
+def _ended(message: str) -> Action:
+    """The host ended the guest, for a reason that is not its user's: it is stopped."""
     return Record(
         {
             "wish": "stopped",
             "state": "stopping",
             "reason_code": "Server.InternalError",
-            "reason_message": "The guest's QEMU process ended unexpectedly",
+            "reason_message": message,
             "transition_reason": "Server.InternalError",
         }
     )

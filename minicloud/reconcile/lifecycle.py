@@ -36,7 +36,7 @@ def reconcile(cloud: Cloud, clock: Callable[[], float] = time.time) -> bool:
                     acted |= _see_to(cloud, policy, one, clock())
                 _forget_if_over(cloud, policy)
     except sqlite3.OperationalError as error:
-        log.warning("lifecycle policies: the state cannot be written: %s; make room where it lies", error)
+        log.warning("lifecycle policies: the state cannot be read or written: %s", error)
     return acted
 
 

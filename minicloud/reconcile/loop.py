@@ -13,6 +13,7 @@ from collections.abc import Collection
 from ..cloud import Cloud
 from ..errors import HostError
 from . import (
+    autoscaling,
     cards,
     certificates,
     firewall,
@@ -86,6 +87,7 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
             acted |= instances.reconcile(cloud, touched)
             acted |= _balancers(cloud)
             acted |= halted.reconcile(cloud)
+            acted |= autoscaling.reconcile(cloud)
             acted |= layers.reconcile(cloud, merge=look or bool(touched))
             acted |= certificates.reconcile(cloud)
             if not acted:
@@ -97,7 +99,9 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
         log.warning("%s", error)
     except sqlite3.OperationalError as error:
         # A full disk above all: what was done on the host is seen again by the next pass, which then records it.
-        log.warning("the state cannot be written: %s; make room where it lies", error)
+        log.warning(
+            "the state cannot be read or written: %s%s", error, "; make room where it lies" if "full" in str(error) else ""
+        )
     now = time.time()
     due = [instance_plan.waits_until(row, now) for row in instances.unsettled(cloud)] + [load_balancers.due(cloud)]
     return min((moment for moment in due if moment is not None), default=None)

@@ -147,7 +147,7 @@ class Sampler:
         return entries
 
     def _spend(self, row: Instance, used: Usage) -> None:
-        kind = instance_types.get(row.instance_type)
+        kind = instance_types.with_cpus(row.instance_type, row.cpu_cores, row.cpu_threads)
         if not kind.burstable:
             return
         before = self._credits.get(row.id) or self._known_credits(row)

@@ -173,6 +173,8 @@ class Instance:
     cpu_cores: int = 0
     """Cores, and threads of each, that its guest sees; 0 for those of its type."""
     cpu_threads: int = 0
+    auto_recovery: str = "default"
+    """default, or disabled for one that stays off after a restart of its host."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ from sqlite_utils import Database, Migrations
 
 from ..aws.ids import new_id
 from ..errors import UsageError
-from . import schema_cloudwatch, schema_endpoint, schema_lb, schema_network
+from . import schema_autoscaling, schema_cloudwatch, schema_endpoint, schema_lb, schema_network
 
 migrations = Migrations("minicloud")
 
@@ -229,10 +229,17 @@ def m005_reboots(db: Database) -> None:
     db.table("instances").add_column("reboot_began", str, not_null_default="")
 
 
+@migrations()
+def m006_auto_recovery(db: Database) -> None:
+    """Whether an instance is started again after a restart of its host: default or disabled."""
+    db.table("instances").add_column("auto_recovery", str, not_null_default="default")
+
+
 schema_network.register(migrations)
 schema_endpoint.register(migrations)
 schema_lb.register(migrations)
 schema_cloudwatch.register(migrations)
+schema_autoscaling.register(migrations)
 
 
 def _write_ahead(db: Database) -> None:

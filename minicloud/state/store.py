@@ -16,10 +16,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from . import rows, rows_access, rows_cloudwatch, rows_lb, rows_network, rows_storage
+from . import rows, rows_access, rows_autoscaling, rows_cloudwatch, rows_lb, rows_network, rows_storage
 from .table import Table
 
-VERSION = 19
+VERSION = 21
 """How many migrations `schema.py` has: a database with this PRAGMA user_version needs none."""
 
 
@@ -85,6 +85,23 @@ class State:
         self.certificates = Table(self._connection, "certificates", rows_lb.Certificate, ("arn",))
         self.account_settings = Table(self._connection, "account_settings", rows_access.AccountSetting, ("name",))
         self.capacity_reservations = Table(self._connection, "capacity_reservations", rows_access.CapacityReservation)
+        self._of_autoscaling()
+
+    def _of_autoscaling(self) -> None:
+        """The tables of Auto Scaling."""
+        connection, of_group = self._connection, ("group_name", "name")
+        self.scaling_groups = Table(connection, "scaling_groups", rows_autoscaling.ScalingGroup, ("name",))
+        self.scaling_members = Table(connection, "scaling_members", rows_autoscaling.ScalingMember, ("instance_id",))
+        self.scaling_activities = Table(connection, "scaling_activities", rows_autoscaling.ScalingActivity)
+        self.scaling_tags = Table(connection, "scaling_tags", rows_autoscaling.ScalingTag, ("group_name", "key"))
+        self.scaling_clock = Table(connection, "scaling_clock", rows_autoscaling.ScalingClock, ("boot_id",))
+        self.launch_configurations = Table(connection, "launch_configurations", rows_autoscaling.LaunchConfiguration, ("name",))
+        self.scaling_policies = Table(connection, "scaling_policies", rows_autoscaling.ScalingPolicy, of_group)
+        self.scheduled_actions = Table(connection, "scheduled_actions", rows_autoscaling.ScheduledAction, of_group)
+        self.lifecycle_hooks = Table(connection, "lifecycle_hooks", rows_autoscaling.LifecycleHook, of_group)
+        self.instance_refreshes = Table(connection, "instance_refreshes", rows_autoscaling.InstanceRefresh)
+        key = ("group_name", "topic", "kind")
+        self.scaling_notifications = Table(connection, "scaling_notifications", rows_autoscaling.ScalingNotification, key)
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)

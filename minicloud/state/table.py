@@ -4,7 +4,7 @@ import dataclasses
 import json
 import sqlite3
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 Row = TypeVar("Row")
@@ -48,6 +48,12 @@ class Table(Generic[Row]):
         """The rows that an SQL condition with `?` picks, oldest first."""
         sql = f"{self._select}{' where ' + where if where else ''} order by {order}"
         return [self._row(row) for row in self._connection().execute(sql, tuple(values))]
+
+    def counts(self, columns: Sequence[str], where: str, values: Iterable[Any] = ()) -> dict[Any, int]:
+        """How many rows that an SQL condition picks have the same values of some columns, by these values; no row is made."""
+        names = ", ".join(columns)
+        sql = f"select {names}, count(*) from {self.name} where {where} group by {names}"  # noqa: S608
+        return {tuple(found[:-1]): found[-1] for found in self._connection().execute(sql, tuple(values))}
 
     def find(self, **equals: Any) -> list[Row]:
         """The rows with these values, oldest first."""

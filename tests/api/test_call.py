@@ -66,6 +66,7 @@ def test_parameters_are_held_against_the_model(ec2: Ec2, params: dict[str, Any],
         ({"KernelId": "aki-12345678"}, "KernelId"),
         ({"Placement": {"HostId": "h-1"}}, "Placement.HostId"),
         ({"BlockDeviceMappings": [{}, {"Ebs": {"KmsKeyId": "k"}}]}, "BlockDeviceMappings.Ebs.KmsKeyId"),
+        ({"LicenseSpecifications": [{"LicenseConfigurationArn": "arn"}]}, "LicenseSpecifications"),
         ({"InstanceMarketOptions": {"MarketType": "spot"}}, "InstanceMarketOptions"),
     ],
 )
@@ -105,6 +106,15 @@ class TestDryRun:
     )
     def test_what_is_wrong_is_said_all_the_same(self, ec2: Ec2, wrong: dict[str, Any]) -> None:
         assert ec2.refused("RunInstances", **{**RUN, **wrong, "DryRun": True}).code != "DryRunOperation"
+
+    def test_so_is_what_only_the_state_can_tell(self, ec2: Ec2) -> None:
+        unknown = "i-0fedcba9876543210"
+        assert ec2.refused("TerminateInstances", InstanceIds=[unknown], DryRun=True).code == "InvalidInstanceID.NotFound"
+        assert ec2.refused("RunInstances", **{**RUN, "ImageId": "ami-1"}, DryRun=True).code == "InvalidAMIID.Malformed"
+        instance = ec2.run(DisableApiTermination=True)
+        assert ec2.refused("TerminateInstances", InstanceIds=[instance], DryRun=True).code == "OperationNotPermitted"
+        assert ec2.refused("StopInstances", InstanceIds=[instance], DryRun=True).code == "DryRunOperation"
+        assert ec2.state(instance) == "running"
 
     def test_wrong_filters_and_pages_too(self, ec2: Ec2) -> None:
         assert ec2.refused("DescribeInstances", DryRun=True, Filters=[{"Name": "colour", "Values": ["red"]}]).status == 400

@@ -4,7 +4,7 @@ import pytest
 
 from minicloud.host.fake import FakeHost
 
-from ..cloud_fixtures import IMAGE, RUN, Ec2
+from ..cloud_fixtures import IMAGE, Ec2
 
 
 def test_credits_that_a_family_is_launched_with(ec2: Ec2) -> None:
@@ -31,8 +31,11 @@ def test_options_of_the_metadata_service_that_launches_start_from(ec2: Ec2) -> N
 
 def test_placement_groups_hold_instances(ec2: Ec2) -> None:
     group = ec2("CreatePlacementGroup", GroupName="g", Strategy="cluster")["PlacementGroup"]["GroupId"]
-    one, other = ec2.run(Placement={"GroupName": "g"}), ec2.run()
-    assert ec2.instance(one)["Placement"]["GroupName"] == "g"
+    one, other, by_id = ec2.run(Placement={"GroupName": "g"}), ec2.run(), ec2.run(Placement={"GroupId": group})
+    for each in (one, by_id):
+        assert (ec2.instance(each)["Placement"]["GroupName"], ec2.instance(each)["Placement"]["GroupId"]) == ("g", group)
+    ec2("TerminateInstances", InstanceIds=[by_id])
+    assert "GroupId" not in ec2.instance(other)["Placement"]
     assert ec2.refused("RunInstances", ImageId=IMAGE.image_id, MinCount=1, MaxCount=1, Placement={"GroupName": "no"}).code == (
         "InvalidPlacementGroup.Unknown"
     )
@@ -43,6 +46,8 @@ def test_placement_groups_hold_instances(ec2: Ec2) -> None:
     ec2("StopInstances", InstanceIds=[other], Force=True)
     assert ec2("ModifyInstancePlacement", InstanceId=other, GroupId=group) == {"Return": True}
     assert ec2.instance(other)["Placement"]["GroupName"] == "g"
+    both = {"GroupName": "g", "GroupId": group}
+    assert ec2.refused("ModifyInstancePlacement", InstanceId=other, **both).code == "InvalidParameterCombination"
     ec2("ModifyInstancePlacement", InstanceId=other, GroupName="")
     (near,) = ec2("DescribeInstanceTopology", GroupNames=["g"])["Instances"]
     assert (near["InstanceId"], near["GroupName"], len(near["NetworkNodes"])) == (one, "g", 1)
@@ -111,35 +116,6 @@ def test_fewer_cores_than_the_type_has(ec2: Ec2, host: FakeHost) -> None:
     ec2("ModifyInstanceAttribute", InstanceId=one, InstanceType={"Value": "c5.large"})
     ec2("StartInstances", InstanceIds=[one, plain])
     assert vcpus() == {one: 2, plain: 1}
-    for wrong, code in (
-        ({"CoreCount": 9, "ThreadsPerCore": 1}, "InvalidParameterValue"),
-        ({"CoreCount": 1, "ThreadsPerCore": 3}, "InvalidParameterValue"),
-        ({"CoreCount": 1}, "InvalidParameterCombination"),
-    ):
-        refused = ec2.refused("RunInstances", **{**RUN, "InstanceType": "m5.large", "CpuOptions": wrong})
-        assert refused.code == code
-
-
-NONE_OF_IT = {
-    "HibernationOptions": {"Configured": False},
-    "EnclaveOptions": {"Enabled": False},
-    "MaintenanceOptions": {"AutoRecovery": "default"},
-    "PrivateDnsNameOptions": {"HostnameType": "ip-name", "EnableResourceNameDnsARecord": False},
-}
-
-
-def test_options_that_ask_for_nothing_are_no_reason_to_refuse(ec2: Ec2) -> None:
-    one = ec2.instance(ec2.run(**NONE_OF_IT))
-    for name, options in NONE_OF_IT.items():
-        assert options.items() <= one[name].items()
-    for name, options in (
-        ("HibernationOptions", {"Configured": True}),
-        ("EnclaveOptions", {"Enabled": True}),
-        ("MaintenanceOptions", {"AutoRecovery": "disabled"}),
-        ("PrivateDnsNameOptions", {"HostnameType": "resource-name"}),
-    ):
-        refused = ec2.refused("RunInstances", **{**RUN, name: options})
-        assert (refused.code, name in refused.message) == ("UnsupportedOperation", True)
 
 
 def test_resets(ec2: Ec2) -> None:

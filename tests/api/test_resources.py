@@ -2,12 +2,15 @@
 
 import dataclasses
 import itertools
+import threading
 from typing import Any
 
 import pytest
 
+from minicloud.aws import keys
 from minicloud.cloud import Cloud
 from minicloud.host.fake import FakeHost
+from minicloud.state.rows import Tag
 
 from ..cloud_fixtures import IMAGE, RUN, Ec2, cloud_in, settings
 from ..processes import together, values
@@ -50,6 +53,21 @@ class TestImages:
 
 
 class TestKeyPairs:
+    def test_nobody_waits_while_a_key_is_made(self, ec2: Ec2, monkeypatch: pytest.MonkeyPatch) -> None:
+        generate = keys.generate
+
+        def and_others_write(*args: str) -> keys.NewKey:
+            writer = threading.Thread(target=ec2, args=("CreateKeyPair",), kwargs={"KeyName": "other", "KeyType": "ed25519"})
+            monkeypatch.setattr(keys, "generate", generate)
+            writer.start()
+            writer.join(20)
+            assert not writer.is_alive()
+            return generate(*args)
+
+        monkeypatch.setattr(keys, "generate", and_others_write)
+        ec2("CreateKeyPair", KeyName="k")
+        assert [pair["KeyName"] for pair in ec2("DescribeKeyPairs")["KeyPairs"]] == ["other", "k"]
+
     @pytest.mark.parametrize(("kind", "form"), list(itertools.product(("rsa", "ed25519"), ("pem", "ppk"))))
     def test_create_describe_delete(self, ec2: Ec2, kind: str, form: str) -> None:
         made = ec2("CreateKeyPair", KeyName="k", KeyType=kind, KeyFormat=form)
@@ -107,6 +125,22 @@ class TestTags:
         assert (self.tags(ec2, instance_id), self.tags(ec2, volume_id)) == ({"a": "2"}, {})
         ec2("DeleteTags", Resources=both)
         assert self.tags(ec2, instance_id) == {}
+
+    def test_those_that_services_set_are_left(self, ec2: Ec2) -> None:
+        instance_id = ec2.run()
+        ec2.cloud.state.tags.add(Tag(instance_id, "aws:autoscaling:groupName", "g", "instance"))
+        ec2("CreateTags", Resources=[instance_id], Tags=[{"Key": "mine", "Value": ""}])
+        ec2("DeleteTags", Resources=[instance_id])
+        assert self.tags(ec2, instance_id) == {"aws:autoscaling:groupName": "g"}
+        refused = ec2.refused("DeleteTags", Resources=[instance_id], Tags=[{"Key": "aws:autoscaling:groupName"}])
+        assert refused.code == "InvalidParameterValue"
+
+    def test_a_capacity_reservation_has_some(self, ec2: Ec2) -> None:
+        wanted = {"InstanceType": "t3.nano", "InstancePlatform": "Linux/UNIX", "InstanceCount": 1}
+        made = ec2("CreateCapacityReservation", **wanted, AvailabilityZone="us-east-1a")["CapacityReservation"]
+        ec2("CreateTags", Resources=[made["CapacityReservationId"]], Tags=[{"Key": "mine", "Value": "yes"}])
+        (found,) = ec2("DescribeCapacityReservations")["CapacityReservations"]
+        assert found["Tags"] == [{"Key": "mine", "Value": "yes"}]
 
     def test_every_kind_of_resource(self, ec2: Ec2) -> None:
         instance = ec2.instance(ec2.run())

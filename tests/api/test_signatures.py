@@ -1,6 +1,8 @@
 """Every operation against AWS's model: parameters, nested structures, the paths that filters and pages follow."""
 
 import inspect
+import subprocess
+import sys
 import types
 import typing
 from typing import Any
@@ -123,3 +125,13 @@ def test_two_files_cannot_declare_one_operation() -> None:
     describe_vpcs.__module__ = "minicloud.services.ec2.another"
     with pytest.raises(TypeError, match="DescribeVpcs is declared in"):
         api.operation()(describe_vpcs)
+
+
+def test_each_operation_can_be_found_without_the_others() -> None:
+    for found in OPERATIONS:
+        source = inspect.getsource(sys.modules[found.function.__module__])
+        assert f"\ndef {model.xform_name(found.name)}(" in source, found.name
+    code = "import sys; from minicloud import api; api.find('ec2', 'DescribeKeyPairs'); print(LAUNCH in sys.modules)"
+    code = code.replace("LAUNCH", "'minicloud.services.ec2.launch'")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

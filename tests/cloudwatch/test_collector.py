@@ -159,10 +159,12 @@ def test_volumes_and_their_burst_balance(world: World) -> None:
 def test_cpu_credits_by_awss_rates(world: World) -> None:
     standard = {"CpuCredits": "standard"}
     one = run(world, monitored=False, InstanceType="t3.micro", CreditSpecification=standard)
+    half = world.ec2.run(InstanceType="t3.micro", CreditSpecification=standard, CpuOptions={"CoreCount": 1, "ThreadsPerCore": 1})
     busy(world, one, 1200, 0.0)
-    # A t3.micro earns 12 credits an hour.
+    # A t3.micro earns 12 credits an hour, 6 for each of its vCPUs.
     earned = world.values("CPUCreditBalance", {"InstanceId": one})[-1]
     assert 2.5 < earned < 4.1
+    assert 1.2 < world.values("CPUCreditBalance", {"InstanceId": half})[-1] < 2.1
     assert world.values("CPUCreditUsage", {"InstanceId": one}, "Sum")[-1] == 0
     busy(world, one, 600, 0.5)
     assert world.values("CPUCreditUsage", {"InstanceId": one}, "Sum")[-1] == pytest.approx(5.0, abs=0.5)

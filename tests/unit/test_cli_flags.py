@@ -157,7 +157,7 @@ def test_rules_of_security_groups_in_short(words: str, rule: dict[str, Any]) -> 
         ("RunInstances", "--image-id", "--image-id needs a value"),
         ("RunInstances", "--image-id a b", "--image-id takes one value, but 'b' follows 'a'; quote a value that has spaces"),
         ("RunInstances", "--dry-run true", "--dry-run takes no value, but 'true' follows it"),
-        ("RunInstances", "--output xml", "--output is one of json, text, table, yaml, not 'xml'"),
+        ("RunInstances", "--output xml", "--output is one of json, text, table, yaml, yaml-stream, off, not 'xml'"),
         ("RunInstances", "--count x", "--count is a number or a range (1 or 1:10), not 'x'"),
         ("RunInstances", "--count 1:", "--count is a number or a range (1 or 1:10), not '1:'"),
         ("RunInstances", "--ipv6-address-count x", "--ipv6-address-count: 'x' is not a whole number"),

@@ -1,6 +1,7 @@
 """Whole command lines against a cloud without a host: what is printed, and the exit status."""
 
 import json
+import logging
 import os
 import stat
 import subprocess
@@ -9,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from minicloud import api
 from minicloud.aws import model
 from minicloud.cli.commands import COMMANDS
 from minicloud.cli.errors import ConfigurationError
-from minicloud.cli.main import execute
+from minicloud.cli.main import _Once, execute
 from minicloud.cli.session import Session, open_cloud
 from minicloud.cloud import Cloud
 from minicloud.config import Settings
@@ -116,7 +118,7 @@ def test_a_refusal_has_a_hint_where_one_is_known(run: Run) -> None:
     assert err.splitlines() == [
         "An error occurred (InvalidAMIID.NotFound) when calling the RunInstances operation: "
         "The image id '[ami-0123456789abcdef0]' does not exist",
-        "hint: there is no image yet: minicloud images build debian-12",
+        "hint: there is no image yet: minicloud images build debian-12 (on Debian), or: minicloud images pull debian-12",
     ]
 
 
@@ -159,7 +161,7 @@ def test_an_input_skeleton_has_what_is_supported_and_needs_no_cloud(capsys: pyte
     def connect() -> Cloud:
         raise ConfigurationError("not here")
 
-    assert execute(["terminate-instances", "--generate-cli-skeleton"], Session(connect=connect)) == 0
+    assert execute(["reboot-instances", "--generate-cli-skeleton"], Session(connect=connect)) == 0
     assert json.loads(capsys.readouterr().out) == {"InstanceIds": [""], "DryRun": True}
     assert execute(["run-instances", "--generate-cli-skeleton", "input"], Session(connect=connect)) == 0
     skeleton = json.loads(capsys.readouterr().out)
@@ -239,6 +241,25 @@ def test_completion_offers_commands_flags_and_values(words: list[str], incomplet
     assert [item.value for item in offered] == wanted
 
 
+def test_bash_really_completes(tmp_path: Path) -> None:
+    line = 'eval "$(minicloud completion bash)"; COMP_WORDS=(minicloud run-ins); COMP_CWORD=1'
+    asked = f'{line}; _minicloud_completion minicloud; echo "${{COMPREPLY[@]}}"'
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", asked], env={"PATH": path, "HOME": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "run-instances\n"
+
+
+def test_what_a_shell_shows_beside_a_flag_is_plain_text() -> None:
+    from click.shell_completion import ShellComplete
+
+    from minicloud.cli.main import root
+
+    (offered,) = ShellComplete(root(), {}, "minicloud", "_X").get_completions(["run-instances"], "--image")
+    assert offered.help == "The ID of the AMI."
+
+
 def test_who_may_not_write_the_state_is_told_about_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
     monkeypatch.setattr(os, "access", lambda path, _: bool(asked.append(path)))
@@ -274,3 +295,44 @@ def test_a_state_that_is_no_database_is_said_in_one_line(tmp_path: Path, capsys:
     assert execute(["describe-vpcs"], session) == 253
     (line,) = capsys.readouterr().err.splitlines()
     assert line == "minicloud: the state cannot be used: file is not a database; see: minicloud doctor"
+
+
+def test_flags_that_scripts_for_the_aws_cli_have(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "")  # so that what --color does is undone
+    words = ["describe-availability-zones", "--query", "AvailabilityZones[0].ZoneName"]
+    common = ["--region", "us-east-1", "--no-cli-pager", "--color", "off", "--cli-binary-format", "raw-in-base64-out"]
+    assert run(*words, *common, "--output", "text")[:2] == (0, "us-east-1a\n")
+    assert run("--region", "us-east-1", "--no-cli-pager", *words, "--output", "yaml-stream")[:2] == (0, "- us-east-1a\n")
+    assert run(*words, "--output", "off")[:2] == (0, "")
+    status, _, err = run(*words, "--region", "eu-west-1")
+    assert (status, "us-east-1, not 'eu-west-1'" in err) == (252, True)
+    status, _, err = run("describe-instances", "--profile", "nobody")
+    assert (status, "no profile nobody" in err) == (253, True)
+
+
+@pytest.mark.parametrize("words", [["help"], ["dlm", "help"], ["run-instances", "help"], ["wait", "--help"]])
+def test_help_is_a_word_too(run: Run, words: list[str]) -> None:
+    status, out, err = run(*words)
+    assert (status, err) == (0, "")
+    assert out.startswith("Usage: minicloud")
+
+
+def test_a_group_without_a_command_shows_what_there_is(run: Run) -> None:
+    status, _, err = run("wait")
+    assert (status, err.startswith("Usage: minicloud wait")) == (252, True)
+
+
+def test_each_service_has_its_waiters(run: Run) -> None:
+    assert "instance-running" in run("ec2", "wait", "--help")[1]
+    assert "wait" not in run("dlm", "--help")[1].split()
+
+
+def test_a_skeleton_in_yaml_has_what_is_supported_at_every_depth(run: Run) -> None:
+    skeleton = yaml.safe_load(run("run-instances", "--generate-cli-skeleton", "yaml-input")[1])
+    assert "KmsKeyId" not in skeleton["BlockDeviceMappings"][0]["Ebs"]
+    assert skeleton["Placement"].keys() == {"AvailabilityZone", "AvailabilityZoneId", "Tenancy", "GroupName", "GroupId"}
+
+
+def test_a_warning_is_said_once() -> None:
+    once, records = _Once(), [logging.makeLogRecord({"msg": "libvirt %s", "args": (word,)}) for word in ("down", "down", "up")]
+    assert [once.filter(record) for record in records] == [True, False, True]

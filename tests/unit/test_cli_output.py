@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from minicloud.cli import output
 from minicloud.cli.columns import LAYOUTS, ago, cell
+from minicloud.cli.table import fitting
 from minicloud.cli.terminal import clean
 from minicloud.errors import UsageError
 
@@ -144,3 +145,34 @@ def test_times_are_told_as_how_long_ago() -> None:
     assert ago("2019-12-30T00:00:00Z", now) == "2 d ago"
     assert ago("2030-01-01T00:00:00Z", now) == "2030-01-01T00:00:00Z"
     assert cell({"A": "not a time"}, "ago:A", now) == "not a time"
+
+
+class Terminal(io.StringIO):
+    """A terminal of 80 columns."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_narrow_terminal_breaks_nothing_that_is_for_copying(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")  # no bold, no colours
+    item = {
+        "InstanceId": "i-0123456789abcdef0", "State": {"Name": "running"}, "InstanceType": "t3.micro", "KeyName": "me",
+        "PrivateIpAddress": "172.31.100.104", "PublicIpAddress": "203.0.113.197", "LaunchTime": "2020-01-01T00:00:00.000Z",
+    }  # fmt: skip
+    stream = Terminal()
+    output.show({"Reservations": [{"Instances": [item]}]}, "table", stream=stream, operation="DescribeInstances")
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    (line,) = (line for line in lines if "i-0" in line)
+    assert line.split()[:5] == ["i-0123456789abcdef0", "running", "t3.micro", "172.31.100.104", "203.0.113.197"]
+    assert any("too narrow for: Key, Launched;" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("widths", "room", "count"),
+    [([19, 4, 7], 80, 3), ([24, 21, 10, 14], 80, 3), ([21, 400, 5], 80, 3), ([90, 5, 5], 80, 2), ([9], 5, 1)],
+)
+def test_how_many_columns_fit(widths: list[int], room: int, count: int) -> None:
+    assert fitting(widths, room) == count

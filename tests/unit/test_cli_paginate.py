@@ -61,3 +61,8 @@ def test_a_token_of_the_service_is_taken_as_it_is() -> None:
 def test_a_limit_is_a_number_from_one(text: str) -> None:
     with pytest.raises(UsageError):
         number("max-items", text)
+
+
+def test_pages_that_never_end_are_left() -> None:
+    with pytest.raises(UsageError, match="came twice"):
+        collect(lambda _: {"Items": [1], "NextToken": "again"}, DEFINITION, {}, Pages())

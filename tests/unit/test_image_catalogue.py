@@ -23,7 +23,8 @@ def server() -> Iterator[Server]:
 
 def test_the_catalogue_names_the_usual_distributions() -> None:
     names = catalogue.load()
-    usual = ["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04", "fedora", "almalinux-9", "rocky-9", "opensuse-leap-15.6"]
+    usual = ["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04", "ubuntu-26.04", "fedora"]
+    usual += ["almalinux-9", "almalinux-10", "rocky-9", "rocky-10", "opensuse-leap-15.6", "opensuse-leap-16.0"]
     for start in [*usual, "arch", "alpine", "amazon-linux-2023", "cirros"]:
         assert any(name.startswith(start) for name in names), start
 

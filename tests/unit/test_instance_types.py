@@ -86,7 +86,8 @@ def test_aws_knows_every_type() -> None:
 
 def test_all_sizes_of_every_family_are_there() -> None:
     families = {each.family.name for each in TYPES.values()}
-    asked = "t2 t3 t3a m5 m5a m6i m6a m7i c5 c6i c7i r5 r6i r7i x1 x1e x2iedn i3 i3en i4i d2 d3 g4dn g5 p3 p4d"
+    asked = "t2 t3 t3a m5 m5a m6i m6a m7i c5 c6i c7i r5 r6i r7i x1 "
+    asked += "x1e x2idn x2iedn x2iezn i3 i3en i4i i7ie d2 d3 d3en g4dn g5 g6 p3 p4d"
     assert families == set(asked.split())
     known = {name for name in EC2.shape_for("InstanceType").enum if name.split(".")[0] in families}
     assert {name for name in known if ".metal" not in name} == set(TYPES)
@@ -109,6 +110,10 @@ def test_the_five_kinds() -> None:
         ("i3.large", (2, 15616, 3, 10, "Up to 10 Gigabit", 0.156)),
         ("d2.8xlarge", (36, 249856, 8, 30, "10 Gigabit", 5.52)),
         ("g4dn.xlarge", (4, 16384, 3, 10, "Up to 25 Gigabit", 0.526)),
+        ("x2iezn.12xlarge", (48, 1572864, 15, 50, "100 Gigabit", 10.008)),
+        ("i7ie.large", (2, 16384, 3, 10, "Up to 25 Gigabit", 0.25995)),
+        ("d3en.12xlarge", (48, 196608, 3, 30, "75 Gigabit", 6.308)),
+        ("g6.xlarge", (4, 16384, 4, 15, "Up to 10 Gigabit", 0.8048)),
         ("p3.16xlarge", (64, 499712, 8, 30, "25 Gigabit", 24.48)),
     ],
 )
@@ -161,7 +166,7 @@ def test_rows_make_sense(each: table.InstanceType) -> None:
 
 
 def test_larger_sizes_have_more_and_cost_more() -> None:
-    for family in {each.family.name for each in TYPES.values()} - {"g4dn", "g5"}:
+    for family in {each.family.name for each in TYPES.values()} - {"g4dn", "g5", "g6"}:
         sizes = [each for each in TYPES.values() if each.family.name == family]
         for smaller, larger in itertools.pairwise(sizes):
             assert smaller.memory_mib < larger.memory_mib

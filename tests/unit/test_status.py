@@ -7,7 +7,7 @@ import pytest
 
 from minicloud.cli import status
 from minicloud.cli.session import Session
-from minicloud.errors import Permanent
+from minicloud.errors import Permanent, Retry
 from minicloud.host.contracts import Capacity
 from minicloud.host.fake import FakeHost
 
@@ -79,3 +79,16 @@ def test_the_command(ec2: Ec2, capsys: pytest.CaptureFixture[str], format: str) 
     else:
         assert "1 running" in out
         assert "emulated (TCG)" in out or "KVM" in out
+
+
+def test_a_hypervisor_that_does_not_answer_is_told_where_people_look(
+    ec2: Ec2, host: FakeHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ec2.run()
+    host.fail("guests.list", Retry("libvirt does not answer"), times=9)
+    answer = status.status(status.gather(ec2.cloud))
+    assert answer["Hypervisor"] == "libvirt does not answer"
+    assert answer["Instances"] == {"running": 1}
+    assert status.table_of(answer)["Hypervisor"] == "libvirt does not answer"
+    assert capsys.readouterr().err == ""
+    assert status.status(FACTS)["Hypervisor"] == "answers"

@@ -11,6 +11,7 @@ from ...api import Call
 from ...aws import instance_types
 from ...aws.instance_types import InstanceType
 from ...errors import ApiError
+from ...state.rows import Instance
 from ...state.rows_access import CapacityReservation
 from . import reserved
 
@@ -39,14 +40,24 @@ def how_many(call: Call, kind: InstanceType, most: int) -> tuple[int, str]:
     return min(most, by_memory, by_share), why
 
 
+def _kind(row: Instance) -> InstanceType:
+    """The type of an instance, with the vCPUs that its guest sees."""
+    return instance_types.with_cpus(row.instance_type, row.cpu_cores, row.cpu_threads)
+
+
 def _left(call: Call, reservations: Sequence[CapacityReservation]) -> tuple[int, float]:
     """Memory (MiB) and hardware threads that neither an instance nor an empty place of a reservation has; may be negative."""
-    host, instances = call.cloud.host.machine.capacity(), reserved.taking(call)
+    host = call.cloud.host.machine.capacity()
     memory, share = host.memory - call.cloud.settings.memory_reserve, float(host.threads)
-    inside = list(reserved.assign(reservations, instances).values())
-    places = [(row.instance_type, row.count - inside.count(row.id)) for row in reservations]
-    for name, count in [*((row.instance_type, 1) for row in instances), *places]:
-        kind = instance_types.get(name)
+    if reservations:
+        instances = reserved.taking(call)
+        inside = reserved.assign(reservations, instances)
+        # A place is kept as a whole, however few CPUs the instance in it has: the next one may have them all.
+        kinds = [(instance_types.get(row.instance_type), row.count) for row in reservations]
+        kinds += [(_kind(row), 1) for row in instances if row.id not in inside]
+    else:  # then it is enough to count
+        kinds = [(instance_types.with_cpus(*like), count) for like, count in reserved.counts(call).items()]
+    for kind, count in kinds:
         memory -= count * kind.memory_mib
         share -= count * kind.vcpus * kind.baseline
     return memory, share
@@ -61,8 +72,8 @@ def check_reservations(call: Call, wanted: Sequence[CapacityReservation], kind: 
 
 def _with_reserved(call: Call, kind: InstanceType, zone: str, most: int, preference: str) -> tuple[int, str]:
     """How many fit, and why not more: in the reservations that may be used, and where it may be beside them."""
-    free = reserved.free(call)
     rows = [row for row in reserved.active(call) if (row.instance_type, row.zone) == (kind.name, zone)]
+    free = reserved.free(call) if rows else {}
     if preference in ("", reserved.ONLY):
         usable = [row for row in rows if row.matches == reserved.OPEN]
     else:
@@ -98,11 +109,12 @@ def free_accelerators(call: Call) -> list[str]:
     return [address for address in call.cloud.host.machine.capacity().accelerators if address not in taken]
 
 
-def check_running(call: Call, kind: InstanceType, zone: str, *, preference: str = "") -> None:
+def check_running(call: Call, row: Instance) -> None:
     """Whether a stopped instance has room to start. Raises as `check` does, but its GPUs are its own already."""
-    fits, why = _with_reserved(call, kind, zone, 1, preference)
+    kind = _kind(row)
+    fits, why = _with_reserved(call, kind, row.zone, 1, row.capacity_reservation)
     if not fits:
-        raise _insufficient(kind, zone, why)
+        raise _insufficient(kind, row.zone, why)
 
 
 def _insufficient(kind: InstanceType, zone: str, why: str) -> ApiError:

@@ -21,17 +21,19 @@ def wanted(kind: InstanceType, given: CpuOptions | None) -> dict[str, int]:
     """The columns of an instance's row; zeros mean the type's own. Raises ApiError for what the type does not allow."""
     if not given:
         return {"cpu_cores": 0, "cpu_threads": 0}
+    if not kind.valid_cores:
+        raise ApiError("InvalidParameterCombination", f"The CPU options of the instance type {kind.name} cannot be chosen.")
     if set(given) != {"CoreCount", "ThreadsPerCore"}:
         raise ApiError("InvalidParameterCombination", "CpuOptions must have both CoreCount and ThreadsPerCore")
     cores, threads = given["CoreCount"], given["ThreadsPerCore"]
     if (cores, threads) == (kind.cores, kind.family.threads_per_core):
         return {"cpu_cores": 0, "cpu_threads": 0}
     if cores not in kind.valid_cores or not 1 <= threads <= kind.family.threads_per_core:
-        allowed = ", ".join(map(str, kind.valid_cores or (kind.cores,)))
+        allowed = ", ".join(map(str, kind.valid_cores))
         raise ApiError(
             "InvalidParameterValue",
             f"CpuOptions of {cores} cores with {threads} threads each are not for {kind.name}. "
-            f"Allowed: {allowed} cores, of 1 to {kind.family.threads_per_core} threads.",
+            f"Allowed: CoreCount {allowed}; ThreadsPerCore 1 to {kind.family.threads_per_core}.",
         )
     return {"cpu_cores": cores, "cpu_threads": threads}
 

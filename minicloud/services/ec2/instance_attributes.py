@@ -11,7 +11,7 @@ from . import instance_devices
 from .instance_rows import named
 from .instance_view import around
 from .interfaces import groups_of, wanted_groups
-from .launch import check_user_data, decode_user_data
+from .launch import check_user_data, credits_of, decode_user_data
 
 
 class TextValue(TypedDict, total=False):
@@ -95,6 +95,7 @@ def modify_instance_attribute(
     groups: list[str] | None = None,
     source_dest_check: BooleanValue | None = None,
     block_device_mappings: list[instance_devices.DeviceChange] | None = None,
+    ena_support: BooleanValue | None = None,
 ) -> Answer:
     """ModifyInstanceAttribute: one attribute at a time, by a parameter of its own or by `attribute` and `value`."""
     row = named(call.cloud.state, [instance_id])[0]
@@ -105,25 +106,25 @@ def modify_instance_attribute(
         "disableApiStop": (disable_api_stop or {}).get("Value"),
         "instanceInitiatedShutdownBehavior": (instance_initiated_shutdown_behavior or {}).get("Value"),
         "ebsOptimized": (ebs_optimized or {}).get("Value"),
+        "sourceDestCheck": (source_dest_check or {}).get("Value"),
+        "enaSupport": (ena_support or {}).get("Value"),
     }
     if attribute is not None:
         if attribute not in given and not (attribute == "blockDeviceMapping" and value is None):
-            raise ApiError("UnsupportedOperation", f"minicloud cannot change the instance attribute {attribute}")
+            raise ApiError("UnsupportedOperation", f"minicloud cannot change the instance attribute {attribute} by its value")
         if value is not None:
             given[attribute] = value
-    given |= {"groupSet": groups, "sourceDestCheck": (source_dest_check or {}).get("Value")}
-    given["blockDeviceMapping"] = block_device_mappings
+    given |= {"groupSet": groups, "blockDeviceMapping": block_device_mappings}
     chosen = {name: wanted for name, wanted in given.items() if wanted is not None}
     if len(chosen) != 1:
         raise ApiError("InvalidParameterCombination", "Exactly one attribute of an instance can be changed with one request")
     name, wanted = chosen.popitem()
     if name == "blockDeviceMapping":
         instance_devices.change(call, row, wanted)
-        return {}
-    if name in ("groupSet", "sourceDestCheck"):
-        _change_interface(call, row, wanted)
-        return {}
-    call.cloud.state.instances.change(row.id, **_change(row, name, wanted))
+    elif name in ("groupSet", "sourceDestCheck"):
+        _change_interface(call, row, wanted if name == "groupSet" else _truth(name, wanted))
+    elif changes := _change(call, row, name, wanted):
+        call.cloud.state.instances.change(row.id, **changes)
     return {}
 
 
@@ -154,26 +155,39 @@ _BOOLEANS = {
 }
 
 
-def _change(row: Instance, name: str, wanted: Any) -> dict[str, Any]:
+def _change(call: Call, row: Instance, name: str, wanted: Any) -> dict[str, Any]:
     """The columns that change. Raises ApiError."""
     if name in _ONLY_STOPPED and row.state != "stopped":
         raise ApiError("IncorrectInstanceState", f"The instance '{row.id}' is not in the 'stopped' state.")
     if row.state == "terminated":
         raise ApiError("IncorrectInstanceState", f"The instance '{row.id}' is terminated.")
+    if name == "enaSupport":
+        if not _truth(name, wanted):
+            raise ApiError("UnsupportedOperation", "minicloud's network cards are as those with ENA; it cannot be switched off")
+        return {}
     if name in _BOOLEANS:
-        truth = {"true": True, "false": False}.get(str(wanted).lower())
-        if truth is None:
-            raise ApiError("InvalidParameterValue", f"Value ({wanted}) for parameter {name} is invalid. Allowed: true, false.")
-        return {_BOOLEANS[name]: truth}
+        return {_BOOLEANS[name]: _truth(name, wanted)}
     if name == "instanceType":
-        kind = instance_types.get(wanted)
-        if kind.gpu_count or row.accelerators:
-            raise ApiError("Unsupported", "An instance keeps the GPUs that it was launched with; launch another of that type.")
-        own = {"cpu_cores": 0, "cpu_threads": 0}
-        return {"instance_type": kind.name, "credits": "unlimited" if kind.burstable else "", **own}
+        return _change_type(call, row, wanted)
     if name == "userData":
         # The aws CLI and botocore hand over the decoded bytes of a blob; over `value` it is base64 text.
         return {"user_data": check_user_data(wanted) if isinstance(wanted, bytes) else decode_user_data(wanted)}
     if wanted not in ("stop", "terminate"):
         raise ApiError("InvalidParameterValue", f"Value ({wanted}) for parameter {name} is invalid. Allowed: stop, terminate.")
     return {"shutdown_behavior": wanted}
+
+
+def _truth(name: str, wanted: Any) -> bool:
+    """A truth value that may have come as text. Raises ApiError."""
+    truth = {"true": True, "false": False}.get(str(wanted).lower())
+    if truth is None:
+        raise ApiError("InvalidParameterValue", f"Value ({wanted}) for parameter {name} is invalid. Allowed: true, false.")
+    return truth
+
+
+def _change_type(call: Call, row: Instance, wanted: str) -> dict[str, Any]:
+    """The columns of another type: its credits are its own, and CpuOptions are of the old one."""
+    kind = instance_types.get(wanted)
+    if kind.gpu_count or row.accelerators:
+        raise ApiError("Unsupported", "An instance keeps the GPUs that it was launched with; launch another of that type.")
+    return {"instance_type": kind.name, "credits": credits_of(call, kind), "cpu_cores": 0, "cpu_threads": 0}

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...api import Answer, Call, operation
-from ...aws import instance_types
 from ...errors import ApiError
 from ...state.rows import Instance
 from . import capacity, public_addresses
@@ -44,8 +43,7 @@ def start_instances(call: Call, *, instance_ids: list[str]) -> Answer:
             raise ApiError("IncorrectInstanceState", f"The instance '{row.id}' is not in a state from which it can be started.")
     for row in rows:
         if row.state == "stopped":
-            kind = instance_types.get(row.instance_type)
-            capacity.check_running(call, kind, row.zone, preference=row.capacity_reservation)
+            capacity.check_running(call, row)
             call.cloud.state.instances.change(
                 row.id, wish="running", state="pending", launched=call.now, transition_reason="", reason_code="",
                 reason_message="", failures=0, retry_at="", reachable="", stop_asked="", stop_began="", stop_forced=False,
@@ -58,8 +56,20 @@ def start_instances(call: Call, *, instance_ids: list[str]) -> Answer:
 
 
 @operation()
-def stop_instances(call: Call, *, instance_ids: list[str], force: bool = False) -> Answer:
-    """StopInstances: asks the guest to power off; with `force` cuts its power. One that is stopped stays so."""
+def stop_instances(
+    call: Call,
+    *,
+    instance_ids: list[str],
+    force: bool = False,
+    skip_os_shutdown: bool = False,
+    hibernate: bool = False,
+) -> Answer:
+    """StopInstances: asks the guest to power off, or with `force` or `skip_os_shutdown` cuts its power. One that is stopped
+    stays so.
+    """
+    if hibernate:
+        raise ApiError("UnsupportedHibernationConfiguration", "minicloud's instances cannot be hibernated")
+    cut = force or skip_os_shutdown
     rows = named(call.cloud.state, instance_ids)
     for row in rows:
         if row.state in ("shutting-down", "terminated"):
@@ -77,10 +87,10 @@ def stop_instances(call: Call, *, instance_ids: list[str], force: bool = False) 
         if row.state in ("pending", "running"):
             call.cloud.state.instances.change(
                 row.id, wish="stopped", state="stopping", transition_reason=_by_user(call), failures=0, retry_at="",
-                stop_forced=force, stop_asked="", stop_began="",
+                stop_forced=cut, stop_asked="", stop_began="",
                 reason_code="Client.UserInitiatedShutdown", reason_message="User initiated shutdown",
             )  # fmt: skip
-        elif row.state == "stopping" and force:
+        elif row.state == "stopping" and cut:
             call.cloud.state.instances.change(row.id, stop_forced=True)
     _touch(call, rows)
     return {"StoppingInstances": _changes(call, rows)}
@@ -100,8 +110,11 @@ def reboot_instances(call: Call, *, instance_ids: list[str]) -> Answer:
 
 
 @operation()
-def terminate_instances(call: Call, *, instance_ids: list[str]) -> Answer:
-    """TerminateInstances. One that is terminated stays so."""
+def terminate_instances(call: Call, *, instance_ids: list[str], force: bool = False, skip_os_shutdown: bool = False) -> Answer:
+    """TerminateInstances: a guest whose volumes stay is asked to power off first, unless it is told not to be. One that is
+    terminated stays so.
+    """
+    cut = force or skip_os_shutdown
     rows = named(call.cloud.state, instance_ids)
     for row in rows:
         if row.wish == "terminated":
@@ -113,9 +126,13 @@ def terminate_instances(call: Call, *, instance_ids: list[str]) -> Answer:
                     f"The instance '{row.id}' may not be terminated. Modify its '{name}' instance attribute and try again.",
                 )
     for row in rows:
-        if row.wish != "terminated":
+        if row.wish == "terminated":
+            if cut:
+                call.cloud.state.instances.change(row.id, stop_forced=True)
+        else:
             call.cloud.state.instances.change(
                 row.id, wish="terminated", state="shutting-down", transition_reason=_by_user(call), failures=0, retry_at="",
+                stop_forced=row.stop_forced or cut,
                 reason_code="Client.UserInitiatedShutdown", reason_message="User initiated shutdown",
             )  # fmt: skip
     _touch(call, rows)

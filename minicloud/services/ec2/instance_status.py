@@ -21,8 +21,15 @@ _STATUS = {"passed": "ok", "initializing": "initializing", "failed": "impaired"}
 
 
 @operation(items="InstanceStatuses", key="InstanceId", filters=FILTERS)
-def describe_instance_status(call: Call, *, instance_ids: list[str] | None = None, include_all_instances: bool = False) -> Answer:
-    """DescribeInstanceStatus: running instances, or all."""
+def describe_instance_status(
+    call: Call,
+    *,
+    instance_ids: list[str] | None = None,
+    include_all_instances: bool = False,
+    include_managed_resources: bool = True,
+) -> Answer:
+    """DescribeInstanceStatus: running instances, or all. Services of AWS's, whose could be left out, have none here."""
+    del include_managed_resources
     rows = [row for row in wanted(call.cloud.state, instance_ids) if include_all_instances or row.state == "running"]
     return {"InstanceStatuses": [_view(call.cloud.settings.region, row) for row in rows]}
 

@@ -93,6 +93,7 @@ def describe(type: InstanceType) -> dict[str, Any]:
         "SupportedRootDeviceTypes": ["ebs"],
         "SupportedVirtualizationTypes": ["hvm"],
         "BareMetal": False,
+        "SupportedInRegion": True,
         "Hypervisor": family.hypervisor,
         "ProcessorInfo": {
             "SupportedArchitectures": ["x86_64"],

@@ -8,9 +8,11 @@ from .subnets import zone_id
 
 
 @operation(items="InstanceTypes", key="InstanceType", filters=instance_type_info.FILTERS)
-def describe_instance_types(call: Call, *, instance_types: list[str] | None = None) -> Answer:
-    """DescribeInstanceTypes."""
-    del call
+def describe_instance_types(
+    call: Call, *, instance_types: list[str] | None = None, include_unsupported_in_region: bool = False
+) -> Answer:
+    """DescribeInstanceTypes. All of them are of this region."""
+    del call, include_unsupported_in_region
     there = table.all_types()
     if missing := [name for name in instance_types or () if name not in there]:
         raise ApiError("InvalidInstanceType", f"The following supplied instance types do not exist: [{', '.join(missing)}]")

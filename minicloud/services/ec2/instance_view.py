@@ -30,6 +30,8 @@ class Around:
     profiles: dict[str, dict[str, str]] = field(default_factory=dict)
     reservations: dict[str, str] = field(default_factory=dict)
     """The capacity reservations that they run in."""
+    placements: dict[str, str] = field(default_factory=dict)
+    """The ids of placement groups by their names."""
     naming: set[str] = field(default_factory=set)
     """The VPCs that give public addresses DNS names."""
 
@@ -45,6 +47,7 @@ def around(call: Call, rows: Sequence[Instance]) -> Around:
         groups={group.id: group for group in state.security_groups.query()},
         profiles=of_instances(call, instance_ids),
         reservations=reserved.of_instances(call),
+        placements={group.name: group.id for group in state.placement_groups.query()},
         naming={vpc.id for vpc in state.vpcs.find(dns_hostnames=True)},
     )
     for interface in state.interfaces.among("instance_id", instance_ids):
@@ -102,7 +105,7 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "PlatformDetails": "Linux/UNIX",
         "UsageOperation": "RunInstances",
         "UsageOperationUpdateTime": row.created,
-        "MaintenanceOptions": {"AutoRecovery": "default"},
+        "MaintenanceOptions": {"AutoRecovery": row.auto_recovery},
         "CurrentInstanceBootMode": "uefi" if image.boot_mode == "uefi" else "legacy-bios",
         "InstanceId": row.id,
         "ImageId": row.image_id,
@@ -116,6 +119,7 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "LaunchTime": row.launched,
         "Placement": {
             "GroupName": row.placement_group,
+            **({"GroupId": found.placements[row.placement_group]} if row.placement_group in found.placements else {}),
             "Tenancy": "default",
             "AvailabilityZone": row.zone,
             "AvailabilityZoneId": zone_id(call.cloud.settings.region, row.zone),

@@ -58,12 +58,12 @@ FILTERS = {
 
 def free_address(state: State, subnet: Subnet) -> str:
     """The lowest address of a subnet that nobody has. Raises ApiError (InsufficientFreeAddressesInSubnet)."""
-    taken = {int(IPv4Address(address)) for address in addresses_in(state, subnet.id)}
+    taken = addresses_in(state, subnet.id)
     network = IPv4Network(subnet.cidr)
     first, last = int(network.network_address) + 4, int(network.broadcast_address) - 1
     for number in range(first, last + 1):
-        if number not in taken:
-            return str(IPv4Address(number))
+        if (address := str(IPv4Address(number))) not in taken:
+            return address
     raise ApiError(
         "InsufficientFreeAddressesInSubnet",
         f"There are not enough free addresses in subnet '{subnet.id}' to satisfy the requested number of instances.",

@@ -22,14 +22,20 @@ def _add(call: Call, name: str, kind: str, fingerprint: str, public_key: str) ->
     return {"KeyFingerprint": fingerprint, "KeyName": name, "KeyPairId": row.id, "Tags": tags}
 
 
-@operation(tags=("key-pair",))
-def create_key_pair(call: Call, *, key_name: str, key_type: str = "rsa", key_format: str = "pem") -> Answer:
-    """CreateKeyPair: `key_type` rsa or ed25519, `key_format` pem or ppk. KeyMaterial is the private key."""
+def _generate(given: dict[str, Any]) -> Any:
+    """The new key: an RSA key takes a second to find."""
     from ...aws import keys
 
-    keys.validate_name(key_name)
+    keys.validate_name(given["KeyName"])
+    return keys.generate(given.get("KeyType", "rsa"), given.get("KeyFormat", "pem"))
+
+
+@operation(tags=("key-pair",), prepare=_generate)
+def create_key_pair(call: Call, *, key_name: str, key_type: str = "rsa", key_format: str = "pem") -> Answer:
+    """CreateKeyPair: `key_type` rsa or ed25519, `key_format` pem or ppk. KeyMaterial is the private key."""
+    del key_format
     _refuse_duplicate(call.cloud.state, key_name)
-    made = keys.generate(key_type, key_format)
+    made = call.prepared
     answer = _add(call, key_name, key_type, made.fingerprint, made.public_openssh)
     return {**answer, "KeyMaterial": made.private}
 

@@ -24,7 +24,9 @@ from . import (
     reserved,
 )
 from . import cpu_options as cpu_options_
+from . import maintenance_options as maintenance_options_
 from .block_devices import BlockDeviceInput, Disk
+from .instance_placement import Placement
 from .instance_profiles import IamInstanceProfileInput
 from .instance_view import reservation
 from .interface_request import InterfaceInput
@@ -33,14 +35,6 @@ from .launch_template_rows import LaunchTemplateSpecification
 from .metadata_options import MetadataOptions, metadata_options_of
 
 MOST_USER_DATA = 16384
-
-
-class Placement(TypedDict, total=False):
-    """Where an instance is to be."""
-
-    AvailabilityZone: str
-    Tenancy: str
-    GroupName: str
 
 
 class Monitoring(TypedDict, total=False):
@@ -112,7 +106,7 @@ def run_instances(
     cpu_options: cpu_options_.CpuOptions | None = None,
     hibernation_options: launch_options.HibernationOptions | None = None,
     enclave_options: launch_options.EnclaveOptions | None = None,
-    maintenance_options: launch_options.MaintenanceOptions | None = None,
+    maintenance_options: maintenance_options_.MaintenanceOptions | None = None,
     private_dns_name_options: launch_options.PrivateDnsNameOptions | None = None,
 ) -> Answer:
     """RunInstances. Answers before the guests are up. A launch template is in the parameters already (`complete`)."""
@@ -120,7 +114,6 @@ def run_instances(
     launch_options.check(
         HibernationOptions=hibernation_options,
         EnclaveOptions=enclave_options,
-        MaintenanceOptions=maintenance_options,
         PrivateDnsNameOptions=private_dns_name_options,
     )
     profile = instance_profiles.wanted(call, iam_instance_profile) if iam_instance_profile else None
@@ -134,8 +127,8 @@ def run_instances(
     data = _user_data(user_data)
     disks = block_devices.disks(call, image, block_device_mappings or [])
     block_devices.limited(kind.max_volumes, disks)
-    preference = reserved.preference(call, capacity_reservation_specification)
-    count = _count(call, kind, subnet, (min_count, max_count), preference)
+    preference, cpus = reserved.preference(call, capacity_reservation_specification), cpu_options_.wanted(kind, cpu_options)
+    count = _count(call, instance_types.with_cpus(kind.name, *cpus.values()), subnet, (min_count, max_count), preference)
     plan = Plan(image, kind, key, subnet, cards, data, disks, count)
     settings = {
         "protect_termination": disable_api_termination,
@@ -143,19 +136,19 @@ def run_instances(
         "shutdown_behavior": instance_initiated_shutdown_behavior,
         "monitoring": "enabled" if (monitoring or {}).get("Enabled") else "disabled",
         "ebs_optimized": ebs_optimized,
-        "credits": _credits(call, kind, credit_specification),
+        "credits": credits_of(call, kind, credit_specification),
         "metadata_options": metadata_options_of(account_defaults.metadata_of(call), metadata_options or MetadataOptions()),
         "capacity_reservation": preference,
-        **cpu_options_.wanted(kind, cpu_options),
-        "placement_group": instance_placement.check_group(call, (placement or {}).get("GroupName", "")),
+        **cpus,
+        "auto_recovery": (maintenance_options or {}).get("AutoRecovery", "default"),
+        "placement_group": instance_placement.group_of(call, placement or {}),
     }
     return instance_profiles.attached(call, _record(call, plan, settings), profile)
 
 
 def _subnet(call: Call, subnet_id: str | None, placement: Placement) -> Subnet:
-    state, zone = call.cloud.state, placement.get("AvailabilityZone")
-    if placement.get("Tenancy", "default") != "default":
-        raise ApiError("UnsupportedOperation", "minicloud has one host, so the tenancy is always default")
+    state, zone = call.cloud.state, instance_placement.zone_of(call, placement)
+    instance_placement.check_tenancy(placement.get("Tenancy"))
     if subnet_id is not None:
         subnet = named(state.subnets, "subnet", subnet_id)
         if zone not in (None, subnet.zone):
@@ -201,14 +194,18 @@ def _user_data(text: str | None) -> bytes:
 def _count(call: Call, kind: InstanceType, subnet: Subnet, wanted: tuple[int, int], preference: str) -> int:
     least, most = wanted
     if least < 1 or most < 1:
-        raise ApiError("InvalidParameterValue", "Value (0) for parameter minCount is invalid. It must be at least 1.")
+        name, value = ("minCount", least) if least < 1 else ("maxCount", most)
+        raise ApiError("InvalidParameterValue", f"Value ({value}) for parameter {name} is invalid. It must be at least 1.")
     if least > most:
         raise ApiError("InvalidParameterValue", f"Value ({most}) for parameter maxCount is invalid. It must be at least {least}.")
     return capacity.check(call, kind, subnet.zone, least, most, preference=preference)
 
 
-def _credits(call: Call, kind: InstanceType, wanted: Credits | None) -> str:
+def credits_of(call: Call, kind: InstanceType, wanted: Credits | None = None) -> str:
+    """How a type of instance uses its CPU credits: as wanted, else as the account's default is. Raises ApiError."""
     if not kind.burstable:
+        if wanted:
+            raise ApiError("InvalidParameterCombination", f"CreditSpecification is for burstable types; {kind.name} is none.")
         return ""
     chosen = (wanted or {}).get("CpuCredits") or account_defaults.credits_of(call, kind.family.name)
     if chosen not in ("standard", "unlimited"):

@@ -17,12 +17,6 @@ class EnclaveOptions(TypedDict, total=False):
     Enabled: bool
 
 
-class MaintenanceOptions(TypedDict, total=False):
-    """`default`: a guest whose host comes back is started again."""
-
-    AutoRecovery: str
-
-
 class PrivateDnsNameOptions(TypedDict, total=False):
     """Names are made of addresses, and resolve without being asked to."""
 
@@ -34,7 +28,6 @@ class PrivateDnsNameOptions(TypedDict, total=False):
 _ONLY: dict[str, dict[str, Any]] = {
     "HibernationOptions": {"Configured": False},
     "EnclaveOptions": {"Enabled": False},
-    "MaintenanceOptions": {"AutoRecovery": "default"},
     "PrivateDnsNameOptions": {
         "HostnameType": "ip-name", "EnableResourceNameDnsARecord": False, "EnableResourceNameDnsAAAARecord": False,
     },

@@ -43,6 +43,7 @@ def _sometimes(call: Call, row: Instance) -> dict[str, Any]:
         "KeyName": row.key_name,
         "UserData": base64.b64encode(row.user_data).decode(),
         "CpuOptions": cpu_options.view(row) if row.cpu_cores else {},
+        "MaintenanceOptions": {"AutoRecovery": row.auto_recovery} if row.auto_recovery != "default" else {},
         "CreditSpecification": {"CpuCredits": row.credits} if row.credits else {},
         "IamInstanceProfile": {"Arn": profile["Arn"]} if profile else {},
         "TagSpecifications": [{"ResourceType": "instance", "Tags": tags}] if tags else [],

@@ -67,6 +67,13 @@ def taking(call: Call) -> list[Instance]:
     return call.cloud.state.instances.query(f"state in ({marks}) and wish != 'terminated'", TAKING)
 
 
+def counts(call: Call) -> dict[tuple[str, int, int], int]:
+    """How many instances of each type, with so many cores and threads (0 for the type's own), use the host."""
+    marks = ", ".join("?" * len(TAKING))
+    like = ("instance_type", "cpu_cores", "cpu_threads")
+    return call.cloud.state.instances.counts(like, f"state in ({marks}) and wish != 'terminated'", TAKING)
+
+
 def assign(reservations: Iterable[CapacityReservation], instances: Sequence[Instance]) -> dict[str, str]:
     """Reservations by the ids of the instances that run in them."""
     found: dict[str, str] = {}

@@ -82,8 +82,10 @@ def view(call: Call, subnet: Subnet, tags: list[dict[str, str]]) -> dict[str, An
 
 def addresses_in(state: State, subnet_id: str) -> set[str]:
     """All addresses of a subnet that interfaces have."""
-    rows = state.interfaces.find(subnet_id=subnet_id)
-    return {address for row in rows for address in (row.address, *row.secondary)}
+    found = {address for (address,) in state.interfaces.counts(["address"], "subnet_id = ?", [subnet_id])}
+    for row in state.interfaces.query("subnet_id = ? and secondary != '[]'", [subnet_id]):
+        found.update(row.secondary)
+    return found
 
 
 def zone_id(region: str, zone: str) -> str:

@@ -28,6 +28,7 @@ class TagInput(TypedDict, total=False):
 def _existing(state: State, resource_ids: list[str]) -> dict[str, str]:
     """The resource type of each id. Raises ApiError for one that does not exist."""
     tables: dict[str, Table[Any]] = {
+        "capacity-reservation": state.capacity_reservations,
         "instance": state.instances,
         "image": state.images,
         "key-pair": state.key_pairs,
@@ -62,7 +63,7 @@ def create_tags(call: Call, *, resources: list[str], tags: list[TagInput]) -> An
     """CreateTags: overwrites tags of the same key."""
     state, wanted = call.cloud.state, rules.check(tags)
     for resource_id, kind in _existing(state, resources).items():
-        present = {tag.key for tag in state.tags.find(resource_id=resource_id)}
+        present = {tag.key for tag in state.tags.find(resource_id=resource_id) if not rules.is_reserved(tag.key)}
         if len(present | set(wanted)) > rules.MOST_TAGS:
             raise ApiError("TagLimitExceeded", f"The maximum number of tags for a resource is {rules.MOST_TAGS}.")
         for key, value in wanted.items():
@@ -73,13 +74,16 @@ def create_tags(call: Call, *, resources: list[str], tags: list[TagInput]) -> An
 
 @operation()
 def delete_tags(call: Call, *, resources: list[str], tags: list[TagInput] | None = None) -> Answer:
-    """DeleteTags: the named keys, those with a value only if it agrees; all tags if none is named."""
+    """DeleteTags: the named keys, those with a value only if it agrees; all of the user's tags if none is named."""
     state = call.cloud.state
+    if taken := next((wanted["Key"] for wanted in tags or () if rules.is_reserved(wanted.get("Key", ""))), None):
+        raise rules.reserved(taken)
     for resource_id in _existing(state, resources):
         for tag in state.tags.find(resource_id=resource_id):
-            if tags is None or any(
+            named = tags is None or any(
                 wanted.get("Key") == tag.key and wanted.get("Value", tag.value) == tag.value for wanted in tags
-            ):
+            )
+            if named and not rules.is_reserved(tag.key):
                 state.tags.remove(resource_id, tag.key)
     return {}
 

@@ -1,0 +1,24 @@
+"""The Debian image that `images build` makes starts by UEFI, too, from its own boot loader."""
+
+import pytest
+
+from ..cloud_fixtures import Ec2
+from ..crashes import orphans
+from ..real_cloud import cloud_at, image_named, launch
+from ..ssh import Login
+
+pytestmark = [pytest.mark.lab, pytest.mark.guest, pytest.mark.timeout(900)]
+CLOUD = "debian-uefi"
+
+
+def test_it_starts_by_uefi_from_its_own_boot_loader() -> None:
+    ec2 = Ec2(cloud_at(CLOUD))
+    private = ec2("CreateKeyPair", KeyName="k", KeyType="ed25519")["KeyMaterial"]
+    ec2("DescribeImages")
+    image = ec2("RegisterImage", Name="debian-by-uefi", ImageLocation=image_named("debian-12"), BootMode="uefi")["ImageId"]
+    answer = ec2("RunInstances", **{**launch("debian-12", "t3.micro"), "ImageId": image}, KeyName="k")
+    guest = Login.of(ec2, answer["Instances"][0]["InstanceId"], "debian", private)
+    assert ec2.instance(guest.instance_id)["CurrentInstanceBootMode"] == "uefi"
+    assert "BOOT_IMAGE=" in guest.run("test -d /sys/firmware/efi && cat /proc/cmdline")  # which GRUB writes
+    ec2("TerminateInstances", InstanceIds=[guest.instance_id])
+    assert orphans(lambda: cloud_at(CLOUD)) == []
