@@ -13,6 +13,7 @@ from ..cloud_fixtures import Ec2
 from ..crashes import orphans
 from ..real_cloud import cloud_at, launch
 from ..ssh import Login
+from .kernel_upgrade import upgrade
 
 pytestmark = [pytest.mark.lab, pytest.mark.guest, pytest.mark.timeout(900)]
 CLOUD = "debian-guest"
@@ -62,3 +63,8 @@ def test_its_root_volume_has_grown(debian: Login) -> None:
 
 def test_the_user_is_an_administrator(debian: Login) -> None:
     assert debian.run("id -un; sudo -n id -u").split() == ["debian", "0"]
+
+
+def test_its_kernel_can_be_upgraded(debian: Login) -> None:
+    upgrade(debian)
+    assert debian.run("test -d /sys/firmware/efi || echo bios") == "bios"

@@ -1,4 +1,4 @@
-"""The Debian image that `images build` makes starts by UEFI, too, from its own boot loader."""
+"""The Debian image that `images build` makes starts by UEFI, too, from its own boot loader, also after a newer kernel came."""
 
 import pytest
 
@@ -6,6 +6,7 @@ from ..cloud_fixtures import Ec2
 from ..crashes import orphans
 from ..real_cloud import cloud_at, image_named, launch
 from ..ssh import Login
+from .kernel_upgrade import upgrade
 
 pytestmark = [pytest.mark.lab, pytest.mark.guest, pytest.mark.timeout(900)]
 CLOUD = "debian-uefi"
@@ -20,5 +21,6 @@ def test_it_starts_by_uefi_from_its_own_boot_loader() -> None:
     guest = Login.of(ec2, answer["Instances"][0]["InstanceId"], "debian", private)
     assert ec2.instance(guest.instance_id)["CurrentInstanceBootMode"] == "uefi"
     assert "BOOT_IMAGE=" in guest.run("test -d /sys/firmware/efi && cat /proc/cmdline")  # which GRUB writes
+    upgrade(guest)
     ec2("TerminateInstances", InstanceIds=[guest.instance_id])
     assert orphans(lambda: cloud_at(CLOUD)) == []
