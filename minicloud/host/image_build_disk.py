@@ -109,15 +109,15 @@ def _esp(raw: Path, tree: Path, identity: Identity) -> None:
     for directory, first in (("BOOT", "BOOTX64.EFI"), ("debian", "shimx64.efi")):
         for source, name in ((shim, first), (signed, "grubx64.efi"), (manager, "mmx64.efi")):
             run(["mcopy", "-i", drive, source, f"::/EFI/{directory}/{name}"])
-        _write_esp(drive, f"::/EFI/{directory}/grub.cfg", _search_config(identity))
+        _write_esp(drive, f"::/EFI/{directory}/grub.cfg", f"{_search(identity)}configfile $prefix/grub.cfg\n")
 
 
 def _write_esp(drive: str, path: str, text: str) -> None:
     run(["mcopy", "-i", drive, "-", path], input=text.encode())
 
 
-def _search_config(identity: Identity) -> str:
-    return f"search.fs_uuid {identity.root} root\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n"
+def _search(identity: Identity) -> str:
+    return f"search.fs_uuid {identity.root} root\nset prefix=($root)/boot/grub\n"
 
 
 def _bios_loader(raw: Path, tree: Path, identity: Identity) -> None:
@@ -133,11 +133,15 @@ def _bios_loader(raw: Path, tree: Path, identity: Identity) -> None:
 
 
 def _core_image(tree: Path, identity: Identity) -> bytes:
-    """core.img by the guest's own grub-mkimage, so that its modules are of the same version."""
+    """core.img by the guest's own grub-mkimage, so that its modules are of the same version.
+
+    It only finds its directory; then it goes on to GRUB's normal mode by itself, which reads there which module has which
+    command, and after that the configuration. A `configfile` here would read the configuration without knowing any.
+    """
     config, output = tree / "boot/grub/load.cfg", tree / "boot/grub/core.img"
-    config.write_text(_search_config(identity))
+    config.write_text(_search(identity))
     options = ["--format=i386-pc", "--prefix=/boot/grub", "--config=/boot/grub/load.cfg", "--output=/boot/grub/core.img"]
-    modules = ["biosdisk", "part_gpt", "ext2", "search_fs_uuid", "configfile"]
+    modules = ["biosdisk", "part_gpt", "ext2", "search_fs_uuid", "normal"]
     try:
         run(["chroot", tree, "grub-mkimage", *options, *modules])
         return output.read_bytes()
