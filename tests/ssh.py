@@ -5,7 +5,7 @@ import contextlib
 import io
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import paramiko
@@ -39,6 +39,8 @@ class Login:
     instance_id: str
     user: str
     key: paramiko.PKey
+    host_keys: list[str] = field(default_factory=list)
+    """Those that it printed at its first start, which the console's log does not keep for ever."""
 
     @classmethod
     def of(cls, ec2: Ec2, instance_id: str, user: str, private: str) -> "Login":
@@ -61,7 +63,7 @@ class Login:
             self._ask(command, self._connect(BOOT))
 
     def _connect(self, patience: float) -> paramiko.Transport:
-        keys = host_keys(self.ec2, self.instance_id)
+        keys = self.host_keys = self.host_keys or host_keys(self.ec2, self.instance_id)
         deadline, last = time.monotonic() + patience, "nothing"
         while time.monotonic() < deadline:
             try:

@@ -12,6 +12,7 @@ import pytest
 
 from minicloud import api, config
 from minicloud.aws import keys
+from minicloud.cli import uninstall
 from minicloud.cloud import Cloud
 from minicloud.host import local
 from minicloud.host.run import Completed, run
@@ -141,3 +142,6 @@ def scene() -> Iterator[Guests]:
             service.stop()
             if guests.ids:
                 guests.end()
+            list(
+                uninstall.remove(guests.cloud, data=False)
+            )  # networks, rules, load balancers: the next scene begins with nothing
