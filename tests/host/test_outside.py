@@ -44,6 +44,7 @@ class Neighbour(Wire):
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("0\n")  # libvirt's own networks, in other tests, switch it on for good
     neighbour = Neighbour()
     made = Scene(tmp_path_factory.mktemp("outside"))
     made.guests["lan"] = neighbour
