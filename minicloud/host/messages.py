@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ..errors import ApiError, Permanent, Retry
-from . import image_http, run
+from . import run
 
 COMMAND_TIMEOUT = 30.0
 
@@ -13,6 +13,8 @@ class LocalMessages:
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         """One request; a status that is no success is a failure. Where a name leads is looked at before it is connected to."""
+        from . import image_http
+
         try:
             status = image_http.post(url, body, dict(headers))
         except ApiError as error:

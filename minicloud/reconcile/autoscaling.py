@@ -21,8 +21,6 @@ log = logging.getLogger(__name__)
 def reconcile(cloud: Cloud) -> bool:
     """One round over all groups; whether anything was done."""
     now = time.time()
-    if not cloud.state.scaling_groups.query("rowid = (select min(rowid) from scaling_groups)"):
-        return False
     quiet = copy.copy(cloud)
     quiet.worker = Idle()
     autoscaling_clock.follow(quiet, now)

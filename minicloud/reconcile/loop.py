@@ -13,7 +13,6 @@ from collections.abc import Collection
 from ..cloud import Cloud
 from ..errors import HostError
 from . import (
-    autoscaling,
     cards,
     certificates,
     firewall,
@@ -70,6 +69,15 @@ def take_snapshots(cloud: Cloud, touched: Collection[str]) -> None:
         log.warning("%s", error)
 
 
+def _groups(cloud: Cloud) -> bool:
+    """Auto Scaling; what it takes is imported when there is a group, because most commands need none of it."""
+    if not cloud.state.scaling_groups.query("rowid = (select min(rowid) from scaling_groups)"):
+        return False
+    from . import autoscaling
+
+    return autoscaling.reconcile(cloud)
+
+
 def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False) -> float | None:
     """Make the host as it is wished to be. `look` also asks the running instances whether they answer.
 
@@ -87,7 +95,7 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
             acted |= instances.reconcile(cloud, touched)
             acted |= _balancers(cloud)
             acted |= halted.reconcile(cloud)
-            acted |= autoscaling.reconcile(cloud)
+            acted |= _groups(cloud)
             acted |= layers.reconcile(cloud, merge=look or bool(touched))
             acted |= certificates.reconcile(cloud)
             if not acted:
