@@ -23,7 +23,7 @@ def export(ctx: click.Context, image_id: str, file: Path) -> None:
 
 def write(cloud: "Cloud", image_id: str, file: Path) -> None:
     """The same. Raises UsageError for an image that there is not, HostError for a file that cannot be written."""
-    from ..reconcile import layer_files
+    from ..reconcile import layer_files, layers
 
     cloud.worker.refresh("DescribeImages")
     image = cloud.state.images.get(image_id)
@@ -33,4 +33,5 @@ def write(cloud: "Cloud", image_id: str, file: Path) -> None:
     layer = cloud.state.layers.get(snapshot.layer_id) if snapshot else None
     if layer is None:
         raise UsageError(f"the root disk of {image_id} is gone")
+    layers.correct_headers(cloud, layer.id)
     cloud.host.disks.export(layer_files.path(cloud, layer), str(file.absolute()))

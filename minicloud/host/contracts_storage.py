@@ -68,7 +68,10 @@ class Blocks(Protocol):
         """Begin to write what `top`, a path below the disk's own, has into `base` under it; `top` leaves the chain then."""
 
     def jobs(self, guest_id: str) -> set[str]:
-        """The disks on which `pull` or `commit` is under way."""
+        """The disks on which `pull` or `commit` is under way: one at most, another is refused with Retry meanwhile."""
+
+    def flush(self, guest_id: str, serial: str) -> None:
+        """All that was written to a disk, and copied within it, is on the host's own disk, whatever becomes of the guest."""
 
 
 class Disks(Protocol):

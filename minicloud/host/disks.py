@@ -81,9 +81,13 @@ class LocalDisks:
         """As its header says."""
         return self._info(disk_id).virtual_size
 
+    @failures.of_system()
     def backing(self, disk_id: str) -> str | None:
-        """As its header says, which is always the absolute path that one of the functions here wrote."""
-        return self._info(disk_id).backing
+        """As its header says, which is always the absolute path that one of the functions here wrote, or libvirt."""
+        path = Path(self.path(disk_id))
+        with contextlib.suppress(FileNotFoundError):
+            return qemu_img.backing(path)
+        raise Permanent(f"{path} is not there")
 
     def _info(self, disk_id: str) -> qemu_img.Info:
         path = Path(self.path(disk_id))

@@ -15,7 +15,7 @@ from ..errors import HostError, Permanent
 from .contracts import BaseImage, Capacity, Host, Power
 from .contracts_lb import Place
 from .fake_cards import FakeCards
-from .fake_disks import FakeBlocks, FakeDisks, read, write
+from .fake_disks import FakeBlocks, FakeDisks, lose, read, write
 from .fake_drivers import FakeGuests, FakeImages, FakeMachine, FakeMessages, FakeNetworks, FakeSeeds
 from .fake_firewall import FakeFirewall
 from .fake_load_balancers import FakeLoadBalancers
@@ -34,6 +34,8 @@ class FakeHost(Host):
 
     def kill(self, guest_id: str) -> None:
         """The hypervisor's process dies."""
+        with self.store.change() as held:
+            lose(held, held["guests"][guest_id])
         self._set(guest_id, "power", Power.OFF_BY_FAILURE.value)
 
     def pause(self, guest_id: str) -> None:
@@ -73,6 +75,7 @@ class FakeHost(Host):
         with self.store.change() as held:
             held["boot_id"], held["networks"], held["balancers"] = str(uuid.uuid4()), {}, {}
             for guest in held["guests"].values():
+                lose(held, guest)
                 guest["power"] = Power.OFF.value
 
     def write(self, path: str, block: int, value: str) -> None:

@@ -1,6 +1,7 @@
 """Disks of a fake host: they hold what is written to them, block by block, and stand on one another as real ones do.
 
-What a running guest copies (`pull`, `commit`) is under way until `FakeHost.finish_jobs`, or until the guest stops.
+What a running guest copies (`pull`, `commit`) is under way until `FakeHost.finish_jobs`, or until the guest stops. What was
+pulled is in the memory of the guest's process until it is flushed, and lost with it (`lose`); where the disk stands is not.
 """
 
 import dataclasses
@@ -30,7 +31,23 @@ def read(held: Held, path: str | None) -> dict[int, str]:
 
 def write(held: Held, path: str, block: int, value: str) -> None:
     """Write a block."""
-    held["disks"][path.removeprefix(_PREFIX)]["blocks"][str(block)] = value
+    disk = held["disks"][path.removeprefix(_PREFIX)]
+    disk["blocks"][str(block)] = value
+    disk["unflushed"] = [one for one in disk.get("unflushed", []) if one != str(block)]
+
+
+def lose(held: Held, guest: Held) -> None:
+    """The guest's process dies, and with it what it pulled and did not flush."""
+    for plugged in guest["disks"].values():
+        disk = held["disks"].get(plugged["path"].removeprefix(_PREFIX), {})
+        for block in disk.pop("unflushed", []):
+            disk["blocks"].pop(block, None)
+
+
+def keep(held: Held, guest: Held) -> None:
+    """The guest's process ends as it should: all is flushed."""
+    for plugged in guest["disks"].values():
+        held["disks"].get(plugged["path"].removeprefix(_PREFIX), {}).pop("unflushed", None)
 
 
 class FakeDisks:
@@ -213,7 +230,8 @@ class FakeBlocks:
                 disk = _disk(guest, serial)
                 if path.removeprefix(_PREFIX) not in held["disks"]:
                     raise Retry(f"{path} is not there")
-                guest["jobs"].pop(serial, None)
+                guest["jobs"].clear()
+                held["disks"][disk["path"].removeprefix(_PREFIX)].pop("unflushed", None)
                 disk["path"] = path
             return "the guest agent does not answer" if guest["deaf"] else ""
 
@@ -242,6 +260,7 @@ class FakeBlocks:
         with self._store.call("blocks.pull", guest_id, serial) as held:
             guest = _on(held, guest_id)
             _disk(guest, serial)
+            _alone(guest, serial)
             guest["jobs"].setdefault(serial, ["pull", base])
 
     def commit(self, guest_id: str, serial: str, top: str, base: str) -> None:
@@ -251,6 +270,7 @@ class FakeBlocks:
             chain = _chain(held, _disk(guest, serial))
             if top not in chain[1:] or base not in chain[chain.index(top) + 1 :]:
                 raise Permanent(f"{top} does not stand on {base} below {serial}")
+            _alone(guest, serial)
             guest["jobs"].setdefault(serial, ["commit", top, base])
 
     def jobs(self, guest_id: str) -> set[str]:
@@ -259,6 +279,12 @@ class FakeBlocks:
             guest = held["guests"].get(guest_id)
             return set(guest["jobs"]) if guest is not None and _is_on(guest) else set()
 
+    def flush(self, guest_id: str, serial: str) -> None:
+        """What was copied is kept."""
+        with self._store.call("blocks.flush", guest_id, serial) as held:
+            path = _disk(_on(held, guest_id), serial)["path"]
+            held["disks"][path.removeprefix(_PREFIX)].pop("unflushed", None)
+
     def finish(self, guest_id: str) -> None:
         """Carry out what is under way."""
         with self._store.change() as held:
@@ -266,7 +292,9 @@ class FakeBlocks:
             for serial, job in guest["jobs"].items():
                 path = _disk(guest, serial)["path"].removeprefix(_PREFIX)
                 if job[0] == "pull":
+                    before = set(held["disks"][path]["blocks"])
                     _pull(held, held["disks"][path], job[1])
+                    held["disks"][path]["unflushed"] = sorted(set(held["disks"][path]["blocks"]) - before)
                 else:
                     _finish_commit(held, path, job[1], job[2])
             guest["jobs"] = {}
@@ -278,6 +306,11 @@ def _finish_commit(held: Held, path: str, top: str, base: str) -> None:
         above = held["disks"][above["base"].removeprefix(_PREFIX)]
     _commit(held["disks"][top.removeprefix(_PREFIX)], held["disks"][base.removeprefix(_PREFIX)])
     above["base"] = base
+
+
+def _alone(guest: dict[str, Any], serial: str) -> None:
+    if set(guest["jobs"]) - {serial}:
+        raise Retry(f"another disk than {serial} has a job")
 
 
 def _on(held: Held, guest_id: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from .contracts import (
     Seed,
 )
 from .contracts_meters import DiskCounters, GuestCounters, NicCounters
+from .fake_disks import keep
 from .fake_store import Store
 from .networks import from_json, to_json
 
@@ -72,6 +73,7 @@ class FakeGuests:
             guest = held["guests"].get(guest_id)
             running = guest is not None and guest["power"] in (Power.RUNNING.value, Power.PAUSED.value)
             if running and not (unless_deaf and guest["deaf"]):
+                keep(held, guest)
                 guest["power"] = power.value
 
     def shutdown(self, guest_id: str) -> None:

@@ -8,9 +8,7 @@
 
 import builtins
 import contextlib
-import functools
 import json
-import operator
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -25,7 +23,8 @@ from .contracts import GuestSeen, GuestSpec, Power
 from .contracts_meters import GuestCounters
 from .domain_xml import Platform, domain, uuid_of
 from .guest_log import power_from_log_file
-from .libvirt_counters import Meter
+from .libvirt_counters import Meter, statistics
+from .libvirt_pulls import Pulls
 
 _T = TypeVar("_T")
 _TAIL = 64 * 1024
@@ -49,6 +48,7 @@ class LibvirtGuests:
         self._platform: Platform | None = None
         self._kvm: bool | None = None
         self._meter = Meter()
+        self.pulls = Pulls(home / "pulls")
 
     def list(self) -> dict[str, GuestSeen]:
         """All guests of ours, by id."""
@@ -63,17 +63,17 @@ class LibvirtGuests:
     def counters(self) -> dict[str, GuestCounters]:
         """Of all guests that are on; the XML of one is read again where its disks are others."""
         libvirt = _libvirt()
-        kinds = ("STATE", "CPU_TOTAL", "VCPU", "INTERFACE", "BLOCK")
-        wanted = functools.reduce(operator.or_, (getattr(libvirt, f"VIR_DOMAIN_STATS_{kind}") for kind in kinds))
-        flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
         found: dict[str, GuestCounters] = {}
-        for dom, stats in self._call(lambda conn: conn.getAllDomainStats(wanted, flags)):
+        with self.pulls.looking() as pulling:
+            seen = self._call(lambda conn: statistics(conn, libvirt, pulling))
+        for dom, stats in seen:
             name = dom.name()
             if dom.UUIDString() == uuid_of(name):
                 power = self._power(name, stats["state.state"], stats["state.reason"])
                 with contextlib.suppress(libvirt.libvirtError):  # it ended a moment ago
                     halted = power is Power.PAUSED
-                    found[name] = self._meter.read(dom, stats, halted=halted, knows_stolen_time=self._uses_kvm())
+                    read = self._meter.read(dom, stats, halted=halted, knows_stolen_time=self._uses_kvm())
+                    found |= {name: read} if read is not None else {}
         self._meter.keep(found)
         return found
 

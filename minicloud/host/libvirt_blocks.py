@@ -68,6 +68,8 @@ class LibvirtBlocks:
         disk = _disks(dom).get(serial)
         if disk is None or self._is_husk(guest_id, disk):
             return
+        with errors(f"taking {serial} from {guest_id}"):
+            self._give_up_jobs(guest_id, dom)
         node = f"{_HUSK}{secrets.token_hex(8)}"
         monitor = functools.partial(self._guests.monitor, guest_id)
         monitor("blockdev-add", driver="null-co", node_name=f"{node}-z", size=dom.blockInfo(_name(disk))[0], read_zeroes=True)
@@ -95,9 +97,7 @@ class LibvirtBlocks:
             fresh = {names[serial]: path for serial, path in tops.items() if _chain(disks[serial])[0] != path}
             if not fresh:
                 return ""
-            for name in fresh:
-                if dom.blockJobInfo(name, 0):
-                    dom.blockJobAbort(name, 0)
+            self._give_up_jobs(guest_id, dom)
             others = {str(target.get("dev")) for target in xml_of(dom).findall("./devices/disk/target")} - set(fresh)
             xml = overlays(fresh, sorted(others))
             flags = (
@@ -127,6 +127,8 @@ class LibvirtBlocks:
         dom = self._running(guest_id)
         with errors(f"resizing {serial} of {guest_id}"):
             name = _name(self._disk(dom, guest_id, serial))
+            if self.jobs(guest_id):
+                raise Retry(f"{guest_id} copies layers of its disks; {serial} is resized when that is done")
             if dom.blockInfo(name)[0] < size:
                 dom.blockResize(name, size, library().VIR_DOMAIN_BLOCK_RESIZE_BYTES)
 
@@ -149,19 +151,23 @@ class LibvirtBlocks:
         dom = self._running(guest_id)
         with errors(f"pulling into {serial} of {guest_id}"):
             name = _name(self._disk(dom, guest_id, serial))
-            if dom.blockJobInfo(name, 0):
+            if self._is_working(guest_id, dom, name):
                 return
-            if base is None:
-                dom.blockPull(name, 0, 0)
-            else:
-                dom.blockRebase(name, base, 0, 0)
+            with self._guests.pulls.beginning(guest_id):
+                self._begin_to_pull(dom, name, base)
+
+    def _begin_to_pull(self, dom: Any, name: str, base: str | None) -> None:
+        if base is None:
+            dom.blockPull(name, 0, 0)
+        else:
+            dom.blockRebase(name, base, 0, 0)
 
     def commit(self, guest_id: str, serial: str, top: str, base: str) -> None:
         """A block job of layers that the guest only reads."""
         dom = self._running(guest_id)
         with errors(f"committing below {serial} of {guest_id}"):
             name = _name(self._disk(dom, guest_id, serial))
-            if not dom.blockJobInfo(name, 0):
+            if not self._is_working(guest_id, dom, name):
                 dom.blockCommit(name, base, top, 0, 0)
                 account.share(Path(base), write=True)
 
@@ -169,9 +175,36 @@ class LibvirtBlocks:
         """The disks that libvirt reports a job of."""
         dom = self._guests.active(guest_id)
         if dom is None:
+            self._guests.pulls.ended(guest_id)
             return set()
         with errors(f"the jobs of {guest_id}"):
-            return {serial for serial, disk in _disks(dom).items() if dom.blockJobInfo(_name(disk), 0)}
+            found = {serial for serial, disk in _disks(dom).items() if dom.blockJobInfo(_name(disk), 0)}
+        if not found:
+            self._guests.pulls.ended(guest_id)
+        return found
+
+    def flush(self, guest_id: str, serial: str) -> None:
+        """By QEMU's own monitor: libvirt has no word for it."""
+        dom = self._running(guest_id)
+        device = _device(self._disk(dom, guest_id, serial))
+        said = self._guests.monitor(guest_id, "human-monitor-command", command_line=f'qemu-io -d {device} "flush"')
+        if said.strip():
+            raise Retry(f"flushing {serial} of {guest_id}: {said.strip()}")
+
+    def _is_working(self, guest_id: str, dom: Any, name: str) -> bool:
+        """Whether this disk has a job. Raises Retry where another has: only one is begun at a time (see libvirt_pulls)."""
+        if dom.blockJobInfo(name, 0):
+            return True
+        if busy := self.jobs(guest_id):
+            raise Retry(f"{guest_id} is copying layers of {', '.join(sorted(busy))}; one disk after the other")
+        return False
+
+    def _give_up_jobs(self, guest_id: str, dom: Any) -> None:
+        """Of all the disks; what was copied is copied again some time."""
+        for disk in _disks(dom).values():
+            if dom.blockJobInfo(_name(disk), 0):
+                dom.blockJobAbort(_name(disk), 0)
+        self._guests.pulls.ended(guest_id)
 
     def _running(self, guest_id: str) -> Any:
         dom = self._guests.active(guest_id)

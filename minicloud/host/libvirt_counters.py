@@ -5,6 +5,8 @@
 - Disks and cards are named by libvirt as they were plugged in; a domain's XML tells which serial a disk's name means.
 """
 
+import functools
+import operator
 import xml.etree.ElementTree as ET
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -13,6 +15,21 @@ from .contracts_meters import DiskCounters, GuestCounters, NicCounters
 
 _NANO = 1e-9
 Stats = Mapping[str, Any]
+
+_KINDS = ("STATE", "CPU_TOTAL", "VCPU", "INTERFACE")
+
+
+def statistics(conn: Any, libvirt: Any, pulling: Collection[str]) -> list[tuple[Any, Stats]]:
+    """Of all domains that are on, by `libvirt`, the module; those that pull are not asked of disks (see libvirt_pulls)."""
+    wanted = functools.reduce(operator.or_, (getattr(libvirt, f"VIR_DOMAIN_STATS_{kind}") for kind in _KINDS))
+    with_disks = wanted | libvirt.VIR_DOMAIN_STATS_BLOCK
+    if not pulling:
+        return list(conn.getAllDomainStats(with_disks, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE))
+    domains = conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+    busy = [dom for dom in domains if dom.name() in pulling]
+    others = [dom for dom in domains if dom.name() not in pulling]
+    found = list(conn.domainListGetStats(busy, wanted, 0)) if busy else []
+    return found + (list(conn.domainListGetStats(others, with_disks, 0)) if others else [])
 
 
 def cpu_seconds(stats: Stats) -> float:
@@ -83,20 +100,32 @@ def nics(stats: Stats) -> dict[str, NicCounters]:
 
 
 class Meter:
-    """Reads domains, and remembers which serials their disks have: the XML of one is read again where its disks are others."""
+    """Reads domains, and remembers which serials their disks have: the XML of one is read again where its disks are others.
+
+    A domain that was not asked of its disks has them as they were last read: what they did since is seen the next time.
+    """
 
     def __init__(self) -> None:
         self._serials: dict[str, tuple[Any, dict[str, str]]] = {}
+        self._disks: dict[str, tuple[str, dict[str, DiskCounters]]] = {}
 
-    def read(self, dom: Any, stats: Stats, *, halted: bool, knows_stolen_time: bool) -> GuestCounters:
-        """The counters of a running domain. Raises libvirt's errors for one that has ended."""
-        name, now = dom.name(), disk_names(stats)
+    def read(self, dom: Any, stats: Stats, *, halted: bool, knows_stolen_time: bool) -> GuestCounters | None:
+        """A running domain's; None while those of its disks are not known. Raises libvirt's errors for one that has ended."""
+        name, life = dom.name(), str(dom.ID())
+        if "block.count" in stats:
+            self._disks[name] = (life, disks(stats, self._serials_of(dom, name, disk_names(stats))))
+        of_life, found = self._disks.get(name, ("", {}))
+        if of_life != life:
+            return None
+        lost = 0.0 if knows_stolen_time else waited_seconds(stats)
+        return GuestCounters(name, life, halted, cpu_seconds(stats), vcpus(stats), found, nics(stats), lost)
+
+    def _serials_of(self, dom: Any, name: str, now: tuple[tuple[str, str], ...]) -> dict[str, str]:
         if self._serials.get(name, ((), {}))[0] != now:
             self._serials[name] = (now, serials(dom.XMLDesc()))
-        found, cards = disks(stats, self._serials[name][1]), nics(stats)
-        lost = 0.0 if knows_stolen_time else waited_seconds(stats)
-        return GuestCounters(name, str(dom.ID()), halted, cpu_seconds(stats), vcpus(stats), found, cards, lost)
+        return self._serials[name][1]
 
     def keep(self, names: Collection[str]) -> None:
         """Forget all other domains."""
         self._serials = {name: known for name, known in self._serials.items() if name in names}
+        self._disks = {name: known for name, known in self._disks.items() if name in names}

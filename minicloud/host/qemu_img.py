@@ -8,6 +8,7 @@ that did not come from minicloud runs it through image_check first: qemu-img fol
 import contextlib
 import errno
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,20 @@ def is_marked_corrupt(path: Path) -> bool:
 
 
 _FEATURES, _CORRUPT = slice(72, 80), 1 << 1
+_NAME_AT, _NAME_LENGTH = slice(8, 16), slice(16, 20)
+
+
+def backing(path: Path) -> str | None:
+    """The name of the file under a qcow2 layer as it stands in the header, read without a process, also while a guest has it.
+
+    Raises Permanent where the file is no qcow2.
+    """
+    with path.open("rb") as file:
+        header = file.read(_NAME_LENGTH.stop)
+        if header[:4] != b"QFI\xfb":
+            raise Permanent(f"{path} does not begin as a qcow2 file")
+        file.seek(int.from_bytes(header[_NAME_AT]))
+        return os.fsdecode(file.read(int.from_bytes(header[_NAME_LENGTH]))) if any(header[_NAME_AT]) else None
 
 
 def info(path: Path, format: str, *, in_use: bool = False) -> Info:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator
 
 from ..cloud import Cloud
-from ..errors import HostError, Permanent
+from ..errors import HostError
 from ..host.contracts import Power
 from ..state.rows_storage import Layer
 from . import layer_files, layer_plan, locks
@@ -115,8 +115,7 @@ def _commit(cloud: Cloud, seen: Seen, action: Commit) -> bool:
     child, parent = seen.layers[action.layer_id], seen.layers[action.parent]
     if not child.made:
         layer_files.make(cloud, child.id)
-    if _follow(cloud, seen, child):
-        return True
+    correct_headers(cloud, child.id)
     cloud.host.disks.commit(child.id, parent.id)
     _replace(cloud, child.id, parent)
     return True
@@ -125,11 +124,15 @@ def _commit(cloud: Cloud, seen: Seen, action: Commit) -> bool:
 def _commit_live(cloud: Cloud, seen: Seen, action: Commit, top: Top) -> bool:
     child, parent = seen.layers[action.layer_id], seen.layers[action.parent]
     chain = cloud.host.blocks.chains(top.instance_id).get(top.serial, ())
-    if layer_files.path(cloud, parent) not in chain or top.serial in cloud.host.blocks.jobs(top.instance_id):
+    jobs = cloud.host.blocks.jobs(top.instance_id)
+    if layer_files.path(cloud, parent) not in chain or top.serial in jobs:
         return False
     if layer_files.path(cloud, child) not in chain:
+        cloud.host.blocks.flush(top.instance_id, top.serial)
         _replace(cloud, child.id, parent)
         return True
+    if jobs:
+        return False
     cloud.host.blocks.commit(top.instance_id, top.serial, layer_files.path(cloud, child), layer_files.path(cloud, parent))
     return True
 
@@ -152,26 +155,52 @@ def _replace(cloud: Cloud, child_id: str, parent: Layer) -> None:
                 state.snapshots.change(snapshot.id, layer_id=parent.id)
 
 
-def _follow(cloud: Cloud, seen: Seen, layer: Layer) -> bool:
-    """Where a file stands further down than its row says, a pull came to its end unseen: the row follows."""
-    stands_on = cloud.host.disks.backing(layer.id)
-    below = {layer_files.path(cloud, one): one.id for one in seen.chain(layer.id)[1:]}
-    if stands_on is not None and stands_on not in below:
-        raise Permanent(f"{layer.id} stands on {stands_on}, which is none of its layers; nothing is changed")
-    parent = below[stands_on] if stands_on is not None else ""
-    return parent != layer.parent and cloud.state.layers.change(layer.id, parent=parent)
+def correct_headers(cloud: Cloud, layer_id: str) -> None:
+    """Let the files of a layer, and of what it stands on, stand where their rows say, if no guest that is on reads from them.
+
+    A file stands further down than its row says where a merge came to its end and was not recorded. QEMU writes into the
+    header where a layer stands before what it copied is on the disk, so the copies may be lost with QEMU; what they were made
+    of is there as long as a row stands on it. Therefore the row is right, and the merge is done again. Raises HostError.
+    """
+    with locks.held(cloud.settings.run, layer_files.LOCK, layer_files.PATIENCE):
+        layer = cloud.state.layers.get(layer_id)
+        while layer is not None and layer.parent:
+            parent = cloud.state.layers.get(layer.parent)
+            if parent is not None and layer.made and not layer.base:
+                _correct_header(cloud, layer, layer_files.path(cloud, parent))
+            layer = parent
+
+
+def _correct_header(cloud: Cloud, layer: Layer, below: str) -> None:
+    if cloud.host.disks.backing(layer.id) == below or _is_read(cloud, layer):
+        return
+    log.info("%s stands on %s again: a merge was not finished", layer.id, below)
+    cloud.host.disks.repoint(layer.id, below)
+
+
+def _is_read(cloud: Cloud, layer: Layer) -> bool:
+    """Whether a guest that is on has the file."""
+    guests = {top.instance_id for top in observe(cloud).users(layer.id) if top.running}
+    path = layer_files.path(cloud, layer)
+    return any(path in chain for guest_id in guests for chain in cloud.host.blocks.chains(guest_id).values())
 
 
 def _pull(cloud: Cloud, seen: Seen, action: Pull) -> bool:
+    """The row follows when all that was copied is on the disk; until then a crash leaves the old chain right."""
     top, layer = action.top, seen.layers[action.top.layer_id]
     onto = layer_files.path(cloud, seen.layers[action.onto]) if action.onto else None
     if not top.running:
+        correct_headers(cloud, layer.id)
         cloud.host.disks.rebase(layer.id, onto)
         return cloud.state.layers.change(layer.id, parent=action.onto)
     chain = cloud.host.blocks.chains(top.instance_id).get(top.serial, ())
-    if layer_files.path(cloud, layer) != (chain or ("",))[0] or top.serial in cloud.host.blocks.jobs(top.instance_id):
+    jobs = cloud.host.blocks.jobs(top.instance_id)
+    if layer_files.path(cloud, layer) != (chain or ("",))[0] or top.serial in jobs:
         return False
     if (chain[1] if len(chain) > 1 else None) == onto:
+        cloud.host.blocks.flush(top.instance_id, top.serial)
         return cloud.state.layers.change(layer.id, parent=action.onto)
+    if jobs:
+        return False
     cloud.host.blocks.pull(top.instance_id, top.serial, onto)
     return True

@@ -22,7 +22,7 @@ from ..errors import HostError, Permanent
 from ..host.contracts import Power
 from ..state.rows import Volume
 from ..state.rows_storage import Snapshot
-from . import layer_files, locks
+from . import layer_files, layers, locks
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +121,7 @@ def _attempt(cloud: Cloud, snapshots: list[Snapshot], volumes: dict[str, Volume]
 def _journal(cloud: Cloud, snapshot: Snapshot, volume: Volume) -> Snapshot:
     if not snapshot.next_layer:
         layer_files.make(cloud, volume.layer_id)
+        layers.correct_headers(cloud, volume.layer_id)
         layer = layer_files.new(volume.layer_id, volume.size * GIB)
         with cloud.state.transaction():
             cloud.state.layers.add(layer)

@@ -10,7 +10,7 @@ from ..cloud import Cloud
 from ..errors import HostError, Permanent, Retry
 from ..host.contracts import Power
 from ..state.rows import Volume
-from . import disk_spec, layer_files, locks, snapshots
+from . import disk_spec, layer_files, layers, locks, snapshots
 
 log = logging.getLogger(__name__)
 
@@ -202,6 +202,7 @@ def prepare_one(cloud: Cloud, volume: Volume) -> None:
     try:
         layer_files.make(cloud, volume.layer_id)
         layer_files.verify(cloud, volume.layer_id, thorough=volume.state == "error")
+        layers.correct_headers(cloud, volume.layer_id)
     except Permanent as error:
         cloud.state.volumes.change(volume.id, state="error", reason=error.message)
         raise Permanent(f"{volume.id}: {error.message}", "Client.VolumeInError") from error

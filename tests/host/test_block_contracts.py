@@ -14,6 +14,7 @@ from minicloud.errors import Permanent, Retry
 from minicloud.host import fake, local
 from minicloud.host.contracts import BootSpec, GuestSpec, Host
 from minicloud.host.contracts_storage import DiskSpec, IoLimits
+from minicloud.host.run import run
 
 from ..waits import until
 
@@ -144,6 +145,35 @@ class TestBlocks:
         finish(host, guest)
         assert host.blocks.chains(guest)["vol0a"] == (chain[0], chain[2])
         assert host.disks.backing("layer-c") == chain[2]
+
+    def test_one_job_at_a_time(self, host: Host, chain: list[str]) -> None:
+        host.disks.create("layer-x", GIB, None)
+        host.disks.create("layer-y", GIB, host.disks.path("layer-x"))
+        if not isinstance(host, fake.FakeHost):
+            run(["qemu-io", "-f", "qcow2", "-c", "write -P 7 0 400M", chain[2]])  # so that the pull takes a moment
+        disks = (
+            DiskSpec("vol-0a", chain[0], "vol0a", "/dev/xvda"),
+            DiskSpec("vol-0b", host.disks.path("layer-y"), "vol0b", "/dev/sdf"),
+        )
+        host.guests.start(GuestSpec("i-0a", 1, 64, 0.1, disks, (), None, BootSpec()))
+        before = host.guests.counters()["i-0a"]
+        host.blocks.pull("i-0a", "vol0a", None)
+        with pytest.raises(Retry):
+            host.blocks.pull("i-0a", "vol0b", None)
+        host.blocks.pull("i-0a", "vol0a", None)
+        assert set(host.guests.counters()["i-0a"].disks) == set(before.disks)
+        finish(host, "i-0a")
+        host.blocks.flush("i-0a", "vol0a")
+        host.blocks.pull("i-0a", "vol0b", None)
+        finish(host, "i-0a")
+        assert {len(chain) for chain in host.blocks.chains("i-0a").values()} == {1}
+
+    def test_a_disk_that_there_is_not_is_not_flushed(self, host: Host, guest: str) -> None:
+        with pytest.raises(Permanent):
+            host.blocks.flush(guest, "vol0z")
+        host.guests.destroy(guest)
+        with pytest.raises(Permanent):
+            host.blocks.flush(guest, "vol0a")
 
     @pytest.mark.parametrize("onto", [2, None])
     def test_pull_takes_layers_out(self, host: Host, chain: list[str], guest: str, onto: int | None) -> None:

@@ -286,6 +286,22 @@ def test_qemu_killed_at_a_merge(world: World, when: str, newest: bool, monkeypat
     assert len(world.ec2.cloud.host.disks.list()) == 3
 
 
+def test_qemu_killed_when_it_has_pulled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its header says that the top stands on nothing before what was copied into it is on the disk."""
+    taken = world.snapshot()
+    world.ec2("DeleteSnapshot", **world.delete(taken))
+    until("the jobs are over", lambda: not world.ec2.cloud.host.blocks.jobs(world.instance))
+    killing(world.instance, Point("blocks.flush", "before"), monkeypatch, world)
+    world.look()
+    monkeypatch.undo()
+    world.check()
+    world.power(on=True)
+    world.write()
+    world.look()
+    world.check()
+    assert len(world.ec2.cloud.host.disks.list()) == 2
+
+
 @pytest.mark.parametrize("point", both("blocks.attach"), ids=str)
 def test_qemu_killed_at_an_attachment(world: World, point: Point, monkeypatch: pytest.MonkeyPatch) -> None:
     world.power(on=False)

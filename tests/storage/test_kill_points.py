@@ -141,6 +141,29 @@ def _delete(number: int) -> Callable[[World], None]:
     return delete
 
 
+def _delete_and(number: int, then: Callable[[World], None]) -> Callable[[World], None]:
+    """A deletion, and something else before the next pass."""
+
+    def delete(world: World) -> None:
+        _delete(number)(world)
+        if world.running():
+            then(world)
+
+    return delete
+
+
+def _write(world: World) -> None:
+    world.write()
+
+
+def _detach_and_attach(world: World) -> None:
+    """The data volume goes from the instance, which is off, and comes back."""
+    volume = world.volumes["/dev/sdf"]
+    if world.state.volumes.get(volume).instance_id:
+        world.ec2("DetachVolume", VolumeId=volume)
+    world.ec2("AttachVolume", VolumeId=volume, InstanceId=world.instance, Device="/dev/sdf")
+
+
 def _stop(world: World) -> None:
     world.ec2("StopInstances", InstanceIds=[world.instance])
 
@@ -156,10 +179,20 @@ def _pass(world: World) -> None:
     loop.run_pass(world.ec2.cloud, look=True)
 
 
+def _merge_and_die(world: World) -> None:
+    """What the guest copies comes to its end, and then its process dies before anybody has looked."""
+    world.host.finish_jobs(world.instance)
+    world.host.kill(world.instance)
+
+
 SCENARIOS: dict[str, list[Callable[[World], None]]] = {
     "snapshots of a running guest": [_snapshot, _snapshots, _snapshot, _delete(1), _pass, _delete(0), _pass, _delete(-1), _pass],
     "snapshots of a stopped instance": [_stop, _snapshot, _snapshots, _snapshot, _delete(1), _pass, _delete(0), _pass],
     "stopped between": [_snapshot, _snapshots, _delete(0), _stop, _pass, _delete(0), _start, _pass, _delete(0), _pass],
+    "QEMU dies after a merge": [
+        *[_snapshot, _snapshot, _write, _delete_and(-1, _merge_and_die), _detach_and_attach, _start],
+        *[_snapshot, _delete_and(-1, _merge_and_die), _snapshot, _start, _delete_and(0, _merge_and_die), _start, _pass],
+    ],
     "images": [_image, _snapshot, _image_with_reboot, _pass, _delete(1), _pass],
 }
 

@@ -142,18 +142,23 @@ def test_a_database_with_a_journal_is_whole_after_a_restore(live: Live) -> None:
     volume = live.new_volume()
     live.plug(guest, volume)
     by_id = f"/dev/disk/by-id/virtio-{volume.replace('-', '')}"
-    live.ssh(guest, f"sudo mkfs.ext4 -q {by_id} && sudo mkdir -p /db && sudo mount {by_id} /db && sudo chown $(id -u) /db")
+    live.ssh(
+        guest,
+        f"until [ -e {by_id} ]; do sleep 0.5; done; sudo mkfs.ext4 -q {by_id} && sudo mkdir -p /db && sudo mount {by_id} /db && sudo chown $(id -u) /db",
+    )
     writer = (
         "import sqlite3;d=sqlite3.connect('/db/d',isolation_level=None);d.execute('pragma journal_mode=wal');"
         "d.execute('create table t(a,b)');i=0\nwhile True:\n i+=1;d.execute('begin');"
         "d.execute('insert into t values(?,1)',(i,));d.execute('insert into t values(?,-1)',(i,));d.execute('commit')"
     )
-    live.minicloud("ssh", guest, "--", "cat > w.py; nohup python3 w.py >/dev/null 2>&1 & sleep 5", input=writer.encode())
+    live.minicloud("ssh", guest, "--", "cat > w.py; nohup python3 w.py >/dev/null 2>&1 &", input=writer.encode())
+    live.ssh(guest, 'until [ "$(stat -c %s /db/d-wal 2>/dev/null || echo 0)" -gt 65536 ]; do sleep 0.5; done')
+    live.ssh(guest, "until systemctl -q is-active qemu-guest-agent; do sleep 0.5; done")
     taken = live.ec2("CreateSnapshot", VolumeId=volume)["SnapshotId"]
     shown = live.ec2("DescribeSnapshots", SnapshotIds=[taken])["Snapshots"][0]
     assert "StateMessage" not in shown, "the guest agent quiesced the file systems"
     restored = live.new_volume(1, SnapshotId=taken)
-    live.ssh(guest, "pkill python3; sudo umount /db", check=False)
+    live.ssh(guest, "pkill -f w.py; until sudo umount /db; do sleep 0.5; done")
     live.unplug(volume)
     live.plug(guest, restored)
     by_id = f"/dev/disk/by-id/virtio-{restored.replace('-', '')}"
@@ -161,6 +166,6 @@ def test_a_database_with_a_journal_is_whole_after_a_restore(live: Live) -> None:
         "import sqlite3;d=sqlite3.connect('/db/d');"
         "print(*d.execute('pragma integrity_check').fetchone(),*d.execute('select sum(b),count(*)>0 from t').fetchone())"
     )
-    live.ssh(guest, f"sudo mount {by_id} /db")
+    live.ssh(guest, f"until [ -e {by_id} ]; do sleep 0.5; done; sudo mount {by_id} /db")
     assert live.minicloud("ssh", guest, "--", "python3", "-", input=reader.encode()).text.strip() == "ok 0 1"
     live.ec2("TerminateInstances", InstanceIds=[guest])

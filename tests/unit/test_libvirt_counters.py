@@ -33,6 +33,40 @@ def test_disks_and_cards() -> None:
     assert libvirt_counters.disks({}, serials) == libvirt_counters.nics({}) == {}
 
 
+class Domain:
+    """A domain of libvirt's."""
+
+    def __init__(self) -> None:
+        self.life = 1
+
+    def name(self) -> str:
+        return "i-1"
+
+    def ID(self) -> int:  # noqa: N802  libvirt's name
+        return self.life
+
+    def XMLDesc(self) -> str:  # noqa: N802  libvirt's name
+        return XML
+
+
+def test_disks_that_were_not_asked_for_are_as_they_were() -> None:
+    meter, domain = libvirt_counters.Meter(), Domain()
+    without = {key: value for key, value in STATS.items() if not key.startswith("block.")}
+
+    def read(stats: libvirt_counters.Stats) -> GuestCounters | None:
+        return meter.read(domain, stats, halted=False, knows_stolen_time=True)
+
+    assert read(without) is None, "else all that they ever did would be of the next interval"
+    whole = read(STATS)
+    assert whole is not None
+    assert whole == read(without)
+    domain.life = 2
+    assert read(without) is None
+    assert read(STATS) is not None
+    meter.keep([])
+    assert read(without) is None
+
+
 def guest(cpu: float, lost: float = 0.0, life: str = "1") -> GuestCounters:
     return GuestCounters("i-1", life, False, cpu, 2, lost_seconds=lost)
 
