@@ -142,10 +142,8 @@ def test_a_database_with_a_journal_is_whole_after_a_restore(live: Live) -> None:
     volume = live.new_volume()
     live.plug(guest, volume)
     by_id = f"/dev/disk/by-id/virtio-{volume.replace('-', '')}"
-    live.ssh(
-        guest,
-        f"until [ -e {by_id} ]; do sleep 0.5; done; sudo mkfs.ext4 -q {by_id} && sudo mkdir -p /db && sudo mount {by_id} /db && sudo chown $(id -u) /db",
-    )
+    live.ssh(guest, f"until [ -e {by_id} ]; do sleep 0.5; done; sudo mkfs.ext4 -q {by_id} && sudo mkdir -p /db")
+    live.ssh(guest, f"sudo mount {by_id} /db && sudo chown $(id -u) /db")
     writer = (
         "import sqlite3;d=sqlite3.connect('/db/d',isolation_level=None);d.execute('pragma journal_mode=wal');"
         "d.execute('create table t(a,b)');i=0\nwhile True:\n i+=1;d.execute('begin');"
@@ -158,7 +156,7 @@ def test_a_database_with_a_journal_is_whole_after_a_restore(live: Live) -> None:
     shown = live.ec2("DescribeSnapshots", SnapshotIds=[taken])["Snapshots"][0]
     assert "StateMessage" not in shown, "the guest agent quiesced the file systems"
     restored = live.new_volume(1, SnapshotId=taken)
-    live.ssh(guest, "pkill -f w.py; until sudo umount /db; do sleep 0.5; done")
+    live.ssh(guest, "pkill python3; until sudo umount /db; do sleep 0.5; done")
     live.unplug(volume)
     live.plug(guest, restored)
     by_id = f"/dev/disk/by-id/virtio-{restored.replace('-', '')}"
