@@ -56,7 +56,7 @@ class Blocks(Protocol):
         """Let a guest go on that was halted because a disk could not be written to; whether there was one."""
 
     def resize(self, guest_id: str, serial: str, size: int) -> None:
-        """Let the guest see a disk of `size` bytes, which is not smaller."""
+        """Let the guest see a disk of `size` bytes, which is not smaller. Raises Retry while the guest has a job (`jobs`)."""
 
     def limit(self, guest_id: str, serial: str, limits: IoLimits) -> None:
         """Other limits from now on."""

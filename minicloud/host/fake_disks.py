@@ -247,6 +247,7 @@ class FakeBlocks:
     def resize(self, guest_id: str, serial: str, size: int) -> None:
         """The disk grows, and its file."""
         with self._store.call("blocks.resize", guest_id, serial) as held:
+            _alone(_on(held, guest_id), "")
             top = held["disks"][_disk(_on(held, guest_id), serial)["path"].removeprefix(_PREFIX)]
             top["size"] = max(size, top["size"])
 
@@ -310,7 +311,7 @@ def _finish_commit(held: Held, path: str, top: str, base: str) -> None:
 
 def _alone(guest: dict[str, Any], serial: str) -> None:
     if set(guest["jobs"]) - {serial}:
-        raise Retry(f"another disk than {serial} has a job")
+        raise Retry(f"a disk has a job, and it is not {serial or None}")
 
 
 def _on(held: Held, guest_id: str) -> dict[str, Any]:

@@ -161,6 +161,8 @@ def _modify(cloud: Cloud, volume: Volume) -> bool:
         serial = disk_spec.serial(volume)
         if serial not in cloud.host.blocks.chains(volume.instance_id):
             raise Retry(f"{volume.instance_id} does not have {volume.id} yet")
+        if wanted.size > volume.size and cloud.host.blocks.jobs(volume.instance_id):
+            return False  # it is resized when what the guest copies is copied, however long that takes
         with _while_on(cloud, volume):
             if wanted.size > volume.size:
                 cloud.host.blocks.resize(volume.instance_id, serial, wanted.size * disk_spec.GIB)

@@ -76,6 +76,36 @@ def test_a_volume_that_cannot_be_made_is_in_error_with_the_reason(ec2: Ec2, host
     assert ec2("DescribeVolumes")["Volumes"] == []
 
 
+def test_a_host_that_does_not_answer_for_a_pass_costs_no_snapshot(ec2: Ec2, host: FakeHost) -> None:
+    made = volume(ec2)
+    host.fail("disks.create", Retry("libvirt does not answer"), times=2)
+    snapshot = ec2("CreateSnapshot", VolumeId=made)["SnapshotId"]
+    assert ec2("DescribeSnapshots", SnapshotIds=[snapshot])["Snapshots"][0]["State"] == "pending"
+    for _ in range(3):
+        ec2.look()
+    assert ec2("DescribeSnapshots", SnapshotIds=[snapshot])["Snapshots"][0]["State"] == "completed"
+    host.fail("disks.create", Retry("libvirt does not answer"), times=9)
+    lost = ec2("CreateSnapshot", VolumeId=made)["SnapshotId"]
+    for _ in range(9):
+        ec2.look()
+    assert ec2("DescribeSnapshots", SnapshotIds=[lost])["Snapshots"][0]["State"] == "error"
+
+
+def test_a_disk_grows_when_what_its_guest_copies_is_copied(ec2: Ec2, host: FakeHost) -> None:
+    instance = ec2.run()
+    root = ec2.cloud.state.volumes.find(instance_id=instance)[0]
+    snapshot = ec2("CreateSnapshot", VolumeId=root.id)["SnapshotId"]
+    ec2("DeleteSnapshot", SnapshotId=snapshot)
+    assert host.blocks.jobs(instance)
+    ec2("ModifyVolume", VolumeId=root.id, Size=root.size + 1)
+    for _ in range(9):
+        ec2.look()
+    assert ec2("DescribeVolumesModifications")["VolumesModifications"][0]["ModificationState"] == "modifying"
+    host.finish_jobs(instance)
+    ec2.look()
+    assert host.disks.size(ec2.cloud.state.volumes.get(root.id).layer_id) == (root.size + 1) << 30
+
+
 def test_attach_and_detach(ec2: Ec2) -> None:
     instance, made = ec2.run(), volume(ec2)
     elsewhere = volume(ec2, AvailabilityZone="us-east-1c")
