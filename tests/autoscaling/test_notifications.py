@@ -16,6 +16,7 @@ OPS = "arn:aws:sns:us-east-1:000000000000:ops"
 LAUNCH, FAILED, TERMINATE = (
     "autoscaling:EC2_INSTANCE_LAUNCH", "autoscaling:EC2_INSTANCE_LAUNCH_ERROR", "autoscaling:EC2_INSTANCE_TERMINATE",
 )  # fmt: skip
+TEST = "autoscaling:TEST_NOTIFICATION"
 
 
 @pytest.fixture
@@ -27,11 +28,15 @@ def heard(scaling: Scaling) -> list[dict[str, Any]]:
 
 
 def deliver(scaling: Scaling, said: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Deliver what is due; the messages that were new."""
+    """Deliver what is due; the messages that were new, without tests."""
     before = len(said)
     notifications.deliver(scaling.cloud, time.time())
-    said[:] = [json.loads(one["body"]) for one in scaling.host.sent()]
+    said[:] = [one for one in map(_body, scaling.host.sent()) if TEST not in one["Message"]]
     return [json.loads(one["Message"]) for one in said[before:]]
+
+
+def _body(sent: dict[str, Any]) -> dict[str, Any]:
+    return dict(json.loads(sent["body"]))
 
 
 def wants(scaling: Scaling, *kinds: str) -> None:
@@ -52,6 +57,19 @@ def test_launches_and_terminations_are_told_once_they_are_over(scaling: Scaling,
     scaling("SetDesiredCapacity", AutoScalingGroupName="group", DesiredCapacity=0)
     scaling.look()
     assert [one["Event"] for one in deliver(scaling, heard)] == [TERMINATE]
+
+
+@pytest.mark.usefixtures("heard")
+def test_who_is_named_hears_of_it_at_once(scaling: Scaling) -> None:
+    scaling.create(DesiredCapacity=0)
+    wants(scaling, LAUNCH, TERMINATE)
+    scaling(
+        "PutLifecycleHook", AutoScalingGroupName="group", LifecycleHookName="hook", NotificationTargetARN=OPS,
+        LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+    )  # fmt: skip
+    notifications.deliver(scaling.cloud, time.time())
+    told = [json.loads(_body(one)["Message"]) for one in scaling.host.sent()]
+    assert [(one["Event"], one["AutoScalingGroupName"]) for one in told] == [(TEST, "group")] * 2
 
 
 def test_failures_are_told_to_those_who_ask_for_them(scaling: Scaling, heard: list[dict[str, Any]]) -> None:

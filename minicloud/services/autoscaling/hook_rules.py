@@ -6,6 +6,7 @@ from typing import Any
 from ...api import Call
 from ...errors import ApiError
 from ...state.rows_autoscaling import LifecycleHook, ScalingGroup
+from . import told_topics
 from .finding import invalid
 
 LAUNCHING, TERMINATING = "autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_INSTANCE_TERMINATING"
@@ -33,5 +34,7 @@ def put(call: Call, group: ScalingGroup, name: str, given: Mapping[str, Any]) ->
         raise invalid(f"DefaultResult must be one of {', '.join(RESULTS)}")
     if before is None and len(table.find(group_name=group.name)) >= MOST_HOOKS:
         raise ApiError("LimitExceeded", f"A group has at most {MOST_HOOKS} lifecycle hooks")
+    if topic := given.get("NotificationTargetARN"):
+        told_topics.test(call, group, told_topics.checked(call, topic))
     table.remove(group.name, name)
     table.add(LifecycleHook(group.name, name, transition, settings))

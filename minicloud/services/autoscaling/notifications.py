@@ -2,30 +2,29 @@
 
 from ...api import Answer, Call, operation
 from ...state.rows_autoscaling import ScalingNotification
+from . import told_topics
 from .finding import changeable, invalid, named
 
 LAUNCH, LAUNCH_ERROR = "autoscaling:EC2_INSTANCE_LAUNCH", "autoscaling:EC2_INSTANCE_LAUNCH_ERROR"
 TERMINATE, TERMINATE_ERROR = "autoscaling:EC2_INSTANCE_TERMINATE", "autoscaling:EC2_INSTANCE_TERMINATE_ERROR"
-NOTIFICATIONS = (LAUNCH, LAUNCH_ERROR, TERMINATE, TERMINATE_ERROR, "autoscaling:TEST_NOTIFICATION")
+NOTIFICATIONS = (LAUNCH, LAUNCH_ERROR, TERMINATE, TERMINATE_ERROR, told_topics.TEST)
 
 
 @operation()
 def put_notification_configuration(
     call: Call, *, auto_scaling_group_name: str, topic_arn: str, notification_types: list[str]
 ) -> Answer:
-    """PutNotificationConfiguration: replaces what this topic was told before."""
+    """PutNotificationConfiguration: replaces what this topic was told before, and sends it a test notification."""
     group, table = changeable(call, auto_scaling_group_name), call.cloud.state.scaling_notifications
     if strange := [name for name in notification_types if name not in NOTIFICATIONS]:
         raise invalid(f'"{strange[0]}" is not a valid notification type. Allowed: {", ".join(NOTIFICATIONS)}')
     if not notification_types:
         raise invalid("NotificationTypes must name at least one type")
-    if not topic_arn.startswith("arn:aws:sns:"):
-        raise invalid("Topic ARN must be that of an SNS topic: arn:aws:sns:REGION:ACCOUNT:NAME")
-    if (name := topic_arn.rpartition(":")[2]) not in call.cloud.settings.topics:
-        raise invalid(f"There is no topic {name[:80]}: a topic is a webhook or a command of the settings, [topics.{name[:80]}]")
+    told_topics.checked(call, topic_arn)
     table.remove_where("group_name = ? and topic = ?", group.name, topic_arn)
     for kind in dict.fromkeys(notification_types):
         table.add(ScalingNotification(group.name, topic_arn, kind))
+    told_topics.test(call, group, topic_arn)
     return {}
 
 
