@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ..cloud import Cloud
     from ..state.rows import Instance
 
+_WHOLE = 64 << 20
+"""More than is kept of a console."""
+
 
 @dataclass
 class InstanceGuest:
@@ -50,8 +53,8 @@ class InstanceGuest:
         return self._row().host_keys
 
     def console(self) -> bytes:
-        """What its serial port said."""
-        return self.cloud.host.guests.console_log(self.name)
+        """All that its serial port said that is kept: the keys were printed at its beginning."""
+        return self.cloud.host.guests.console_log(self.name, _WHOLE)
 
     def remember(self, keys: Sequence[str]) -> list[str]:
         """In its row."""

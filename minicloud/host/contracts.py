@@ -17,6 +17,9 @@ from .contracts_meters import GuestCounters, Messages
 from .contracts_storage import Blocks, Disks, DiskSpec
 from .firewall_spec import FirewallSpec
 
+TAIL = 64 * 1024
+"""Bytes of a console's log that are asked for where nobody says how many."""
+
 
 class Power(enum.Enum):
     """What a guest is doing, as the hypervisor tells."""
@@ -106,8 +109,8 @@ class Guests(Protocol):
     def remove(self, guest_id: str) -> None:
         """Cut the power and forget the guest, with its firmware variables and console log."""
 
-    def console_log(self, guest_id: str) -> bytes:
-        """What the guest wrote to its serial port, the last 64 KiB at least; empty if nothing or unknown."""
+    def console_log(self, guest_id: str, most: int = TAIL) -> bytes:
+        """The last `most` bytes, or fewer, of what the guest wrote to its serial port; empty if nothing or unknown."""
 
     def console_path(self, guest_id: str) -> str:
         """The terminal device of a running guest's serial port. Raises Permanent if it is not running."""

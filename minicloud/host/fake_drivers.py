@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import Permanent, Retry
 from .contracts import (
+    TAIL,
     BaseImage,
     BootSpec,
     Capacity,
@@ -26,7 +27,6 @@ from .fake_disks import keep
 from .fake_store import Store
 from .networks import from_json, to_json
 
-_TAIL = 64 * 1024
 PICTURE = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
 """A PNG of one black pixel: the screen of every guest."""
 
@@ -110,10 +110,10 @@ class FakeGuests:
             held["guests"].pop(guest_id, None)
             held["consoles"].pop(guest_id, None)
 
-    def console_log(self, guest_id: str) -> bytes:
+    def console_log(self, guest_id: str, most: int = TAIL) -> bytes:
         """What `FakeHost.say` had it write, after a login prompt for each start."""
         with self._store.call("guests.console_log", guest_id) as held:
-            return str(held["consoles"].get(guest_id, "")).encode("utf-8", "surrogateescape")[-_TAIL:]
+            return str(held["consoles"].get(guest_id, "")).encode("utf-8", "surrogateescape")[-most:]
 
     def console_path(self, guest_id: str) -> str:
         """A terminal that says nothing."""

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from ..errors import Permanent, Retry
 from . import account, kvm
 from .bridges import bridge_name
-from .contracts import GuestSeen, GuestSpec, Power
+from .contracts import TAIL, GuestSeen, GuestSpec, Power
 from .contracts_meters import GuestCounters
 from .domain_xml import Platform, domain, uuid_of
 from .guest_log import power_from_log_file
@@ -27,7 +27,6 @@ from .libvirt_counters import Meter, statistics
 from .libvirt_pulls import Pulls
 
 _T = TypeVar("_T")
-_TAIL = 64 * 1024
 _PNG = b"\x89PNG\r\n\x1a\n"
 LOGS = Path("/var/log/libvirt/qemu")
 """Where libvirt writes down, for each guest, how it was started and why it ended."""
@@ -178,14 +177,14 @@ class LibvirtGuests:
         log = self._consoles / f"{guest_id}.log"
         return [path for path in (log, *(log.with_name(f"{log.name}.{number}") for number in range(10))) if path.exists()]
 
-    def console_log(self, guest_id: str) -> bytes:
-        """The end of the log of the serial port."""
+    def console_log(self, guest_id: str, most: int = TAIL) -> bytes:
+        """The end of the log of the serial port, which is a few MiB long at most."""
         said = b""
         for path in self._console_files(guest_id):
             with path.open("rb") as file:
-                file.seek(max(0, path.stat().st_size - (_TAIL - len(said))))
-                said = file.read(_TAIL) + said
-            if len(said) >= _TAIL:
+                file.seek(max(0, path.stat().st_size - (most - len(said))))
+                said = file.read(most) + said
+            if len(said) >= most:
                 break
         return said
 

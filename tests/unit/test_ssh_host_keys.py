@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from minicloud.aws import keys
 from minicloud.cli import host_keys
+from minicloud.cli.ssh_guest import InstanceGuest
+from minicloud.host.fake import FakeHost
 
 from ..cloud_fixtures import Ec2
 
@@ -81,6 +83,14 @@ def test_what_is_no_key_is_not_taken(line: str) -> None:
 @given(st.lists(st.sampled_from([BEGIN, END, ONE.encode(), b" ", b"\r\n", b"ssh-ed25519 AAAA"]) | st.binary(max_size=40)))
 def test_any_bytes_give_valid_keys_or_none(parts: list[bytes]) -> None:
     assert all(host_keys.valid(found) for found in host_keys.printed(b"".join(parts)))
+
+
+def test_keys_are_found_however_much_a_guest_said_since(ec2: Ec2, host: FakeHost) -> None:
+    instance = ec2.run()
+    host.say(instance, block(ONE) + b"[   60.0] a verbose driver\r\n" * 10_000)
+    assert host_keys.printed(host.guests.console_log(instance)) == [], "what get-console-output shows has them no more"
+    guest = InstanceGuest(ec2.cloud, instance, "172.31.0.4", "subnet-0a", "admin", None)
+    assert host_keys.printed(guest.console()) == [ONE]
 
 
 def test_the_keys_seen_first_are_kept(ec2: Ec2) -> None:
