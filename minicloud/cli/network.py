@@ -10,6 +10,7 @@ from . import own
 if TYPE_CHECKING:
     from ..cloud import Cloud
     from ..host.firewall_spec import FirewallSpec, Permission
+    from ..state.rows import Interface
 
 
 def gather(cloud: "Cloud") -> dict[str, Any]:
@@ -25,7 +26,7 @@ def gather(cloud: "Cloud") -> dict[str, Any]:
         "PublicCidr": str(cloud.settings.public_cidr),
         "PublicInterface": cloud.settings.public_interface,
         "Subnets": subnets(spec),
-        "Interfaces": interfaces(spec, groups, {interface.mac: interface.instance_id for interface in rows.interfaces}),
+        "Interfaces": interfaces(spec, groups, rows.interfaces),
         "ElasticIps": [
             {"PublicIp": row.address, "AllocationId": row.allocation_id, "PrivateIpAddress": row.private_address}
             for row in cloud.state.public_addresses.query("allocation_id != ''", order="address")
@@ -49,13 +50,15 @@ def subnets(spec: "FirewallSpec") -> list[dict[str, Any]]:
     ]
 
 
-def interfaces(spec: "FirewallSpec", names: dict[str, str], instances: dict[str, str]) -> list[dict[str, Any]]:
-    """The interfaces of instances, with what may come in."""
+def interfaces(spec: "FirewallSpec", names: dict[str, str], rows: "Iterable[Interface]") -> list[dict[str, Any]]:
+    """The interfaces of instances and load balancers, with what may come in."""
+    known = {row.mac: row for row in rows}
     rules = {group.group_id: group.ingress for group in spec.groups}
     publics = {pair.private: str(pair.public) for pair in spec.publics}
     return [
         {
-            "InstanceId": instances.get(port.mac, ""),
+            "InstanceId": known[port.mac].instance_id if port.mac in known else "",
+            "Description": known[port.mac].description if port.mac in known else "",
             "PrivateIpAddress": str(port.addresses[0]),
             "PublicIpAddress": next((publics[address] for address in port.addresses if address in publics), ""),
             "Tap": port.tap,
@@ -94,7 +97,9 @@ def table_of(answer: dict[str, Any]) -> dict[str, Any]:
     """The same for a person."""
     where = f"on {answer['PublicInterface']}" if answer["PublicInterface"] else "known on this host only"
     shown = [
-        {**one, "Groups": ", ".join(one["Groups"]), "Ingress": "; ".join(one["Ingress"]) or "nothing"}
+        {"Of": one["InstanceId"] or one["Description"]}
+        | {name: value for name, value in one.items() if name not in ("InstanceId", "Description")}
+        | {"Groups": ", ".join(one["Groups"]), "Ingress": "; ".join(one["Ingress"]) or "nothing"}
         for one in answer["Interfaces"]
     ]
     return {

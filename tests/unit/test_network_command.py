@@ -2,6 +2,7 @@
 
 import pytest
 
+from minicloud import api
 from minicloud.cli import doctor_network, network
 from minicloud.cli.doctor_checks import FAIL, OK, SKIP, WARN
 
@@ -29,7 +30,16 @@ def test_an_instance_with_its_addresses(ec2: Ec2) -> None:
     assert (shown["InstanceId"], shown["Groups"], shown["Ingress"]) == (instance_id, ["default"], ["all from default"])
     assert shown["PublicIpAddress"] == ec2.instance(instance_id)["PublicIpAddress"]
     assert answer["Subnets"][0]["Interfaces"] == 1
-    assert network.table_of(answer)["Firewall"] == "in force"
+    shown = network.table_of(answer)
+    assert shown["Firewall"] == "in force"
+    assert shown["Interfaces"][0]["Of"] == instance_id
+
+
+def test_a_load_balancer_is_named(ec2: Ec2) -> None:
+    subnets = [one["SubnetId"] for one in ec2("DescribeSubnets")["Subnets"][:2]]
+    api.call(ec2.cloud, "elbv2", "CreateLoadBalancer", {"Name": "web", "Subnets": subnets})
+    shown = network.table_of(network.gather(ec2.cloud))
+    assert {one["Of"].partition("/web/")[0] for one in shown["Interfaces"]} == {"ELB app"}
 
 
 def test_nobody_is_there(ec2: Ec2) -> None:
