@@ -65,6 +65,8 @@ class LibvirtGuests:
         found: dict[str, GuestCounters] = {}
         with self.pulls.looking() as pulling:
             seen = self._call(lambda conn: statistics(conn, libvirt, pulling))
+            for name in pulling - {dom.name() for dom, stats in seen if "block.count" not in stats}:
+                self.pulls.ended(name)
         for dom, stats in seen:
             name = dom.name()
             if dom.UUIDString() == uuid_of(name):

@@ -20,16 +20,26 @@ _KINDS = ("STATE", "CPU_TOTAL", "VCPU", "INTERFACE")
 
 
 def statistics(conn: Any, libvirt: Any, pulling: Collection[str]) -> list[tuple[Any, Stats]]:
-    """Of all domains that are on, by `libvirt`, the module; those that pull are not asked of disks (see libvirt_pulls)."""
+    """Of all domains that are on, by `libvirt`, the module. Those of `pulling` that still do are not asked of their disks (see
+    libvirt_pulls).
+    """
     wanted = functools.reduce(operator.or_, (getattr(libvirt, f"VIR_DOMAIN_STATS_{kind}") for kind in _KINDS))
     with_disks = wanted | libvirt.VIR_DOMAIN_STATS_BLOCK
     if not pulling:
         return list(conn.getAllDomainStats(with_disks, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE))
     domains = conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
-    busy = [dom for dom in domains if dom.name() in pulling]
-    others = [dom for dom in domains if dom.name() not in pulling]
+    busy = [dom for dom in domains if dom.name() in pulling and _has_job(dom, libvirt)]
+    others = [dom for dom in domains if dom not in busy]
     found = list(conn.domainListGetStats(busy, wanted, 0)) if busy else []
     return found + (list(conn.domainListGetStats(others, with_disks, 0)) if others else [])
+
+
+def _has_job(dom: Any, libvirt: Any) -> bool:
+    """Whether libvirt knows of a job on a disk of a domain, which it does until it has dismissed it."""
+    try:
+        return any(dom.blockJobInfo(name, 0) for name in serials(dom.XMLDesc()))
+    except libvirt.libvirtError:
+        return True  # it has ended, or its disks are changing
 
 
 def cpu_seconds(stats: Stats) -> float:

@@ -87,3 +87,55 @@ def test_other_lives_are_not_compared() -> None:
     assert usage.between(guest(10), guest(40, life="2"), 60) is None
     assert usage.between(guest(40), guest(10), 60) is None
     assert usage.between(guest(10), guest(40), 0) is None
+
+
+class Libvirt:
+    """The module, and a connection, as far as statistics need them."""
+
+    VIR_DOMAIN_STATS_STATE, VIR_DOMAIN_STATS_CPU_TOTAL, VIR_DOMAIN_STATS_VCPU = 1, 2, 4
+    VIR_DOMAIN_STATS_INTERFACE, VIR_DOMAIN_STATS_BLOCK = 8, 16
+    VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE = VIR_CONNECT_LIST_DOMAINS_ACTIVE = 1
+
+    class libvirtError(Exception):  # noqa: N801  libvirt's name
+        """libvirt's error."""
+
+    def __init__(self, *domains: "Pulling") -> None:
+        self.domains = list(domains)
+
+    def getAllDomainStats(self, wanted: int, flags: int) -> list[tuple["Pulling", dict[str, int]]]:  # noqa: N802
+        return self.domainListGetStats(self.domains, wanted, flags)
+
+    def listAllDomains(self, flags: int) -> list["Pulling"]:  # noqa: N802
+        del flags
+        return self.domains
+
+    def domainListGetStats(self, domains: list["Pulling"], wanted: int, flags: int) -> list[tuple["Pulling", dict[str, int]]]:  # noqa: N802
+        del flags
+        return [(one, {"block.count": 1} if wanted & self.VIR_DOMAIN_STATS_BLOCK else {}) for one in domains]
+
+
+class Pulling(Domain):
+    """A domain with a job, or with none, or whose end came."""
+
+    def __init__(self, name: str, jobs: object) -> None:
+        super().__init__()
+        self.called, self.jobs = name, jobs
+
+    def name(self) -> str:
+        return self.called
+
+    def blockJobInfo(self, disk: str, flags: int) -> object:  # noqa: N802  libvirt's name
+        del flags
+        assert disk == "vda"
+        if isinstance(self.jobs, Exception):
+            raise self.jobs
+        return self.jobs
+
+
+def test_a_guest_that_pulls_is_not_asked_of_its_disks() -> None:
+    host = Libvirt(
+        Pulling("pulls", {"cur": 1}), Pulling("pulled", {}), Pulling("dies", Libvirt.libvirtError()), Pulling("idle", {})
+    )
+    asked = [dom.name() for dom, stats in libvirt_counters.statistics(host, host, {"pulls", "pulled", "dies"}) if stats]
+    assert asked == ["pulled", "idle"]
+    assert len(libvirt_counters.statistics(host, host, ())) == 4
