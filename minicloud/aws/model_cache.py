@@ -7,7 +7,6 @@ their size and time, and made anew when they change; a cache that cannot be writ
 import contextlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +43,8 @@ class ModelCache:
         if path is not None:
             with contextlib.suppress(OSError):
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                import tempfile  # 5 ms that are not needed where the cache is there
+
                 handle, new = tempfile.mkstemp(dir=path.parent)
                 with open(handle, "w") as file:
                     json.dump(part, file)

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from .load_balancer_spec import LoadBalancerSpec
+if TYPE_CHECKING:
+    from .load_balancer_spec import LoadBalancerSpec
 
 Place = tuple[str, str]
 """A target: its group's id, and its address and port as `address:port`."""
@@ -58,7 +59,7 @@ class LoadBalancers(Protocol):
     def list(self) -> dict[str, str | None]:
         """The balancers of ours by id: the fingerprint of the spec that each fully serves now, None for one that is damaged."""
 
-    def ensure(self, spec: LoadBalancerSpec) -> None:
+    def ensure(self, spec: "LoadBalancerSpec") -> None:
         """Serve it; its networks are there already. Connections that are under way go on, those to targets that are not in the
         spec any more among them. Targets that stay keep their health; new ones get nothing before their first good probe, where
         another is healthy.

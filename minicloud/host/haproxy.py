@@ -5,6 +5,7 @@
   ends: nobody is turned away. A target that is no more in the configuration so keeps the connections that it has.
 - `served`, written last, is the fingerprint of what all this is for. What was refused is noted, too: it is not tried again.
 - A process is ours if its command line names our directory. All of it lives on when minicloud's own processes are dead.
+- To see that there is no balancer, which is all that most commands do, little is imported.
 """
 
 import contextlib
@@ -13,16 +14,18 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Permanent
-from . import balancer_namespace, failures, haproxy_socket, haproxy_traffic, hosts_file
-from .balancer_namespace import Cable
+from . import failures, hosts_file
 from .bridges import bridge_name
 from .contracts_lb import Health, Place, Statistics
-from .haproxy_process import Process
-from .load_balancer_spec import LoadBalancerSpec
 from .networks import BridgeNetworks
+
+if TYPE_CHECKING:
+    from .balancer_namespace import Cable
+    from .haproxy_process import Process
+    from .load_balancer_spec import LoadBalancerSpec
 
 _ID = re.compile(r"elb-[a-z0-9-]{1,40}")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
@@ -36,7 +39,9 @@ class HaproxyBalancers:
         self._networks = networks
         self._hosts = hosts
 
-    def _of(self, balancer_id: str) -> Process:
+    def _of(self, balancer_id: str) -> "Process":
+        from .haproxy_process import Process
+
         if not _ID.fullmatch(balancer_id):
             raise Permanent(f"not the id of a load balancer: {balancer_id!r}")
         return Process(self._directory / balancer_id)
@@ -48,23 +53,31 @@ class HaproxyBalancers:
         names = {name for name in hosts_file.owners(hosts) if _ID.fullmatch(name)}
         with contextlib.suppress(FileNotFoundError):
             names |= {entry.name for entry in os.scandir(self._directory) if entry.is_dir() and _ID.fullmatch(entry.name)}
-        cables = balancer_namespace.cables() if names else {}
-        return {name: self._served(self._of(name), hosts, cables) for name in names}
+        if not names:
+            return {}
+        from .balancer_namespace import cables
 
-    def _served(self, balancer: Process, hosts: str, cables: dict[str, Cable]) -> str | None:
+        plugged = cables()
+        return {name: self._served(self._of(name), hosts, plugged) for name in names}
+
+    def _served(self, balancer: "Process", hosts: str, plugged: dict[str, "Cable"]) -> str | None:
+        from .balancer_namespace import Cable, holder
+
         kept, name = balancer.kept(), balancer.directory.name
-        if kept is None or balancer.pid() is None or balancer_namespace.holder(balancer.directory) is None:
+        if kept is None or balancer.pid() is None or holder(balancer.directory) is None:
             return None
         taps = {tap: Cable(bridge, True) for tap, bridge in kept["taps"].items()}
-        if not taps.items() <= cables.items() or self._networks.published(name) != kept["names"]:
+        if not taps.items() <= plugged.items() or self._networks.published(name) != kept["names"]:
             return None
         if self._hosts.is_file() and hosts_file.of(hosts, name) != kept["hosts"]:
             return None
         return str(kept["fingerprint"])
 
     @failures.of_system()
-    def ensure(self, spec: LoadBalancerSpec) -> None:
+    def ensure(self, spec: "LoadBalancerSpec") -> None:
         """Make it so, from whatever is there."""
+        from . import balancer_namespace
+
         _check(spec)
         balancer = self._of(spec.balancer_id)
         balancer.prepare()
@@ -76,7 +89,7 @@ class HaproxyBalancers:
         if refused:
             raise Permanent(refused)
 
-    def _name(self, spec: LoadBalancerSpec) -> dict[str, Any]:
+    def _name(self, spec: "LoadBalancerSpec") -> dict[str, Any]:
         """Let guests and the host find it by name; what is noted of that, and of the cables."""
         text = "".join(f"{address} {name}\n" for name, address in spec.names)
         self._networks.publish(spec.balancer_id, text)
@@ -88,6 +101,8 @@ class HaproxyBalancers:
     @failures.of_system()
     def remove(self, balancer_id: str) -> None:
         """End its processes, and forget it."""
+        from . import balancer_namespace
+
         balancer = self._of(balancer_id)
         kept = balancer.kept() or {"taps": {}}
         balancer_namespace.end(balancer.directory, balancer.mark)
@@ -99,6 +114,8 @@ class HaproxyBalancers:
     @failures.of_system()
     def health(self, balancer_id: str) -> dict[Place, Health]:
         """What probes say now. What was said and counted is noted for the time after a kill."""
+        from . import haproxy_socket
+
         balancer = self._of(balancer_id)
         if balancer.pid() is None:
             return {}
@@ -109,13 +126,15 @@ class HaproxyBalancers:
     @failures.of_system()
     def statistics(self, balancer_id: str) -> Statistics:
         """What went through."""
+        from . import haproxy_traffic
+
         balancer = self._of(balancer_id)
         if balancer.pid() is None:
             return haproxy_traffic.statistics(haproxy_traffic.kept(balancer.traffic))
         return haproxy_traffic.statistics(balancer.note(balancer.rows()))
 
 
-def _check(spec: LoadBalancerSpec) -> None:
+def _check(spec: "LoadBalancerSpec") -> None:
     """What ends in files of other programs is what it should be; all else is haproxy_config's to quote or to refuse."""
     if not spec.legs:
         raise Permanent(f"{spec.balancer_id} stands in no subnet")

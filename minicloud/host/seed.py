@@ -8,7 +8,6 @@ import contextlib
 import io
 import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +90,8 @@ class LocalSeeds:
         account.directory(self._directory)
         # The name tells whose it is: what a crash leaves is removed by the next one who writes, or with the seed.
         self._clear(seed.instance_id)
+        import tempfile  # 5 ms that most commands save
+
         handle, name = tempfile.mkstemp(dir=self._directory, prefix=f".{seed.instance_id}.")
         new = Path(name)
         try:

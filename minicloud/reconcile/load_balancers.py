@@ -42,10 +42,7 @@ def _wanted(cloud: Cloud) -> dict[str, str]:
 
 def reconcile(cloud: Cloud) -> bool:
     """Bring all balancers to what the rows say; whether anything was done. Raises HostError."""
-    have = cloud.host.balancers.list()
-    if not have and not cloud.state.load_balancers.query(order="rowid limit 1"):
-        return False
-    serve, remove = plan(_wanted(cloud), have)
+    serve, remove = plan(_wanted(cloud), cloud.host.balancers.list())
     acted = False
     for balancer_id in serve:
         acted |= _serve(cloud, balancer_id)

@@ -21,7 +21,6 @@ from . import (
     instance_plan,
     instances,
     layers,
-    load_balancers,
     locks,
     networks,
     reachability,
@@ -53,12 +52,28 @@ def _firewall(cloud: Cloud) -> bool:
 
 
 def _balancers(cloud: Cloud) -> bool:
-    """Guests and load balancers do not wait for one another."""
+    """Guests and load balancers do not wait for one another. What they take is imported when there is one."""
     try:
+        if not cloud.host.balancers.list() and not _wants_balancers(cloud):
+            return False
+        from . import load_balancers
+
         return load_balancers.reconcile(cloud)
     except HostError as error:
         log.warning("%s", error)
         return False
+
+
+def _wants_balancers(cloud: Cloud) -> bool:
+    return bool(cloud.state.load_balancers.query(order="rowid limit 1"))
+
+
+def _balancers_due(cloud: Cloud) -> float | None:
+    if not _wants_balancers(cloud):
+        return None
+    from . import load_balancers
+
+    return load_balancers.due(cloud)
 
 
 def take_snapshots(cloud: Cloud, touched: Collection[str]) -> None:
@@ -111,5 +126,5 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
             "the state cannot be read or written: %s%s", error, "; make room where it lies" if "full" in str(error) else ""
         )
     now = time.time()
-    due = [instance_plan.waits_until(row, now) for row in instances.unsettled(cloud)] + [load_balancers.due(cloud)]
+    due = [instance_plan.waits_until(row, now) for row in instances.unsettled(cloud)] + [_balancers_due(cloud)]
     return min((moment for moment in due if moment is not None), default=None)
