@@ -93,6 +93,16 @@ def _groups(cloud: Cloud) -> bool:
     return autoscaling.reconcile(cloud)
 
 
+def _wires(cloud: Cloud, touched: Collection[str]) -> bool:
+    """All that has to do with networks, and looks at the host's; another round does so only if this one has changed anything."""
+    acted = _networks(cloud)
+    acted |= _firewall(cloud)
+    acted |= cards.reconcile(cloud, touched)
+    acted |= instances.reconcile(cloud, touched)
+    acted |= _balancers(cloud)
+    return _groups(cloud) or acted
+
+
 def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False) -> float | None:
     """Make the host as it is wished to be. `look` also asks the running instances whether they answer.
 
@@ -100,17 +110,14 @@ def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False)
     logged and ends the pass; failures of single rows are recorded in them.
     """
     try:
+        wired = True
         for _ in range(_MOST_ROUNDS):
             acted = images.reconcile(cloud)
             acted |= snapshots.reconcile(cloud, touched)
             acted |= volumes.reconcile(cloud, touched)
-            acted |= _networks(cloud)
-            acted |= _firewall(cloud)
-            acted |= cards.reconcile(cloud, touched)
-            acted |= instances.reconcile(cloud, touched)
-            acted |= _balancers(cloud)
+            wired = _wires(cloud, touched) if wired else instances.reconcile(cloud, touched)
+            acted |= wired
             acted |= halted.reconcile(cloud)
-            acted |= _groups(cloud)
             acted |= layers.reconcile(cloud, merge=look or bool(touched))
             acted |= certificates.reconcile(cloud)
             if not acted:
