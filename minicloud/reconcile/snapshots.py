@@ -78,7 +78,9 @@ def _take_locked(cloud: Cloud, batch: str, instance_id: str, wait: float) -> boo
         for snapshot in lost:
             _fail(cloud, snapshot, "its volume was deleted")
         left = [snapshot for snapshot in snapshots if snapshot.volume_id in volumes]
-        return _attempt(cloud, left, volumes, instance_id) if left else True
+        if left:
+            _attempt(cloud, left, volumes, instance_id)
+        return True
 
 
 def _must_wait(cloud: Cloud, batch: str, instance_id: str) -> bool:
@@ -100,8 +102,8 @@ def _held(cloud: Cloud, names: Sequence[str], wait: float) -> Iterator[None]:
         yield
 
 
-def _attempt(cloud: Cloud, snapshots: list[Snapshot], volumes: dict[str, Volume], instance_id: str) -> bool:
-    """Take them; whether that has come to an end. What failed for the moment is left for the next pass, not tried at once."""
+def _attempt(cloud: Cloud, snapshots: list[Snapshot], volumes: dict[str, Volume], instance_id: str) -> None:
+    """Take them. What fails is tried a few times at once, and then it has failed: a later moment is not what was asked for."""
     try:
         journaled = [_journal(cloud, snapshot, volumes[snapshot.volume_id]) for snapshot in snapshots]
         for snapshot in journaled:
@@ -113,10 +115,8 @@ def _attempt(cloud: Cloud, snapshots: list[Snapshot], volumes: dict[str, Volume]
         for snapshot in snapshots:
             count = snapshot.failures + 1
             cloud.state.snapshots.change(snapshot.id, failures=count, message=error.message)
-        if not isinstance(error, Permanent) and snapshots[0].failures + 1 < MOST_FAILURES:
-            return False
-        _give_up(cloud, snapshots, instance_id, error.message)
-    return True
+        if isinstance(error, Permanent) or snapshots[0].failures + 1 >= MOST_FAILURES:
+            _give_up(cloud, snapshots, instance_id, error.message)
 
 
 def _journal(cloud: Cloud, snapshot: Snapshot, volume: Volume) -> Snapshot:
