@@ -6,6 +6,7 @@ A cause is one or more sentences, two spaces apart: why the desired capacity cha
 import json
 from typing import Any
 
+SERVICE = "AWS Auto Scaling"
 UNHEALTHY = {
     "stopped": "an EC2 health check indicating it has been terminated or stopped",
     "impaired": "an EC2 instance status checks failure",

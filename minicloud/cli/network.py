@@ -51,14 +51,14 @@ def subnets(spec: "FirewallSpec") -> list[dict[str, Any]]:
 
 
 def interfaces(spec: "FirewallSpec", names: dict[str, str], rows: "Iterable[Interface]") -> list[dict[str, Any]]:
-    """The interfaces of instances and load balancers, with what may come in."""
+    """The interfaces of instances and load balancers, with what may come in; `rows` are those that the spec was made of."""
     known = {row.mac: row for row in rows}
     rules = {group.group_id: group.ingress for group in spec.groups}
     publics = {pair.private: str(pair.public) for pair in spec.publics}
     return [
         {
-            "InstanceId": known[port.mac].instance_id if port.mac in known else "",
-            "Description": known[port.mac].description if port.mac in known else "",
+            "InstanceId": known[port.mac].instance_id,
+            "Description": known[port.mac].description,
             "PrivateIpAddress": str(port.addresses[0]),
             "PublicIpAddress": next((publics[address] for address in port.addresses if address in publics), ""),
             "Tap": port.tap,

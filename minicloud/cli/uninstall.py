@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RUN = ("locks", "networks", "balancers", "firewall", "metadata.key", "wake.sock")
 IMAGES = ("ami-*", ".partial-*", ".downloads")
 HOME = (
-    "volumes", "seeds", "consoles", "nvram", "state.sqlite", "state.sqlite-*", "metrics.sqlite*", "credentials.key",
+    "volumes", "seeds", "consoles", "nvram", "pulls", "state.sqlite", "state.sqlite-*", "metrics.sqlite*", "credentials.key",
     ".credentials.key.*", "identity.key", "identity.pem", "endpoint.key", "endpoint.pem", "certificates", "logs",
 )  # fmt: skip
 """What there is of minicloud in its three directories."""

@@ -14,13 +14,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import Retry
+from . import failures
 
 _PATIENCE = 5.0
 _PAUSE = 0.02
 
 
 class Pulls:
-    """A file for each guest that pulls, in `directory`. It is left over where a command was killed, until `ended` is called."""
+    """A file for each guest that pulls, in `directory`. It is left over where a command was killed, until `ended` is called.
+
+    All raise HostError for what the system refuses: a full disk above all.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -32,6 +36,7 @@ class Pulls:
             (self._directory / guest_id).touch(mode=0o600)
             yield
 
+    @failures.of_system()
     def ended(self, guest_id: str) -> None:
         """The guest has no job any more, or is off."""
         (self._directory / guest_id).unlink(missing_ok=True)
@@ -47,13 +52,14 @@ class Pulls:
 
     @contextlib.contextmanager
     def _locked(self, how: int) -> Iterator[None]:
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            _acquire(lock, how)
-            yield
-        finally:
-            os.close(lock)
+        with failures.of_system():
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                _acquire(lock, how)
+                yield
+            finally:
+                os.close(lock)
 
 
 def _acquire(lock: int, how: int) -> None:

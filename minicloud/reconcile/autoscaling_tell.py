@@ -16,7 +16,6 @@ _DONE = {
     "autoscaling:EC2_INSTANCE_TERMINATE": "termination", "autoscaling:EC2_INSTANCE_TERMINATE_ERROR": "failed termination",
 }  # fmt: skip
 _LONGEST = 172_800.0
-_SERVICE = "AWS Auto Scaling"
 
 
 def begun(cloud: Cloud, view: View, row: ScalingMember, description: str, cause: str) -> str:
@@ -45,7 +44,7 @@ def hooks(cloud: Cloud, view: View, row: ScalingMember, transition: str) -> list
         if topic := hook.settings.get("NotificationTargetARN"):
             body = {
                 "LifecycleHookName": hook.name, "LifecycleTransition": transition, "LifecycleActionToken": token,
-                "AutoScalingGroupName": view.group.name, "EC2InstanceId": row.instance_id, "Service": _SERVICE,
+                "AutoScalingGroupName": view.group.name, "EC2InstanceId": row.instance_id, "Service": texts.SERVICE,
                 "Time": view.moment, "AccountId": cloud.settings.account_id, "RequestId": token,
                 "NotificationMetadata": hook.settings.get("NotificationMetadata", ""),
             }  # fmt: skip
@@ -63,7 +62,7 @@ def of_activity(cloud: Cloud, activity: ScalingActivity, event: str) -> None:
 def body_of(cloud: Cloud, activity: ScalingActivity, event: str) -> dict[str, Any]:
     """A notification as AWS writes it."""
     return {
-        "Service": _SERVICE, "Time": activity.ended, "RequestId": activity.id, "Event": event,
+        "Service": texts.SERVICE, "Time": activity.ended, "RequestId": activity.id, "Event": event,
         "AccountId": cloud.settings.account_id, "AutoScalingGroupName": activity.group_name,
         "AutoScalingGroupARN": activity.group_arn, "ActivityId": activity.id, "Description": activity.description,
         "Cause": activity.cause, "StartTime": activity.started, "EndTime": activity.ended, "StatusCode": activity.status,

@@ -7,8 +7,6 @@ sign it); a command gets the same document on its standard input.
 
 import json
 import logging
-import secrets
-import uuid
 from typing import Any
 
 from ..aws import times
@@ -26,9 +24,7 @@ PAUSES = (5.0, 20.0, 60.0, 300.0, 900.0, 2400.0)
 
 def queue(cloud: Cloud, topic: str, subject: str, message: dict[str, Any], *, alarm: str = "") -> None:
     """Send a message to the topic of an ARN, inside the caller's transaction."""
-    at = times.now()
-    row = Notification(str(uuid.UUID(bytes=secrets.token_bytes(16), version=4)), topic, subject, json.dumps(message), at, alarm)
-    cloud.state.notifications.add(row)
+    cloud.state.notifications.add(Notification.of(topic, subject, message, times.now(), alarm=alarm))
 
 
 def deliver(cloud: Cloud, now: float) -> bool:

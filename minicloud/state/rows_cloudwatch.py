@@ -3,6 +3,8 @@
 The datapoints themselves are in a file of their own (`metrics.py`).
 """
 
+import json
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +71,11 @@ class Notification:
     alarm: str = ""
     attempts: int = 0
     due: str = ""
+
+    @classmethod
+    def of(cls, topic: str, subject: str, body: dict[str, Any], created: str, *, alarm: str = "") -> "Notification":
+        """A new message."""
+        return cls(str(uuid.uuid4()), topic, subject, json.dumps(body), created, alarm)
 
 
 @dataclass

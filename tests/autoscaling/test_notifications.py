@@ -107,6 +107,12 @@ def test_topics_are_those_of_the_settings(scaling: Scaling, heard: list[dict[str
         "PutNotificationConfiguration", AutoScalingGroupName="group", TopicARN=f"{OPS}x", NotificationTypes=[LAUNCH]
     )
     assert "There is no topic opsx" in error.message
+    error = scaling.refused(
+        "PutLifecycleHook", AutoScalingGroupName="group", LifecycleHookName="hook", NotificationTargetARN=f"{OPS}x",
+        LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+    )  # fmt: skip
+    assert "There is no topic opsx" in error.message
+    assert scaling("DescribeLifecycleHooks", AutoScalingGroupName="group")["LifecycleHooks"] == []
     scaling("DeleteNotificationConfiguration", AutoScalingGroupName="group", TopicARN=OPS)
     scaling("SetDesiredCapacity", AutoScalingGroupName="group", DesiredCapacity=1)
     assert deliver(scaling, heard) == []

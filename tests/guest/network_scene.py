@@ -142,6 +142,5 @@ def scene() -> Iterator[Guests]:
             service.stop()
             if guests.ids:
                 guests.end()
-            list(
-                uninstall.remove(guests.cloud, data=False)
-            )  # networks, rules, load balancers: the next scene begins with nothing
+            # Networks, rules, load balancers: the next scene begins with nothing.
+            list(uninstall.remove(guests.cloud, data=False))

@@ -1,5 +1,6 @@
 """Which guests pull."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,15 @@ def test_a_pull_is_seen_by_all_until_it_has_ended(tmp_path: Path) -> None:
     Pulls(directory).ended("i-1")
     with Pulls(directory).looking() as pulling:
         assert pulling == frozenset()
+
+
+def test_a_full_disk_is_a_failure_that_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "touch", full)
+    with pytest.raises(Retry, match="full"), Pulls(tmp_path / "pulls").beginning("i-1"):
+        pass
 
 
 def test_none_begins_while_somebody_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

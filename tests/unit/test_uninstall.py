@@ -10,6 +10,7 @@ from minicloud.cli import uninstall
 from minicloud.errors import UsageError
 from minicloud.host.fake import FakeHost
 from minicloud.host.firewall_spec import FirewallSpec
+from minicloud.host.libvirt_pulls import Pulls
 from minicloud.reconcile import locks
 
 from ..cloud_fixtures import Ec2
@@ -43,6 +44,8 @@ def test_with_data_nothing_of_minicloud_is_left(ec2: Ec2, tmp_path: Path) -> Non
     settings = ec2.cloud.settings
     assert settings.images.is_relative_to(tmp_path)
     (settings.images / "ami-0123").mkdir(parents=True)
+    with Pulls(settings.home / "pulls").beginning("i-1"):
+        pass
     api.call(ec2.cloud, "iam", "CreateAccessKey", {})
     said = list(uninstall.remove(ec2.cloud, data=True))
     assert {str(settings.database), str(settings.images / "ami-0123"), str(settings.home / "credentials.key")} <= set(said)

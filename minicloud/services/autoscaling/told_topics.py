@@ -1,10 +1,9 @@
 """The topics that a group tells something: webhooks or commands of the settings. Whoever is named hears of it at once."""
 
-import json
-import secrets
 import uuid
 
 from ...api import Call
+from ...aws import autoscaling_texts as texts
 from ...state.rows_autoscaling import ScalingGroup
 from ...state.rows_cloudwatch import Notification
 from .finding import invalid
@@ -23,10 +22,9 @@ def checked(call: Call, arn: str) -> str:
 
 def test(call: Call, group: ScalingGroup, arn: str) -> None:
     """Send what tells a receiver that it will be told of this group."""
-    message_id = str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
     body = {
-        "Service": "AWS Auto Scaling", "Time": call.now, "RequestId": message_id, "Event": TEST,
+        "Service": texts.SERVICE, "Time": call.now, "RequestId": str(uuid.uuid4()), "Event": TEST,
         "AccountId": call.cloud.settings.account_id, "AutoScalingGroupName": group.name, "AutoScalingGroupARN": group.arn,
     }  # fmt: skip
     subject = f'Auto Scaling: test notification for group "{group.name}"'
-    call.cloud.state.notifications.add(Notification(message_id, arn, subject, json.dumps(body), call.now))
+    call.cloud.state.notifications.add(Notification.of(arn, subject, body, call.now))
