@@ -1,6 +1,6 @@
 """Operations: what `@operation` declares, and `call`, the one path that every request takes.
 
-    find -> validate -> refuse what is not supported -> [ClientToken -> the function -> DryRun] -> Filters -> pages
+    find -> authorize -> validate -> keep what is supported -> [ClientToken -> the function -> DryRun] -> Filters -> pages
 
 The brackets are one transaction. A dry run rolls it back: it is told what the request would have been told. An operation is a
 function `name(call, *, parameters) -> answer` in `services/<service>/`; its keyword parameters are the supported subset of
@@ -22,9 +22,12 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
+from .aws import empties, harmless, ids, model, page_rules, refusals, tags, times, validate
 from .aws import filters as aws_filters
-from .aws import ids, model, pages, refusals, tags, times, validate
+from .callers import Caller, authorize
+from .callers import makers as makers_of
 from .cloud import Cloud
+from .config import Settings
 from .errors import ApiError
 from .state.rows import ClientToken, Tag
 from .state.table import Row, Table
@@ -36,19 +39,13 @@ TOKEN_KEPT = 7 * 86400.0
 SAYS_PARAMETERS = {"CreateVolume"}
 """Operations that speak of parameters where the others of AWS speak of arguments, when a client token comes again."""
 _READS = ("Describe", "Get", "List")
+EMPTY = "empty_lists"
+"""The file of a service that declares the operations about things that nobody can have here (`services/empty.py`)."""
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 Answer = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks. `policies` is None for the account itself, which may do everything; else the policies of its role."""
-
-    arn: str
-    user_id: str
-    access_key: str = ""
-    policies: tuple[str, ...] | None = None
+FilterPaths = Mapping[str, "str | Callable[[Cloud, Any], Iterable[str]]"]
+"""Filters by AWS's names: each a path in an item of the answer, or what finds its values in the state for an item."""
 
 
 @dataclass
@@ -68,6 +65,13 @@ class Call:
     most: int | None = None
     next_token: str = ""
     """The page that is asked for, for operations that make their pages themselves."""
+    passed_over: Sequence[str] = ()
+    """The parameters that minicloud does not have, and that asked for nothing (`harmless`)."""
+
+    @property
+    def makers(self) -> list[str]:
+        """What a row that acts later keeps of who made it."""
+        return makers_of(self.caller)
 
     def tag(self, resource_type: str, resource_id: str) -> list[dict[str, str]]:
         """Give a new resource the tags that the request asked for; returns them as AWS answers them."""
@@ -90,8 +94,8 @@ class OperationDef:
     function: Callable[..., Answer]
     items: str = ""
     key: str = ""
-    filters: Mapping[str, str] = field(default_factory=dict)
-    outer_filters: Mapping[str, str] = field(default_factory=dict)
+    filters: FilterPaths = field(default_factory=dict)
+    outer_filters: FilterPaths = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     replay: Callable[[Call, Answer], None] | None = None
     complete: Callable[[Call, dict[str, Any]], dict[str, Any]] | None = None
@@ -107,6 +111,18 @@ class OperationDef:
     def model(self) -> model.Operation:
         """AWS's description of it."""
         return model.service(self.service).operation(self.name)
+
+    @functools.cached_property
+    def filter_member(self) -> str:
+        """What AWS calls the parameter with its filters: Filter for a few, which with others is no list of filters."""
+        other = self.model.input.get("Filter")
+        return "Filter" if other and other.shape.kind == "list" and other.shape.element.kind == "structure" else "Filters"
+
+    @functools.cached_property
+    def documented_filters(self) -> frozenset[str]:
+        """The filters that AWS has for it, declared or not."""
+        member = self.model.input.get(self.filter_member)
+        return aws_filters.documented(member.documentation) if member else frozenset()
 
     @functools.cached_property
     def parameters(self) -> dict[str, Any]:
@@ -128,8 +144,8 @@ def operation(
     *,
     items: str = "",
     key: str = "",
-    filters: Mapping[str, str] = _NONE,
-    outer_filters: Mapping[str, str] = _NONE,
+    filters: FilterPaths = _NONE,
+    outer_filters: FilterPaths = _NONE,
     tags: tuple[str, ...] = (),
     replay: Callable[[Call, Answer], None] | None = None,
     complete: Callable[[Call, dict[str, Any]], dict[str, Any]] | None = None,
@@ -149,15 +165,20 @@ def operation(
     def declare(function: Callable[..., Answer]) -> Callable[..., Answer]:
         service = function.__module__.split(".")[2]
         name = model.service(service).named(function.__name__)
-        there = _declared.setdefault(service, {})
-        if name in there and there[name].function.__module__ != function.__module__:
-            raise TypeError(f"{name} is declared in {there[name].function.__module__} and in {function.__module__}")
-        there[name] = OperationDef(
-            service, name, function, items, key, filters, outer_filters, tags, replay, complete, own_pages, prepare
+        declare_as(
+            OperationDef(service, name, function, items, key, filters, outer_filters, tags, replay, complete, own_pages, prepare)
         )
         return function
 
     return declare
+
+
+def declare_as(found: OperationDef) -> None:
+    """Declare an operation. Raises TypeError for one that another file has declared."""
+    there, module = _declared.setdefault(found.service, {}), found.function.__module__
+    if found.name in there and there[found.name].function.__module__ != module:
+        raise TypeError(f"{found.name} is declared in {there[found.name].function.__module__} and in {module}")
+    there[found.name] = found
 
 
 _declared: dict[str, dict[str, OperationDef]] = {}
@@ -180,6 +201,8 @@ def _declaration(service: str, name: str) -> OperationDef | None:
             for path in sorted(Path(folder).glob("*.py")):
                 if wanted in path.read_text("utf-8"):
                     importlib.import_module(f"{package.__name__}.{path.stem}")
+    if name not in _declared.get(service, {}) and any((Path(folder) / f"{EMPTY}.py").exists() for folder in package.__path__):
+        importlib.import_module(f"{package.__name__}.{EMPTY}")
     return _declared.get(service, {}).get(name)
 
 
@@ -213,17 +236,17 @@ def call(
 ) -> Answer:
     """Carry a request out and return its answer, both in AWS's names and without transport. Raises ApiError."""
     found = find(service, name)
-    given = {key: value for key, value in params.items() if value is not None}
-    validate.validate(found.model, given)
-    if refused := next(validate.unsupported(found.model.input, found.parameters, given), None):
-        raise ApiError("UnsupportedOperation", f"minicloud does not support the parameter {refused} of {name}")
+    authorize(caller, service, name)
+    given, passed_over = checked(found, params, cloud.settings)
     request = Call(cloud, found, request_id or secrets.token_hex(16), given.get("ClientToken", ""), caller)
-    request.most, request.next_token = _most(given), given.get("NextToken", "")
+    request.passed_over = passed_over
+    request.most, request.next_token = page_rules.asked(given), given.get("NextToken", "")
     if len(request.client_token) > MOST_TOKEN:
         raise ApiError("InvalidParameterValue", f"Client token must be less than or equal to {MOST_TOKEN} characters.")
     request.wanted_tags = tags.by_type(given.get("TagSpecifications", ()), found.tags)
-    select = _selector(found, given.get("Filters", ()))
-    pages.check(_most(given), given.get("NextToken"), refusals.of(found.model.service))
+    select = _selector(cloud, found, given.get(found.filter_member, ()))
+    page_rules.check(found.model, given)
+    cloud.worker.admit(reads=found.reads)
     _prepare(cloud, service)
     cloud.worker.refresh(name)
     request.prepared = found.prepare(given) if found.prepare else None
@@ -234,6 +257,21 @@ def call(
     if request.touched:
         cloud.worker.work(request.touched)
     return _paged(found, select(answer), given)
+
+
+def checked(found: OperationDef, params: Mapping[str, Any], settings: Settings) -> tuple[dict[str, Any], list[str]]:
+    """The parameters that the operation acts on, and the paths of those that ask for nothing of what is not here.
+
+    Raises ApiError for what AWS's model does not allow, and for what minicloud does not have.
+    """
+    given = empties.without(found.model, {key: value for key, value in params.items() if value is not None})
+    validate.validate(found.model, given)
+    supported = harmless.Supported({"account": settings.account_id, "region": settings.region})
+    try:
+        return supported.of(found.model.input, found.parameters, given), supported.passed_over
+    except harmless.Unsupported as refused:
+        text = f"minicloud does not support the parameter {refused} of {found.name}"
+        raise ApiError("UnsupportedOperation", text) from None
 
 
 def _prepare(cloud: Cloud, service: str) -> None:
@@ -251,10 +289,13 @@ def _replayed(request: Call, given: dict[str, Any]) -> Answer:
     rest = {key: value for key, value in given.items() if key not in ("ClientToken", "DryRun")}
     digest = hashlib.sha256(json.dumps(rest, sort_keys=True, default=repr).encode()).hexdigest()
     scope, tokens = f"{request.operation.service}:{request.operation.name}", request.cloud.state.client_tokens
+    now = times.seconds(request.now)
     before = tokens.get(scope, token)
+    if before is not None and times.over(before.created, TOKEN_KEPT, now):
+        tokens.remove(scope, token)
+        before = None
     if before is None:
         answer = _run(request, given)
-        tokens.remove_where("created < ?", times.text(times.seconds(request.now) - TOKEN_KEPT))
         tokens.add(ClientToken(scope, token, digest, answer, request.now))
         return answer
     if before.digest != digest:
@@ -275,16 +316,33 @@ def _run(request: Call, given: dict[str, Any]) -> Answer:
     return request.operation.function(request, **{model.xform_name(key): whole[key] for key in whole if key not in CENTRAL})
 
 
-def _selector(found: OperationDef, filters: Sequence[Mapping[str, Any]]) -> Callable[[Answer], Answer]:
+def rehearse(call: Call, service: str, name: str, params: Mapping[str, Any]) -> None:
+    """Refuse, as an operation itself would, what `call` is about to have done later; nothing of it is kept. Raises ApiError."""
+    found = find(service, name)
+    authorize(call.caller, service, name)
+    given, _ = checked(found, params, call.cloud.settings)
+    request = Call(call.cloud, found, call.request_id, caller=call.caller, now=call.now)
+    with call.cloud.state.part(keep=False):
+        _run(request, given)
+
+
+def _selector(cloud: Cloud, found: OperationDef, filters: Sequence[Mapping[str, Any]]) -> Callable[[Answer], Answer]:
     """What keeps of an answer only the items that match. Raises ApiError for a filter that there is not."""
+    if not filters:
+        return lambda answer: answer
     outer, _, inner = (part.removesuffix("[]") for part in found.items.partition("[]."))
-    of_outer = [entry for entry in filters if entry.get("Name") in found.outer_filters]
     words = refusals.of(found.model.service)
-    whole = aws_filters.compile_filters(of_outer, found.outer_filters, words)
-    matches = aws_filters.compile_filters([entry for entry in filters if entry not in of_outer], found.filters, words)
+
+    def compiled(entries: list[Mapping[str, Any]], paths: FilterPaths) -> Callable[[Any], bool]:
+        declared = {name: functools.partial(path, cloud) if callable(path) else path for name, path in paths.items()}
+        return aws_filters.compile_filters(entries, declared, words, found.documented_filters if entries else frozenset())
+
+    of_outer = [entry for entry in filters if entry.get("Name") in found.outer_filters]
+    whole = compiled(of_outer, found.outer_filters)
+    matches = compiled([entry for entry in filters if entry not in of_outer], found.filters)
 
     def select(answer: Answer) -> Answer:
-        if not filters:
+        if not outer:
             return answer
         items = [item for item in answer[outer] if whole(item)]
         if inner:
@@ -294,12 +352,6 @@ def _selector(found: OperationDef, filters: Sequence[Mapping[str, Any]]) -> Call
         return {**answer, outer: items}
 
     return select
-
-
-def _most(given: Mapping[str, Any]) -> int | None:
-    """How many items a page has at most, by either of AWS's names for it."""
-    most: int | None = given.get("MaxResults", given.get("MaxRecords"))
-    return most
 
 
 def _paged(found: OperationDef, answer: Answer, given: dict[str, Any]) -> Answer:
@@ -312,7 +364,7 @@ def _paged(found: OperationDef, answer: Answer, given: dict[str, Any]) -> Answer
         # Numbers in ten digits, so that texts stand in their order.
         return " ".join(format(item[part], "010" if isinstance(item[part], int) else "") for part in found.key.split())
 
-    shown, token = pages.page(answer[outer], key, _most(given), given.get("NextToken"))
+    shown, token = page_rules.page_of(found.model, answer[outer], key, given)
     return {**answer, outer: shown, **({"NextToken": token} if token else {})}
 
 

@@ -21,7 +21,7 @@ CONFIG_FILE = Path("/etc/minicloud/config.toml")
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """One minicloud on one host. Directories are absolute; memory is in MiB."""
+    """One minicloud on one host. Paths are absolute, whatever they are given as; memory is in MiB."""
 
     home: Path = Path("/var/lib/minicloud")
     run: Path = Path("/run/minicloud")
@@ -43,6 +43,8 @@ class Settings:
     """Where the host finds load balancers by name; /dev/null for nowhere."""
     metadata_port: int = 16925
     """The port of the gateways' addresses on which the metadata service listens."""
+    dns_port: int = 16953
+    """The port of the gateways' addresses on which guests' DNS is. They ask at 53, which a server of the host's may have."""
     memory_reserve: int = 512
     """Memory that stays the host's own, never given to guests."""
     max_image_gib: int = 100
@@ -51,6 +53,9 @@ class Settings:
     """Give guests a disk with what cloud-init asks (NoCloud). Without it they ask the metadata service, which `serve` runs."""
     listen: str = "127.0.0.1:8800"
     """Where `minicloud serve` answers the AWS API: ADDRESS:PORT, or `none`."""
+    endpoint_names: tuple[str, ...] = ()
+    """Names, beside its addresses and the host's own, by which clients speak to the AWS endpoint: a list, or with commas between
+    them. `*.example.org` is all below example.org. Other names get 421: they may be those of a web page that was led here."""
     guest_endpoint: bool = False
     """Let guests reach the AWS endpoint, where `listen` is an address that they can reach: any but loopback."""
     api_rate: int = 1000
@@ -63,8 +68,17 @@ class Settings:
     metrics_mib: int = 1024
     """How large the file of the metrics may grow; the oldest of what does not fit goes before its time."""
 
+    access_logs_mib: int = 1024
+    """How large the access logs of all load balancers may grow together; the oldest lines of what does not fit go."""
+
     topics: Mapping[str, Topic] = dataclasses.field(default_factory=dict)
     """Where alarms and groups send messages, by the topic's name: tables of the file (`topics.py`)."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Path) and not value.is_absolute():
+                object.__setattr__(self, field.name, Path(os.path.abspath(value)))
 
     @property
     def metrics_database(self) -> Path:
@@ -92,12 +106,21 @@ class Settings:
         return f"{self.region}.elb.internal"
 
 
+def _names(value: Any) -> tuple[str, ...]:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
+        raise TypeError(value)
+    return tuple(one.strip() for one in names if one.strip())
+
+
 def _convert(name: str, kind: Any, value: Any) -> Any:
     try:
         if name == "topics":
             return value
         if kind in (Path, Path | None):
             return Path(value)
+        if kind == tuple[str, ...]:
+            return _names(value)
         if kind is bool and isinstance(value, str):
             return {"true": True, "1": True, "false": False, "0": False}[value.lower()]
         return kind(value)
@@ -105,15 +128,20 @@ def _convert(name: str, kind: Any, value: Any) -> Any:
         raise UsageError(f"setting {name}: {value!r} is not a {getattr(kind, '__name__', kind)}") from error
 
 
+def file(environ: Mapping[str, str] = os.environ) -> Path:
+    """The file of this process's settings, there or not."""
+    return Path(environ.get("MINICLOUD_CONFIG", CONFIG_FILE))
+
+
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process. Raises UsageError for a name or a value that makes no sense."""
-    path = Path(environ.get("MINICLOUD_CONFIG", CONFIG_FILE))
+    path = file(environ)
     kinds = {field.name: field.type for field in dataclasses.fields(Settings)}
     values: dict[str, Any] = {}
     if path.exists():
         try:
-            values = tomllib.loads(path.read_text())
-        except (OSError, tomllib.TOMLDecodeError) as error:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise UsageError(f"{path}: {error}") from error
     for name in kinds.keys() - {"topics"}:
         if (value := environ.get(f"MINICLOUD_{name.upper()}")) is not None:

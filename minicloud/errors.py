@@ -39,5 +39,22 @@ class Permanent(HostError):
     """A failure that stays until somebody changes something; it becomes the resource's StateReason."""
 
 
+class Damaged(Permanent):
+    """A file is gone, or is not what it has to be: it will not be right by itself."""
+
+
+class Unreadable(Permanent):
+    """The system gave an error of the disk each time a file was read (EIO). What is in it may be right."""
+
+
+def host_error(error: BaseException) -> HostError:
+    """Whatever was raised, as one of the two kinds: what nobody foresaw may pass, and is tried again."""
+    return error if isinstance(error, HostError) else Retry(f"{type(error).__name__}: {error}")
+
+
 class UsageError(Exception):
     """A command line that makes no sense; the message says what to type instead. Exit status 252."""
+
+
+class StateError(Exception):
+    """The state is not there, or must not be used as it is; the message says what happened and what to do. Exit status 253."""

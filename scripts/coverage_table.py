@@ -1,7 +1,7 @@
 """COVERAGE.md: each operation of each service that minicloud has, made from AWS's models and the operations themselves.
 
 `python -m scripts.coverage_table` writes the file; a test compares it. An operation works (then the parameters of AWS's that it
-refuses are named), or it is refused by its own name.
+refuses are named), or asks for what nobody can have here and answers that there is none, or it is refused by its own name.
 """
 
 from collections.abc import Iterator
@@ -9,12 +9,15 @@ from pathlib import Path
 
 from minicloud import api
 from minicloud.aws import model
+from minicloud.services.empty import EmptyList
 
 FILE = Path(__file__).parents[1] / "COVERAGE.md"
 _HEAD = """# Which operations there are
 
-Made by `python -m scripts.coverage_table`; a test compares it with the program. Every operation acts for real. A parameter or an
-operation of AWS's that is not there is refused by its name (`UnsupportedOperation`), never ignored.
+Made by `python -m scripts.coverage_table`; a test compares it with the program. Every operation acts for real. Lists of what no
+account can have here are empty, and ids of such things are refused as those of things that do not exist. A parameter or an
+operation of AWS's that is not there is refused by its name (`UnsupportedOperation`), never ignored. A parameter that is refused
+may be given all the same with a value that asks for nothing: empty, `false` or zero, AWS's default, or what is so here anyway.
 """
 
 
@@ -24,10 +27,13 @@ def _service(name: str) -> Iterator[str]:
     yield f"\n## {described.metadata['serviceFullName']} (`{name}`): {len(there)} of {len(names)}\n"
     yield "| works | parameters that are refused |"
     yield "| --- | --- |"
-    for operation in sorted(there):
+    empty = sorted(operation for operation, found in there.items() if isinstance(found, EmptyList))
+    for operation in sorted(set(there) - set(empty)):
         found = there[operation]
         refused = ", ".join(sorted(set(found.model.input) - set(found.parameters)))
         yield f"| {operation} | {refused} |"
+    if empty:
+        yield f"\nEmpty lists: {', '.join(empty)}."
     yield f"\nRefused: {', '.join(sorted(set(names) - set(there)))}."
 
 

@@ -42,7 +42,8 @@ INSIDE_THE_TRANSACTION = {"RunInstances": "minicloud.services.ec2.launch:_record
 COMMITTED = Point("minicloud.reconcile.worker:SelfOrDaemon.work", "before")
 OF_RUN = [
     *both(INSIDE_THE_TRANSACTION["RunInstances"]), COMMITTED,
-    *both("networks.ensure", "MakeDisks", "disks.create", "WriteSeed", "seeds.write", "StartGuest", "guests.start", "Record"),
+    *both("networks.ensure", "MakeDisks", "disks.put_stamp", "disks.create", "WriteSeed", "seeds.write"),
+    *both("StartGuest", "guests.start", "Record"),
 ]  # fmt: skip
 OF_TERMINATE = [
     *both(INSIDE_THE_TRANSACTION["TerminateInstances"]), COMMITTED,
@@ -130,7 +131,7 @@ def orphans(make: Make) -> list[str]:
         }
         found = [f"{name}: {there ^ wanted}" for name, (there, wanted) in pairs.items() if there != wanted]
         files = [path for directory in ("volumes", "seeds") for path in (cloud.settings.home / directory).glob("*")]
-        temporary = [str(path) for path in files if path.name.startswith(".") or path.suffix not in (".qcow2", ".iso")]
+        temporary = [str(path) for path in files if path.name.startswith(".") or path.suffix not in (".qcow2", ".iso", ".json")]
         return found + temporary
 
     return list(values(together(look))[0])

@@ -56,6 +56,7 @@ class Served:
             "AWS_CONFIG_FILE": str(directory / "no-config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(directory / "no-credentials"),
             "HOME": str(directory),
+            "ANSIBLE_REMOTE_TEMP": str(directory / ".ansible"),  # else in the home that the user database names
         }
 
 

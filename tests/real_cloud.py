@@ -10,7 +10,14 @@ import pytest
 from minicloud.cloud import Cloud
 from minicloud.config import load
 from minicloud.host import local
+from minicloud.host.contracts import Host
+from minicloud.host.contracts_storage import Disks
+from minicloud.host.firewall_spec import FirewallSpec
+from minicloud.host.release import usual_image
 from minicloud.reconcile.worker import worker_for
+
+IDENTITY = "0123456789abcdef" * 2
+"""Of the state that drivers alone are made for, where a test needs no state."""
 
 
 def cloud_at(name: str, **changes: Any) -> Cloud:
@@ -23,14 +30,44 @@ def cloud_at(name: str, **changes: Any) -> Cloud:
     return cloud
 
 
-def image_named(name: str) -> str:
-    """The AMI of the machine's base image of this name; skips the test where there is none."""
+def take_away(host: Host) -> None:
+    """Take guests, rules and networks off the host: the next test has a state of its own, which those of another would stop."""
+    for guest_id in host.guests.list():
+        host.guests.remove(guest_id)
+    host.firewall.apply(FirewallSpec())
+    for network_id in host.networks.list():
+        host.networks.remove(network_id)
+
+
+def remove_all(disks: Disks) -> None:
+    """Remove all disks, those on which another stands after that one."""
+    while left := disks.list():
+        for disk_id in left:
+            if not disks.above(disk_id):
+                disks.remove(disk_id)
+
+
+def images() -> dict[str, str]:
+    """The AMIs of the machine's base images, by name."""
     settings = load()
     directories = [settings.images, *([settings.shared_images] if settings.shared_images else [])]
-    for manifest in (path for directory in directories for path in sorted(directory.glob("ami-*/manifest.json"))):
-        if json.loads(manifest.read_text())["name"] == name:
-            return manifest.parent.name
-    pytest.skip(f"no image named {name} in {', '.join(map(str, directories))}; scripts/setup builds it")
+    manifests = (path for directory in directories for path in sorted(directory.glob("ami-*/manifest.json")))
+    return {json.loads(path.read_text())["name"]: path.parent.name for path in manifests}
+
+
+def image_named(name: str) -> str:
+    """The AMI of the machine's base image of this name; skips the test where there is none."""
+    if name not in images():
+        pytest.skip(f"there is no image named {name}; scripts/setup --tests builds it")
+    return images()[name]
+
+
+def debian_name() -> str:
+    """The name of the machine's Debian image: what scripts/setup makes on this release, else another. Skips without one."""
+    there = [name for name in images() if name.startswith("debian-")]
+    if not there:
+        pytest.skip("there is no Debian image; scripts/setup builds it")
+    return usual_image()[1] if usual_image()[1] in there else there[-1]
 
 
 def launch(name: str, kind: str = "t3.nano") -> dict[str, Any]:

@@ -15,7 +15,7 @@ from minicloud.cli.host_keys import printed
 from .cloud_fixtures import Ec2
 from .waits import until
 
-BOOT = 400.0
+BOOT = 900.0
 """Seconds that a guest may take until it lets users in: it is emulated, and others work on the same host."""
 COMMAND = 120.0
 
@@ -57,6 +57,13 @@ class Login:
         assert status == 0, f"{command}: status {status}: {said}"
         return said.strip()
 
+    def seen(self, command: str) -> str:
+        """What a command that only reads says; nothing where the guest went away meanwhile, as it does when it restarts."""
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            status, said = self._ask(command, self._connect(BOOT))
+            return said.strip() if status == 0 else ""
+        return ""
+
     def begin(self, command: str) -> None:
         """A command that ends the guest, so that nobody hears how it ended."""
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
@@ -71,7 +78,11 @@ class Login:
             except (OSError, EOFError, paramiko.SSHException) as error:
                 last = repr(error)
                 time.sleep(0.5)
-        raise AssertionError(f"{self.instance_id} did not let {self.user} in within {patience:.0f} s; at last: {last}")
+        state = self.ec2.instance(self.instance_id)["State"]["Name"]
+        raise AssertionError(
+            f"{self.instance_id} did not let {self.user} in within {patience:.0f} s; at last: {last}; it is {state}, and its "
+            "console ends with:\n" + "\n".join(console(self.ec2, self.instance_id).decode(errors="replace").splitlines()[-8:])
+        )
 
     def _once(self, keys: list[str]) -> paramiko.Transport:
         transport = paramiko.Transport(socket.create_connection((self.address, 22), timeout=10))
@@ -93,4 +104,6 @@ class Login:
             channel.set_combine_stderr(True)
             channel.exec_command(command)
             said = b"".join(iter(lambda: channel.recv(65536), b""))
+            if not channel.status_event.wait(COMMAND):  # recv_exit_status would wait for ever for a guest that is gone
+                raise TimeoutError(f"{command}: {self.instance_id} did not say how it ended within {COMMAND:.0f} s")
             return channel.recv_exit_status(), said.decode(errors="replace")

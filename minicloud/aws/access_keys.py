@@ -23,8 +23,9 @@ LONG_TERM, SESSION = "AKIA", "ASIA"
 class Session:
     """What a session token says: the key that it belongs to, until when (seconds since 1970), who made it, and as whom.
 
-    `parent` is the long-term access key that asked for it; empty for the credentials of a guest. `role` is empty for
-    GetSessionToken. `source` is the instance id of a guest.
+    `parent` is the long-term access key that asked for it; empty for the credentials of a guest. `role` and `role_id` are the
+    name and the unique id of a role, empty for GetSessionToken. `source` is the instance id of a guest. Tokens that an older
+    minicloud made have no `role_id`.
     """
 
     access_key: str
@@ -33,6 +34,7 @@ class Session:
     role: str = ""
     name: str = ""
     source: str = ""
+    role_id: str = ""
 
 
 def new_id(prefix: str) -> str:

@@ -1,6 +1,21 @@
 """Amazon resource names that more than one service speaks of."""
 
 
+def root(account_id: str) -> str:
+    """Of the account itself."""
+    return f"arn:aws:iam::{account_id}:root"
+
+
+def role(account_id: str, path: str, name: str) -> str:
+    """Of a role; `path` begins and ends with a slash."""
+    return f"arn:aws:iam::{account_id}:role{path}{name}"
+
+
+def assumed_role(account_id: str, role_name: str, session: str) -> str:
+    """Of a session of a role."""
+    return f"arn:aws:sts::{account_id}:assumed-role/{role_name}/{session}"
+
+
 def instance_profile(account_id: str, path: str, name: str) -> str:
     """Of an instance profile; `path` begins and ends with a slash."""
     return f"arn:aws:iam::{account_id}:instance-profile{path}{name}"

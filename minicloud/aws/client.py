@@ -4,11 +4,12 @@ import http.client
 import os
 import time
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import ApiError
-from . import documents, json_protocol, model, query_client, rest_client, sigv4, wire
+from . import documents, empties, json_protocol, model, query_client, rest_client, sigv4, validate, wire
 from .model import Operation
 from .wire import WireAnswer, WireRequest
 
@@ -41,7 +42,7 @@ class Client:
     def call(self, service: str, name: str, params: dict[str, Any]) -> dict[str, Any]:
         """Carry an operation out; parameters and answer as `api.call` has them. Raises ApiError, Unreachable."""
         operation = model.service(service).operation(name)
-        return answer(operation, self._send(operation, request(operation, params)))
+        return answer(operation, self._send(operation, request(operation, checked(operation, params))))
 
     def _send(self, operation: Operation, wanted: WireRequest) -> WireAnswer:
         parts = urllib.parse.urlsplit(self.url)
@@ -74,8 +75,15 @@ def _spoken(operation: Operation) -> str:
     return next(known for known in SPOKEN if known in there)
 
 
+def checked(operation: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as `api.call` would take them: a value of a wrong type would be sent as some text. Raises ApiError."""
+    given = empties.without(operation, {name: value for name, value in params.items() if value is not None})
+    validate.validate(operation, given)
+    return given
+
+
 def request(operation: Operation, params: dict[str, Any]) -> WireRequest:
-    """A request of an operation, unsigned and without a host."""
+    """A request of an operation, unsigned and without a host, of parameters that are `checked`."""
     protocol = _spoken(operation)
     if protocol == "rest-json":
         return rest_client.request(operation, params)

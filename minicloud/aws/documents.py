@@ -2,14 +2,15 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import ApiError
-from . import refusals, times
+from . import cbor, times
 from .model import Shape
-from .wire import time_of, wire_name
+from .wire import time_form, time_of, wire_name
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Forms:
 
     read_time: Callable[[Any], str]
     read_blob: Callable[[Any], bytes]
-    write_time: Callable[[str], Any]
+    write_time: Callable[[str, str], Any]
+    """Of a time and the form that the model names."""
     write_blob: Callable[[bytes], Any]
 
 
@@ -35,8 +37,9 @@ def _bytes(value: Any) -> bytes:
     return value
 
 
-JSON = Forms(time_of, _base64, times.seconds, lambda blob: base64.b64encode(blob).decode())
-CBOR = Forms(time_of, _bytes, times.seconds, lambda blob: blob)
+_PLAIN: Mapping[str, Any] = MappingProxyType({})
+JSON = Forms(time_of, _base64, times.written, lambda blob: base64.b64encode(blob).decode())
+CBOR = Forms(time_of, _bytes, lambda text, _: cbor.Time(times.seconds(text)), lambda blob: blob)
 
 
 def read(shape: Shape, value: Any, forms: Forms) -> Any:
@@ -62,21 +65,20 @@ def _read_structure(shape: Shape, value: dict[str, Any], forms: Forms) -> dict[s
     members = {wire_name(member.raw, name): (name, member.shape) for name, member in shape.members.items()}
     found = {}
     for wire, inner in value.items():
-        if inner is None or wire == "__type":
+        if inner is None:
             continue
-        if wire not in members:
-            raise refusals.of(shape.service).unknown(str(wire)[:200])
-        name, kind = members[wire]
-        found[name] = read(kind, inner, forms)
+        if wire in members:  # AWS passes over what a service does not know
+            name, kind = members[wire]
+            found[name] = read(kind, inner, forms)
     return found
 
 
-def write(shape: Shape, value: Any, forms: Forms) -> Any:
-    """A value for the wire. Raises KeyError for a member that the model does not have."""
+def write(shape: Shape, value: Any, forms: Forms, raw: Mapping[str, Any] = _PLAIN) -> Any:
+    """A value for the wire; `raw` is the member that it is of. Raises KeyError for a member that the model does not have."""
     if shape.kind == "structure":
         members = shape.members
         return {
-            wire_name(members[name].raw, name): write(members[name].shape, inner, forms)
+            wire_name(members[name].raw, name): write(members[name].shape, inner, forms, members[name].raw)
             for name, inner in value.items()
             if inner is not None
         }
@@ -85,7 +87,7 @@ def write(shape: Shape, value: Any, forms: Forms) -> Any:
     if shape.kind == "map":
         return {key: write(shape.value, inner, forms) for key, inner in value.items()}
     if shape.kind == "timestamp":
-        return forms.write_time(value)
+        return forms.write_time(value, time_form(raw, shape, "unixTimestamp"))
     if shape.kind == "blob":
         return forms.write_blob(value)
     return value

@@ -71,13 +71,15 @@ KINDS = {
     ),
     "elastic-ip": _kind("eipalloc", "InvalidAllocationID", "allocation ID"),
     "elastic-ip-association": _kind("eipassoc", "InvalidAssociationID", "association ID"),
-    "network-interface": _kind("eni", "InvalidNetworkInterfaceID", "networkInterface ID"),
+    "network-interface": _kind("eni", "InvalidNetworkInterfaceID", "networkInterface ID", "InvalidNetworkInterfaceId.Malformed"),
     "reservation": _kind("r", "InvalidReservationID", "reservation"),
-    "network-interface-attachment": _kind("eni-attach", "InvalidAttachmentID", "attachment"),
-    "internet-gateway": _kind("igw", "InvalidInternetGatewayID", "internetGateway ID"),
-    "route-table": _kind("rtb", "InvalidRouteTableID", "routeTable ID"),
+    "network-interface-attachment": _kind(
+        "eni-attach", "InvalidAttachmentID", "attachment", "InvalidNetworkInterfaceAttachmentId.Malformed"
+    ),
+    "internet-gateway": _kind("igw", "InvalidInternetGatewayID", "internetGateway ID", "InvalidInternetGatewayId.Malformed"),
+    "route-table": _kind("rtb", "InvalidRouteTableID", "routeTable ID", "InvalidRouteTableId.Malformed"),
     "route-table-association": _kind("rtbassoc", "InvalidAssociationID", "association ID"),
-    "network-acl": _kind("acl", "InvalidNetworkAclID", "networkAcl ID"),
+    "network-acl": _kind("acl", "InvalidNetworkAclID", "networkAcl ID", "InvalidNetworkAclId.Malformed"),
     "launch-template": _kind(
         "lt",
         "InvalidLaunchTemplateId",
@@ -89,7 +91,7 @@ KINDS = {
     "placement-group": _kind("pg", "InvalidPlacementGroupId", "placement group"),
     "capacity-reservation": _kind("cr", "InvalidCapacityReservationId", "capacity reservation"),
     "iam-instance-profile-association": _kind("iip-assoc", "InvalidAssociationID", "association ID"),
-    "dhcp-options": _kind("dopt", "InvalidDhcpOptionsID", "dhcpOption ID"),
+    "dhcp-options": _kind("dopt", "InvalidDhcpOptionsID", "dhcpOption ID", "InvalidDhcpOptionsId.Malformed"),
 }
 
 _SUFFIX = re.compile(r"[0-9a-f]{8}([0-9a-f]{9})?")

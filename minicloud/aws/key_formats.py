@@ -12,7 +12,8 @@ import struct
 import textwrap
 from dataclasses import dataclass
 
-RSA_BITS = (1024, 2048, 4096)
+RSA_BITS = range(1024, 4097)
+"""The sizes of RSA keys that EC2 takes: 3072, which ssh-keygen makes, is one of them."""
 _CONTAINER = re.compile(r"-----BEGIN OPENSSH PRIVATE KEY-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END OPENSSH PRIVATE KEY-----")
 _RFC4716 = re.compile(r"---- BEGIN SSH2 PUBLIC KEY ----\r?\n(.*)\r?\n---- END SSH2 PUBLIC KEY ----", re.DOTALL)
 
@@ -46,7 +47,7 @@ def mpint(number: int) -> bytes:
 def rsa(exponent: int, modulus: int) -> PublicKey:
     """An RSA key from its numbers. ValueError for a size that EC2 does not take, or numbers that are no key."""
     if modulus.bit_length() not in RSA_BITS or modulus % 2 == 0 or not 3 <= exponent < modulus or exponent % 2 == 0:
-        raise ValueError("not an RSA key of 1024, 2048 or 4096 bits")
+        raise ValueError("not an RSA key of 1024 to 4096 bits")
     return PublicKey("rsa", string(b"ssh-rsa") + mpint(exponent) + mpint(modulus), exponent, modulus)
 
 

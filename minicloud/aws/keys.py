@@ -55,7 +55,7 @@ def generate(kind: str, fmt: str, comment: str = "") -> NewKey:
 def import_public(material: bytes) -> ImportedKey:
     """The key in `material`: an OpenSSH line, base64 of DER, or an RFC 4716 file.
 
-    RSA of 1024, 2048 or 4096 bits, and ED25519. Raises ApiError MissingParameter or InvalidKey.Format.
+    RSA of 1024 to 4096 bits, and ED25519. Raises ApiError MissingParameter or InvalidKey.Format.
     """
     if not material:
         raise ApiError("MissingParameter", "The request must contain the parameter PublicKeyMaterial")

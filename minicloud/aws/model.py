@@ -26,18 +26,22 @@ def xform_name(name: str, separator: str = "_") -> str:
 class Shape:
     """A shape of a service model. `kind` is structure, list, map, string, integer, long, boolean, timestamp, blob, ..."""
 
-    __slots__ = ("kind", "name", "raw", "service")
+    __slots__ = ("_members", "kind", "name", "raw", "service")
 
     def __init__(self, service: "Service", name: str) -> None:
         self.service = service
         self.name = name
         self.raw: dict[str, Any] = service.raw_shape(name)
         self.kind: str = self.raw["type"]
+        self._members: dict[str, Member] | None = None
 
     @property
     def members(self) -> dict[str, "Member"]:
-        """The members of a structure, in AWS's order."""
-        return {name: Member(self.service, name, raw) for name, raw in self.raw.get("members", {}).items()}
+        """The members of a structure, in AWS's order; not to be changed."""
+        if self._members is None:
+            raw = self.raw.get("members", {})
+            self._members = {name: Member(self.service, name, inner) for name, inner in raw.items()}
+        return self._members
 
     @property
     def required(self) -> list[str]:

@@ -24,6 +24,13 @@ def public_dns_name(address: str, settings: Settings) -> str:
     return f"ec2-{address.replace('.', '-')}.{domain}.amazonaws.com"
 
 
+def zone_id(region: str, zone: str) -> str:
+    """A zone's id that is the same in every account: us-east-1a is use1-az1."""
+    parts = region.split("-")
+    middle = "".join(word[0] for word in parts[1:-1])
+    return f"{parts[0]}{middle}{parts[-1]}-az{ord(zone[-1]) - ord('a') + 1}"
+
+
 def check_device(name: str) -> None:
     """Refuse what is no name for a block device. Raises ApiError."""
     if not _DEVICE.fullmatch(name):

@@ -12,7 +12,7 @@ from typing import Any
 from .refusals import EC2, Words
 
 MOST_RESULTS = 1000
-"""A page has no more items than this, whatever was asked for, as with AWS."""
+"""A page has no more items than this, whatever was asked for, as with AWS; many operations have fewer (`page_rules`)."""
 _MARK = "minicloud:"
 
 
@@ -32,19 +32,20 @@ def decode(token: str, words: Words = EC2) -> str:
     return text.removeprefix(_MARK)
 
 
-def check(most: int | None, token: str | None, words: Words = EC2) -> None:
-    """Refuse what cannot be a page. Raises ApiError."""
-    if most is not None and most < 1:
-        raise words.page_size(most)
-    if token:
-        decode(token, words)
-
-
-def page(items: Sequence[Any], key: Callable[[Any], str], most: int | None, token: str | None) -> tuple[list[Any], str | None]:
-    """One page of `items`, and the token of the next one (None after the last)."""
-    if most is None and token is None:
+def page(
+    items: Sequence[Any],
+    key: Callable[[Any], str],
+    most: int | None,
+    token: str | None,
+    *,
+    usual: int | None = None,
+    largest: int = MOST_RESULTS,
+) -> tuple[list[Any], str | None]:
+    """One page of `items`, and the token of the next one (None after the last). Without `most` it has the `usual` number of
+    items, and where there is none all of them."""
+    if most is None and token is None and (usual is None or len(items) <= usual):
         return list(items), None
-    after, most = decode(token, EC2) if token else "", min(most or MOST_RESULTS, MOST_RESULTS)
+    after, most = decode(token, EC2) if token else "", min(most or usual or largest, largest)
     rest = [item for item in sorted(items, key=key) if key(item) > after]
     if len(rest) <= most:
         return rest, None

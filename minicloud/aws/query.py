@@ -1,7 +1,9 @@
 """The query protocols: parameters as a form, `Filter.1.Name=...`, and answers as XML.
 
 EC2's dialect has flat lists and names of its own (queryName); the others put `.member.` into lists. Both are read
-tolerantly, as old clients write them: lists from 0 or 1, with or without `member` or `item`, one value for a list of one.
+tolerantly, as old clients write them: lists from 0 or 1, with or without `member` or `item`, one value for a list of one, and a
+list of one for a value. A number, a truth value or a time with nothing in it is not given. What a service does not know EC2
+refuses, and the others pass over, as AWS's do.
 The number of parameters and their depth are bounded before anything is built from them.
 """
 
@@ -16,14 +18,19 @@ from ..errors import ApiError
 from . import refusals
 from .model import Operation, Service, Shape
 from .refusals import Words
-from .wire import Params, WireAnswer, WireRequest, is_flat, wire_name
+from .wire import Params, WireAnswer, WireRequest, ec2_name, is_flat, wire_name
 
 MOST_PARAMETERS = 10_000
 MOST_DEPTH = 16
 _OF_THE_PROTOCOL = {"Action", "Version"}
+_OF_OLD_SIGNATURES = {"AWSAccessKeyId", "SecurityToken", "Signature", "SignatureMethod", "SignatureVersion", "Timestamp"}
+"""AWS's common parameters of former times: clients that sign by headers still send them."""
 _INTEGER, _NUMBER = re.compile(r"-?[0-9]{1,19}"), re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
+NO_NUMBERS = ("NaN", "Infinity", "-Infinity")
+"""How floating-point values are written that are no numbers; whether one makes sense an operation says."""
 _WRAPPERS = ("member", "item")
+_MAY_BE_EMPTY = {"structure", "list", "map", "string", "character", "blob"}
 
 Form = dict[str, str]
 Node = dict[str, Any]
@@ -76,7 +83,9 @@ class Reader:
             return self._list(shape, node, path)
         if shape.kind == "map":
             return self._map(shape, node, path)
-        if set(node) != {""}:
+        if "" not in node and len(node) == 1 and (number := next(iter(node))) in ("0", "1"):
+            node = node[number]
+        if node.keys() != {""}:
             raise _words(shape).unknown(next(f"{path}.{name}" for name in node if name))
         return _scalar(shape, node[""], path)
 
@@ -87,7 +96,7 @@ class Reader:
             raw, inner = member.raw, member.shape
             wire = wire_name(raw, name)
             if self._ec2:
-                wire = raw.get("queryName") or wire[:1].upper() + wire[1:]
+                wire = ec2_name(raw, name)
             elif inner.kind == "list" and is_flat(inner):
                 wire = inner.raw["member"].get("locationName", wire)
             found[wire] = (name, inner)
@@ -101,10 +110,12 @@ class Reader:
                     raise _words(shape).kind(path, inner, "a structure")
                 continue
             here = f"{path}.{wire}" if path else wire
-            if wire not in names:
+            if wire in names:
+                name, kind = names[wire]
+                if inner.get("", "absent") or len(inner) > 1 or kind.kind in _MAY_BE_EMPTY:
+                    found[name] = self.read(kind, inner, here)
+            elif self._ec2 and (path or wire not in _OF_OLD_SIGNATURES):
                 raise _words(shape).unknown(here)
-            name, kind = names[wire]
-            found[name] = self.read(kind, inner, here)
         return found
 
     def _list(self, shape: Shape, node: Node, path: str) -> list[Any]:
@@ -151,7 +162,7 @@ def _scalar(shape: Shape, text: str, path: str) -> Any:
             raise _words(shape).kind(path, text, "true or false")
         return _TRUTH[text.lower()]
     if kind in ("float", "double"):
-        if not _NUMBER.fullmatch(text):
+        if text not in NO_NUMBERS and not _NUMBER.fullmatch(text):
             raise _words(shape).kind(path, text, "a number")
         return float(text)
     try:
@@ -173,8 +184,8 @@ class QueryProtocol:
         fields = _tree(form(request), words)
         shape = operation.input_shape
         if shape is None:
-            if fields:
-                raise words.unknown(next(iter(fields)))
+            if self.name == "ec2" and (strange := fields.keys() - _OF_OLD_SIGNATURES):
+                raise words.unknown(min(strange))
             return {}
         return cast("Params", self._reader.read(shape, fields))
 

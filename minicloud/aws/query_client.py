@@ -5,14 +5,16 @@ What comes back is what the operation gave in process, in the same order: times 
 
 import base64
 import functools
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ApiError
+from . import times
 from .model import Operation, Shape
 from .query import Reader
-from .wire import is_flat, wire_name
+from .wire import is_flat, time_of, wire_name
 
 Pairs = Iterator[tuple[str, str]]
 
@@ -59,6 +61,8 @@ def _structure(shape: Shape, value: dict[str, Any], path: str, ec2: bool) -> Pai
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
@@ -147,4 +151,6 @@ def _scalar(kind: str, text: str) -> Any:
         return float(text)
     if kind == "boolean":
         return text == "true"
+    if kind == "timestamp":
+        return times.text(times.seconds(text)) if text.endswith("Z") else time_of(float(text))
     return base64.b64decode(text) if kind == "blob" else text

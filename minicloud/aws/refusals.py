@@ -12,9 +12,16 @@ from typing import Any
 
 from ..errors import ApiError
 from . import wire
-from .model import Service
+from .model import Member, Service
 
 _JSON_CODES = ("ValidationException", "InvalidRequestException", "InvalidParameterException")
+
+
+NOTHING_NAMED = {
+    "InstanceIdStringList": ("InvalidParameterCombination", "No instances specified"),
+    "ResourceIdList": ("MissingParameter", "The request must contain the parameter resourceIdSet"),
+}
+"""EC2's own words for lists, by the names of their shapes, that are left out."""
 
 
 def _shown(value: Any) -> str:
@@ -24,9 +31,17 @@ def _shown(value: Any) -> str:
 class Words:
     """EC2's, which are also used where nobody knows which service was meant."""
 
-    def missing(self, path: str) -> ApiError:
-        """A parameter that must be there is not."""
-        return ApiError("MissingParameter", f"The request must contain the parameter {path}")
+    def label(self, member: Member) -> str:
+        """What a refusal calls a parameter: its name in a request."""
+        return wire.ec2_name(member.raw, member.name)
+
+    def lacks(self, value: Any) -> bool:
+        """Whether a parameter is not there; in EC2's requests an empty list is nothing at all."""
+        return value is None or value == []
+
+    def missing(self, path: str, shape: str = "") -> ApiError:
+        """A parameter that must be there, of a shape of this name, is not."""
+        return ApiError(*NOTHING_NAMED.get(shape, ("MissingParameter", f"The request must contain the parameter {path}")))
 
     def unknown(self, path: str) -> ApiError:
         """AWS has no such parameter."""
@@ -38,10 +53,16 @@ class Words:
 
     def choice(self, path: str, value: str, allowed: Sequence[str]) -> ApiError:
         """A value is none of those that there are."""
-        return ApiError("InvalidParameterValue", _constraint(path, value, f"enum value set: [{', '.join(allowed)}]"))
+        text = f"Value ({_shown(value)}) for parameter {path} is invalid. Allowed: {', '.join(allowed)}."
+        return ApiError("InvalidParameterValue", text)
 
     def bounds(self, path: str, size: int, low: int | None, high: int | None, unit: str) -> ApiError:
         """A number, or the length of a text ("characters") or list ("entries"), lies outside `low` to `high`."""
+        if not unit:
+            too_low = low is not None and size < low
+            wanted = f"greater than or equal to {low}" if too_low else f"smaller than or equal to {high}"
+            text = f"Value ( {size} ) for parameter {path} is invalid. Expecting a value {wanted}."
+            return ApiError("InvalidParameterValue", text)
         allowed = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low} to {high}"
         what = f"{size} {unit}".strip()
         return ApiError("InvalidParameterValue", f"Value ({what}) for parameter {path} is invalid. Allowed: {allowed}.")
@@ -54,9 +75,10 @@ class Words:
         """A page token that never was given out."""
         return ApiError("InvalidNextToken", f"The token '{token}' is invalid")
 
-    def page_size(self, most: int) -> ApiError:
-        """A page of less than one item."""
-        text = f"Value ( {most} ) for parameter maxResults is invalid. Expecting a value greater than 0."
+    def page_size(self, name: str, most: int, low: int, high: int) -> ApiError:
+        """A page, by the parameter `name`, of less than `low` items or more than `high`."""
+        wanted = f"greater than {low}" if most < low else f"smaller than {high}"
+        text = f"Value ( {most} ) for parameter {name[:1].lower()}{name[1:]} is invalid. Expecting a value {wanted}."
         return ApiError("InvalidParameterValue", text)
 
     def action(self, name: str) -> ApiError:
@@ -71,9 +93,10 @@ class Words:
         """Something failed that the caller has no part in."""
         return ApiError("InternalError", "An internal error has occurred", 500)
 
-    def denied(self, who: str, action: str) -> ApiError:  # noqa: ARG002
-        """`who` (an ARN) may not do `action`; EC2 says neither."""
-        return ApiError("UnauthorizedOperation", "You are not authorized to perform this operation.", 403)
+    def denied(self, who: str, action: str, resource: str = "") -> ApiError:
+        """`who` (an ARN) may not do `action`, to a `resource` (an ARN) where that is said."""
+        text = f"You are not authorized to perform this operation. {_denied(who, action, resource)}"
+        return ApiError("UnauthorizedOperation", text, 403)
 
     def anonymous(self) -> ApiError:
         """Nobody signed the request."""
@@ -118,8 +141,17 @@ class QueryWords(Words):
     def _invalid(self, path: str, value: Any, must: str) -> ApiError:
         return ApiError(self.invalid, _constraint(path, value, must))
 
-    def missing(self, path: str) -> ApiError:
+    def label(self, member: Member) -> str:
         """See Words."""
+        return member.name
+
+    def lacks(self, value: Any) -> bool:
+        """See Words."""
+        return value is None
+
+    def missing(self, path: str, shape: str = "") -> ApiError:
+        """See Words."""
+        del shape
         text = (
             f"1 validation error detected: Value null at '{_member(path)}' failed to satisfy constraint: Member must not be null"
         )
@@ -154,9 +186,9 @@ class QueryWords(Words):
             "InvalidNextToken" if "InvalidNextToken" in self._declared else self.invalid, super().token(token).message
         )
 
-    def page_size(self, most: int) -> ApiError:
+    def page_size(self, name: str, most: int, low: int, high: int) -> ApiError:
         """See Words."""
-        return self.bounds("maxResults", most, 1, None, "")
+        return self.bounds(name, most, low, high, "")
 
     def rate(self) -> ApiError:
         """See Words."""
@@ -166,9 +198,9 @@ class QueryWords(Words):
         """See Words."""
         return ApiError("InternalFailure", "An internal error has occurred", 500)
 
-    def denied(self, who: str, action: str) -> ApiError:
+    def denied(self, who: str, action: str, resource: str = "") -> ApiError:
         """See Words."""
-        return ApiError("AccessDenied", f"User: {who} is not authorized to perform: {action}", 403)
+        return ApiError("AccessDenied", _denied(who, action, resource), 403)
 
     def stranger(self) -> ApiError:
         """See Words."""
@@ -217,9 +249,9 @@ class JsonWords(QueryWords):
         code = "InternalServerException" if "InternalServerException" in self._declared else "InternalFailure"
         return ApiError(code, "An internal error has occurred", 500)
 
-    def denied(self, who: str, action: str) -> ApiError:
+    def denied(self, who: str, action: str, resource: str = "") -> ApiError:
         """See Words."""
-        return ApiError("AccessDeniedException", super().denied(who, action).message)
+        return ApiError("AccessDeniedException", super().denied(who, action, resource).message)
 
     def anonymous(self) -> ApiError:
         """See Words."""
@@ -240,6 +272,11 @@ class JsonWords(QueryWords):
     def expired(self) -> ApiError:
         """See Words."""
         return ApiError("ExpiredTokenException", super().expired().message)
+
+
+def _denied(who: str, action: str, resource: str) -> str:
+    on = f" on resource: {resource}" if resource else ""
+    return f"User: {who} is not authorized to perform: {action}{on} because no identity-based policy allows the {action} action"
 
 
 def _constraint(path: str, value: Any, must: str) -> str:

@@ -1,7 +1,6 @@
 """REST with JSON from the client's side: members go where the model puts them, and come back from there."""
 
 import urllib.parse
-from typing import Any
 
 from ..errors import ApiError
 from . import documents
@@ -21,24 +20,23 @@ def request(operation: Operation, params: Params) -> WireRequest:
             continue
         location, wire = member.raw.get("location"), wire_name(member.raw, name)
         if location == "uri":
-            labels[wire] = text_of(member.shape, value)
+            labels[wire] = text_of(member, value)
         elif location == "querystring":
-            query += [(wire, text) for text in _texts(member.shape, value)]
+            query += [(wire, text_of(member, entry)) for entry in (value if member.shape.kind == "list" else [value])]
         elif location == "header":
-            headers[wire.lower()] = header(member.shape, value)
+            headers[wire.lower()] = header(member, value)
         else:
             inside[name] = value
     path, _, fixed = operation.raw["http"]["requestUri"].partition("?")
-    path = LABEL.sub(lambda label: urllib.parse.quote(labels[label[1]], safe="/" if label[2] else ""), path)
+    path = LABEL.sub(lambda label: _quoted(labels[label[1]], "/" if label[2] else ""), path)
     method, body = operation.raw["http"]["method"], _body(shape, inside)
     kind = {"content-type": "application/json"} if body else {}
     return WireRequest(method, path, "&".join(filter(None, (fixed, urllib.parse.urlencode(query)))), {**kind, **headers}, body)
 
 
-def _texts(shape: Shape, value: Any) -> list[str]:
-    if shape.kind == "list":
-        return [text_of(shape.element, entry) for entry in value]
-    return [text_of(shape, value)]
+def _quoted(label: str, safe: str) -> str:
+    """A part of a path; one of dots alone would be taken for a step in it."""
+    return urllib.parse.quote(label, safe=safe) if label.strip(".") else label.replace(".", "%2E")
 
 
 def _body(shape: Shape | None, inside: Params) -> bytes:

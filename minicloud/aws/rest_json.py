@@ -4,17 +4,17 @@ import base64
 import functools
 import re
 import urllib.parse
-from email.utils import formatdate, parsedate_to_datetime
 from typing import Any
 
 from ..errors import ApiError
 from . import documents, times
 from .json_protocol import dump, error_type, load
 from .model import Member, Operation, Service, Shape
-from .wire import Params, WireAnswer, WireRequest, time_of, wire_name
+from .wire import Params, WireAnswer, WireRequest, time_form, time_of, wire_name
 
 LABEL = re.compile(r"\{([A-Za-z0-9_]+)(\+?)\}")
 MOST_FIELDS = 1000
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
 @functools.cache
@@ -45,15 +45,15 @@ def word(shape: Shape, text: str) -> Any:
             return int(text) if len(text) < 20 else text
         if shape.kind in ("float", "double"):
             return float(text)
-        if shape.kind == "timestamp" and "," in text:
-            return times.text(parsedate_to_datetime(text).timestamp())
+        if shape.kind == "timestamp":
+            return time_of(float(text) if _SECONDS.fullmatch(text) else text)
     except (ValueError, OverflowError) as error:
         raise ApiError("SerializationException", f"{text[:80]!r} is no {shape.kind}") from error
     if shape.kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
     if shape.kind == "blob":
         return documents.JSON.read_blob(text)
-    return time_of(text) if shape.kind == "timestamp" else text
+    return text
 
 
 class RestJson:
@@ -92,7 +92,7 @@ class RestJson:
             if location == "statusCode":
                 status = int(value)
             elif location == "header":
-                headers[wire_name(member.raw, name)] = header(member.shape, value)
+                headers[wire_name(member.raw, name)] = header(member, value)
             else:
                 inside[name] = value
         payload = shape.raw.get("payload")
@@ -137,15 +137,16 @@ def _outside(member: Member, name: str, request: WireRequest, labels: dict[str, 
     return None
 
 
-def text_of(shape: Shape, value: Any) -> str:
-    """A scalar as it stands in a path or a query string."""
+def text_of(member: Member, value: Any, usual: str = "iso8601") -> str:
+    """A scalar, or an entry of a list, as it stands in a path or a query string; `usual` is the form of times."""
+    shape = member.shape.element if member.shape.kind == "list" else member.shape
+    if shape.kind == "timestamp":
+        return str(times.written(value, time_form(member.raw, shape, usual)))
     if isinstance(value, bool):
         return "true" if value else "false"
     return base64.b64encode(value).decode() if shape.kind == "blob" else str(value)
 
 
-def header(shape: Shape, value: Any) -> str:
+def header(member: Member, value: Any) -> str:
     """A scalar as it stands in a header, which is one line."""
-    if shape.kind == "timestamp":
-        return formatdate(times.seconds(value), usegmt=True)
-    return re.sub(r"[\r\n]+", " ", text_of(shape, value))
+    return re.sub(r"[\r\n]+", " ", text_of(member, value, "rfc822"))

@@ -1,7 +1,7 @@
 """To which service, operation and protocol a request speaks: chosen by what the request says, never by what a model prefers.
 
 The service is named by the target header or the path (JSON, CBOR), else by the credential's scope, else by the host. Where
-one name is two services (elasticloadbalancing), the API version decides.
+one name is two services (elasticloadbalancing), the API version decides; where the scope names none, action and API version do.
 """
 
 import functools
@@ -60,15 +60,16 @@ def route(request: WireRequest, scope: str, names: Sequence[str]) -> Target:
     wanted = scope or host
     if "Action" in fields:
         fits = [each for each in services if wanted in _signing_names(each)] if wanted else []
-        service = _of_version(fits or ([] if scope else services), fields.get("Version", ""))
+        others = [each for each in services if fields["Action"] in each.operation_names] if scope and not fits else services
+        service = _of_version(fits or others, fields.get("Version", ""), alone=bool(fits))
         protocol = EC2 if wanted == "ec2" or (service and service.metadata["protocol"] == "ec2") else QUERY
         return Target(protocol, service, fields["Action"], None if service else _nobody(wanted))
     return _rest(request, wanted, services)
 
 
-def _of_version(services: Sequence[Service], version: str) -> Service | None:
-    """The service of an API version; of one service any version, since old clients speak to it too."""
-    if len(services) == 1:
+def _of_version(services: Sequence[Service], version: str, *, alone: bool) -> Service | None:
+    """The service of an API version; of one that is named `alone` any version, since old clients speak to it too."""
+    if alone and len(services) == 1:
         return services[0]
     return next((each for each in services if each.metadata["apiVersion"] == version), None)
 

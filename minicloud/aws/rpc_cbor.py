@@ -1,14 +1,10 @@
 """Smithy RPC v2 with CBOR: POST /service/NAME/operation/NAME."""
 
-from dataclasses import replace
-
 from ..errors import ApiError
-from . import cbor, documents, times
+from . import cbor, documents
 from .json_protocol import error_type, query_error
 from .model import Operation, Service
 from .wire import Params, WireAnswer, WireRequest
-
-_FORMS = replace(documents.CBOR, write_time=lambda text: cbor.Time(times.seconds(text)))
 
 
 class RpcCbor:
@@ -26,12 +22,12 @@ class RpcCbor:
             raise ApiError("SerializationException", "The body of the request is not a CBOR map")
         if operation.input_shape is None:
             return given
-        found: Params = documents.read(operation.input_shape, given, _FORMS)
+        found: Params = documents.read(operation.input_shape, given, documents.CBOR)
         return found
 
     def answer(self, operation: Operation, answer: Params, request_id: str) -> WireAnswer:
         """An answer as CBOR."""
-        value = documents.write(operation.output, answer, _FORMS) if operation.output else {}
+        value = documents.write(operation.output, answer, documents.CBOR) if operation.output else {}
         return WireAnswer(200, self._headers(request_id), cbor.dumps(value))
 
     def error(self, service: Service | None, error: ApiError, request_id: str) -> WireAnswer:

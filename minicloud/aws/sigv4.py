@@ -23,6 +23,8 @@ SKEW = 15 * 60
 _MOST_EXPIRES = 7 * 24 * 3600
 _FIELD = re.compile(r"\s*(Credential|SignedHeaders|Signature)=([^,\s]+)\s*")
 _SCOPE = re.compile(r"([A-Za-z0-9]{4,128})/([0-9]{8})/([A-Za-z0-9-]{1,64})/([a-z0-9-]{1,64})/aws4_request")
+_OLD_VERSION = re.compile(r"(?:^|&)SignatureVersion=([0-3])(?:&|$)")
+_MOST_LOOKED_AT = 1 << 16
 _STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
@@ -49,6 +51,8 @@ def claim_of(request: WireRequest) -> Claim | None:
     """The claim in the Authorization header or in a presigned URL; None where there is none. Raises ApiError."""
     header = request.headers.get("authorization", "")
     if header:
+        if header.startswith("AWS "):
+            raise _incomplete(f"Signature Version 2 is not supported. Sign with Signature Version 4 ({ALGORITHM}).")
         if not header.startswith(ALGORITHM + " "):
             raise _incomplete(f"The Authorization header must begin with {ALGORITHM}")
         parts = (_FIELD.fullmatch(part) for part in header[len(ALGORITHM) :].split(","))
@@ -56,6 +60,7 @@ def claim_of(request: WireRequest) -> Claim | None:
         stamp, token = request.headers.get("x-amz-date", ""), request.headers.get("x-amz-security-token", "")
         return _claim(fields, stamp, token, 0)
     if "X-Amz-Signature=" not in request.query:
+        _refuse_old(request)
         return None
     query = dict(_pairs(request.query))
     if query.get("X-Amz-Algorithm") != ALGORITHM:
@@ -65,6 +70,13 @@ def claim_of(request: WireRequest) -> Claim | None:
     if not (expires.isascii() and expires.isdecimal() and 0 < int(expires[:9]) <= _MOST_EXPIRES):
         raise _incomplete(f"X-Amz-Expires must be a number of seconds up to {_MOST_EXPIRES}")
     return _claim(fields, query.get("X-Amz-Date", ""), query.get("X-Amz-Security-Token", ""), int(expires))
+
+
+def _refuse_old(request: WireRequest) -> None:
+    """Refuse the signature versions before 4, which are fields of the request. Raises ApiError."""
+    for text in (request.query, request.body[:_MOST_LOOKED_AT].decode("latin-1")):
+        if old := _OLD_VERSION.search(text):
+            raise _incomplete(f"Signature Version {old[1]} is not supported. Sign with Signature Version 4 ({ALGORITHM}).")
 
 
 def _claim(fields: Mapping[str, str], stamp: str, token: str, expires: int) -> Claim:
@@ -117,8 +129,9 @@ def _canonical(request: WireRequest, signed_headers: Sequence[str]) -> str:
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
+    """The fields of a query string. A plus is a space in it, as for those who read it; it is signed as %20."""
     parts = (part.partition("=") for part in query.split("&") if part)
-    return [(urllib.parse.unquote(name), urllib.parse.unquote(value)) for name, _, value in parts]
+    return [(urllib.parse.unquote_plus(name), urllib.parse.unquote_plus(value)) for name, _, value in parts]
 
 
 def _quote(text: str) -> str:

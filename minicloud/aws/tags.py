@@ -61,3 +61,13 @@ def by_type(specifications: Iterable[Mapping[str, Any]], allowed: Iterable[str])
             raise ApiError("InvalidParameterValue", f"Tag specification for '{kind}' must have at least one tag")
         found[kind] = check(specification["Tags"])
     return found
+
+
+def tag_set(tags: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The tags of a resource as a part of its description, for the kinds of which AWS tells no empty set.
+
+    These are addresses, images, instances, launch templates, placement groups, security groups, snapshots, subnets, volumes and
+    VPCs. Of capacity reservations, gateways, interfaces, key pairs, network ACLs, route tables, rules and sets of DHCP options it
+    tells an empty one.
+    """
+    return {"Tags": tags} if tags else {}

@@ -3,15 +3,13 @@
 The same for every operation and every front; codes and texts are those of the service's family.
 """
 
-import typing
-from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ApiError
 from . import refusals, times
-from .model import Member, Operation, Shape
+from .model import Operation, Shape
 
-ENUMS_OF_OPERATIONS = {"InstanceType", "VolumeType", "StateValue", "ComparisonOperator", "Statistic"}
+ENUMS_OF_OPERATIONS = {"InstanceType", "VolumeType", "StateValue", "ComparisonOperator", "Statistic", "AccountAttributeName"}
 """Enumerations whose values an operation checks itself, because AWS answers with a code of its own."""
 
 BOUNDS_OF_OPERATIONS = {"ImageNameRequest"}
@@ -29,15 +27,16 @@ def validate(operation: Operation, params: dict[str, Any]) -> None:
 def _structure(shape: Shape, value: Any, path: str) -> None:
     if not isinstance(value, dict):
         raise _wrong(shape, path, value, "a structure")
-    members = shape.members
+    members, words = shape.members, refusals.of(shape.service)
     for name in value:
         if name not in members:
-            raise refusals.of(shape.service).unknown(_join(path, name))
+            raise words.unknown(_join(path, name))
     for name in shape.required:
-        if value.get(name) is None:
-            raise refusals.of(shape.service).missing(_join(path, name))
+        given = value.get(name)
+        if words.lacks(given) or (given == "" and members[name].raw.get("location") == "uri"):
+            raise words.missing(_join(path, words.label(members[name])), members[name].shape.name)
     for name, inner in value.items():
-        check(members[name].shape, inner, _join(path, name))
+        check(members[name].shape, inner, _join(path, words.label(members[name])))
 
 
 def check(shape: Shape, value: Any, path: str) -> None:
@@ -66,9 +65,20 @@ def _map(shape: Shape, value: Any, path: str) -> None:
 def _string(shape: Shape, value: Any, path: str) -> None:
     if not isinstance(value, str):
         raise _wrong(shape, path, value, "text")
+    if not (value.isascii() or _is_unicode(value)):
+        raise _wrong(shape, path, value.encode(errors="replace").decode(), "text in UTF-8")
     if shape.enum and shape.name not in ENUMS_OF_OPERATIONS and value not in shape.enum:
         raise refusals.of(shape.service).choice(path, value, shape.enum)
     _bounds(shape, len(value), path, "characters")
+
+
+def _is_unicode(value: str) -> bool:
+    """Whether a text is one, without bytes of a command line that are no UTF-8."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _integer(shape: Shape, value: Any, path: str) -> None:
@@ -122,26 +132,3 @@ def _wrong(shape: Shape, path: str, value: Any, wanted: str) -> ApiError:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def nested(hint: Any) -> dict[str, Any] | None:
-    """The members of the TypedDict in an annotation such as `list[Ebs] | None`; None where there is none."""
-    if typing.is_typeddict(hint):
-        return typing.get_type_hints(hint)
-    return next((found for part in typing.get_args(hint) if (found := nested(part)) is not None), None)
-
-
-def unsupported(members: dict[str, Member], hints: dict[str, Any], value: dict[str, Any], path: str = "") -> Iterator[str]:
-    """The names in `value` that AWS knows and `hints` (a signature's annotations, TypedDicts inside) do not."""
-    for name, inner in value.items():
-        here = _join(path, name)
-        if name not in hints:
-            yield here
-            continue
-        inside, shape = nested(hints[name]), members[name].shape
-        if inside is None:
-            continue
-        entries = inner if shape.kind == "list" else [inner]
-        deeper = shape.element if shape.kind == "list" else shape
-        for entry in entries:
-            yield from unsupported(deeper.members, inside, entry, here)

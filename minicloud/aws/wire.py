@@ -6,8 +6,10 @@ here. Inside minicloud a time is ISO 8601 text and a blob is bytes; each protoco
 
 import functools
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 from ..errors import ApiError
@@ -15,6 +17,7 @@ from . import times
 from .model import Operation, Service, Shape
 
 Params = dict[str, Any]
+_RFC822 = re.compile(r"[A-Z][a-z]{2}, [0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def code_shapes(service: Service) -> dict[str, str]:
 def time_of(value: Any) -> str:
     """ISO text of a time that came as text or as seconds since 1970. Raises ApiError."""
     if isinstance(value, str):
-        return value
+        return times.text(parsedate_to_datetime(value).timestamp()) if _RFC822.fullmatch(value) else value
     error = ApiError("SerializationException", "A time is a number of seconds since 1970, or ISO 8601 text")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise error
@@ -84,6 +87,17 @@ def time_of(value: Any) -> str:
 def wire_name(raw: Mapping[str, Any], name: str) -> str:
     """What a member is called on the wire by the JSON protocols and in XML."""
     return str(raw.get("locationName", name))
+
+
+def time_form(raw: Mapping[str, Any], shape: Shape, usual: str) -> str:
+    """The form of a time: the member's own, its shape's, or the one that is usual where it lies."""
+    return str(raw.get("timestampFormat") or shape.raw.get("timestampFormat") or usual)
+
+
+def ec2_name(raw: Mapping[str, Any], name: str) -> str:
+    """What a member is called in a request of EC2's protocol: InstanceId for InstanceIds, GroupDescription for Description."""
+    wire = wire_name(raw, name)
+    return str(raw.get("queryName") or wire[:1].upper() + wire[1:])
 
 
 def is_flat(shape: Shape) -> bool:

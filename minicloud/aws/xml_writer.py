@@ -8,17 +8,21 @@ what XML 1.0 cannot hold. Members are written in the answer's own order, so a re
 import base64
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
+from . import times
 from .model import Operation, Service, Shape
-from .wire import is_flat, wire_name
+from .wire import is_flat, time_form, wire_name
 
 Out = Callable[[str], None]
 Writer = Callable[[Any, Out], None]
 _SPECIAL = re.compile("[^\t\n\x20-\x25\x27-\x3b\x3d\x3f-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+TELL_RETURN = {"AssignPrivateIpAddresses", "AssociateAddress", "CreatePlacementGroup", "CreateSecurityGroup"}
+"""Operations of EC2 whose answers have a `return` beside their members. AWS's API reference shows it in its examples, and for
+each operation without any result; the models have it for neither, because SDKs tell success by the status."""
 
 
 def printable(value: str) -> str:
@@ -41,13 +45,23 @@ def text(value: Any) -> str:
 
 @functools.cache
 def _writer(shape: Shape, list_tag: str) -> Writer | None:
-    """What writes a value of `shape`; None for scalars. `list_tag` is for the entries of lists that name none."""
+    """What writes a value of `shape`; None for plain scalars. `list_tag` is for the entries of lists that name none."""
     if shape.kind == "structure":
         return _structure(shape, list_tag)
     if shape.kind == "list":
         return _list(shape, shape.raw["member"].get("locationName", list_tag), list_tag)
     if shape.kind == "map":
         return _map(shape, "entry", list_tag)
+    return _time(shape, {}) if shape.kind == "timestamp" else None
+
+
+def _time(shape: Shape, raw: Mapping[str, Any]) -> Writer | None:
+    """What writes a time; None where that is the text as it is. CloudWatch writes no fraction of a second that is none."""
+    form = time_form(raw, shape, "iso8601")
+    if form != "iso8601":
+        return lambda value, out: out(text(times.written(value, form)))
+    if shape.service.name == "cloudwatch":
+        return lambda value, out: out(text(value.replace(".000Z", "Z")))
     return None
 
 
@@ -61,7 +75,8 @@ def _structure(shape: Shape, list_tag: str) -> Writer:
         if inner.kind in ("list", "map") and (is_flat(inner) or raw.get("flattened")):
             table[name] = ("", "", _flat(inner, tag, list_tag))
         else:
-            table[name] = (f"<{tag}>", f"</{tag}>", _writer(inner, list_tag))
+            writer = _time(inner, raw) if inner.kind == "timestamp" else _writer(inner, list_tag)
+            table[name] = (f"<{tag}>", f"</{tag}>", writer)
         return table[name]
 
     def write(value: Any, out: Out) -> None:
@@ -123,7 +138,9 @@ def _frame(service: Service, name: str, ec2: bool) -> tuple[str, str, str]:
     """What stands before the request id of EC2 or the members of the others, and what stands after the members."""
     operation, namespace = service.operation(name), service.metadata.get("xmlNamespace", "")
     if ec2:
-        return f'<{name}Response xmlns="{escape(namespace)}/">', "", f"</{name}Response>"
+        told = operation.output is None or name in TELL_RETURN
+        end = f"{'<return>true</return>' if told else ''}</{name}Response>"
+        return f'<{name}Response xmlns="{escape(namespace)}/">', "", end
     output = operation.raw.get("output", {})
     wrapper = output.get("resultWrapper", f"{name}Result")
     return (

@@ -4,26 +4,30 @@ Exit status 1 if something fails, else 0: warnings are for reading. Without root
 not.
 """
 
+import shlex
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .. import config
-from ..errors import HostError, UsageError
-from . import doctor_leftovers, doctor_network, own
-from .doctor_checks import FAIL, OK, SKIP, WARN, Check, judge
+from ..errors import StateError, UsageError
+from ..host.contracts_storage import StampDamaged
+from . import doctor_guests, doctor_leftovers, doctor_network, doctor_upkeep, own
+from .doctor_checks import FAIL, OK, SKIP, WARN, Check, failure, guarded, judge
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.text import Text
 
     from ..cloud import Cloud
+    from ..state.rows_failures import Failure
     from .session import Session
 
 _STYLES = {OK: "green", WARN: "yellow", FAIL: "bold red", SKIP: "dim"}
+_UNKNOWN = Check("leftovers", SKIP, "nobody knows whose the disks are, so none is told to be left over", "see state")
 
 
 def examine(session: "Session") -> list[Check]:
@@ -38,27 +42,82 @@ def _state(session: "Session", settings: config.Settings) -> list[Check]:
     """The state database, and what of the host it does not know of."""
     try:
         cloud = session.cloud
-        if not settings.database.exists():
-            none = Check("state", OK, f"{settings.database} is not there yet; the first command makes it")
-            return [none, *_leftovers(cloud)]
-        rows = len(cloud.state.instances.query())
+        found = _opened(cloud)
     except ConfigurationError:
         return [Check(name, SKIP, "only root can see that", "sudo minicloud doctor") for name in ("state", "leftovers")]
     except UsageError as error:
         return [Check("state", FAIL, str(error), "upgrade minicloud")]
+    except StateError as error:
+        return [_refused(error)]
     except sqlite3.Error as error:
         remedy = f"restore {settings.database} from a backup; what can be read: sqlite3 {settings.database} .recover"
         return [Check("state", FAIL, f"{settings.database} cannot be read: {error}", remedy)]
-    seen = Check("state", OK, f"{settings.database} has {rows} instances")
-    return [seen, *_leftovers(cloud), *doctor_network.checks(cloud)]
+    except Exception as error:  # noqa: BLE001  without a state there is nothing more to look at
+        return [failure("state", error)]
+    return _beside(cloud, found)
 
 
-def _leftovers(cloud: "Cloud") -> list[Check]:
+def _opened(cloud: "Cloud") -> Check:
+    """That it can be read. Raises StateError, UsageError, sqlite3.Error; makes no state."""
+    from ..host import remains
+    from ..state import opening
+
+    settings = cloud.settings
+    opening.refuse_lost(settings.database, lambda: remains.of(settings.home))
+    if not settings.database.exists():
+        return Check("state", OK, f"{settings.database} is not there yet; the first command makes it")
+    return Check("state", OK, f"{settings.database} has {len(cloud.state.instances.query())} instances")
+
+
+def _beside(cloud: "Cloud", opened: Check) -> list[Check]:
+    """The state beside the disks, what of the host it does not know of, and what else there is to say once there is one."""
+    from ..reconcile import generations
+
+    if not cloud.settings.database.exists():
+        return [opened, *guarded("leftovers", lambda: doctor_leftovers.checks(cloud))]
     try:
-        found = doctor_leftovers.gather(cloud)
-    except HostError as error:
-        return [Check("leftovers", SKIP, f"could not be looked for: {error}", "see above")]
-    return doctor_leftovers.judge(found, cloud.settings.libvirt_uri, cloud.settings.home)
+        generations.check(cloud)
+    except StateError as error:
+        return [_refused(error)]
+    except StampDamaged as error:
+        return [_damaged(error, cloud.settings), _UNKNOWN, *_present(cloud)]
+    except Exception as error:  # noqa: BLE001  whatever a driver raises, the other checks are made
+        return [failure("state", error, "whether it is that of the disks"), _UNKNOWN, *_present(cloud)]
+    return [opened, *guarded("leftovers", lambda: doctor_leftovers.checks(cloud)), *_present(cloud)]
+
+
+def _present(cloud: "Cloud") -> list[Check]:
+    """What there is to say of a state, whosever the disks are."""
+    return [
+        *guarded("network", lambda: doctor_network.checks(cloud)),
+        *guarded("guest agents", lambda: doctor_guests.checks(cloud)),
+        *guarded("upkeep", lambda: doctor_upkeep.checks(cloud)),
+        *guarded("failures", lambda: failing(cloud.state.failures.query())),
+    ]
+
+
+def _damaged(error: StampDamaged, settings: config.Settings) -> Check:
+    """The way out does without what is damaged: it is written anew when somebody has said that the state is to go on."""
+    away = shlex.join(["mv", str(error.path), str(settings.home / f"{error.path.name}.damaged")])
+    remedy = f"if {settings.database} is the newest state of these disks: {away}; then minicloud adopt, which writes it anew. "
+    return Check("state", FAIL, error.found, f"{remedy}Else restore the newest backup")
+
+
+def _refused(error: StateError) -> Check:
+    """With a state that is not the disks' nobody can say what is left over: nothing is."""
+    found, _, remedy = str(error).partition(": ")
+    return Check("state", FAIL, found, remedy)
+
+
+def failing(failures: "Sequence[Failure]") -> list[Check]:
+    """What reconcilers cannot do at present: a line for each."""
+    if not failures:
+        return [Check("failures", OK, "nothing is waiting to be tried again")]
+    remedy = "it is tried again by itself; what nobody foresaw is in the log with its traceback: journalctl -u minicloud"
+    return [
+        Check("failures", WARN, f"{row.part}: {row.subject}: {row.message} (since {row.since}, tried {row.count} times)", remedy)
+        for row in failures
+    ]
 
 
 def _lines(check: Check) -> "Iterator[tuple[Text, Text, Text]]":

@@ -1,14 +1,17 @@
 """What the facts of a host mean: for each check ok, warn or fail, one line of what was found, and the remedy.
 
-Pure functions of recorded facts. `fail` is what keeps guests from running, `warn` what makes them slow or will be in the
-way, `skip` what only root can see.
+Pure functions of recorded facts. `fail` is what keeps guests from running, or what could not be found out; `warn` what makes
+them slow or will be in the way, `skip` what only root can see.
 """
 
-from collections.abc import Callable, Iterator
+import functools
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import Settings
+from ..errors import HostError, host_error
 from ..host.doctor import HostFacts
 
 OK, WARN, FAIL, SKIP = "ok", "warn", "fail", "skip"
@@ -28,12 +31,34 @@ class Check:
     remedy: str = ""
 
 
+def failure(name: str, error: Exception, what: str = "") -> Check:
+    """A check that was to say something of `what` and could not: in one line why, whatever was raised."""
+    reason = " ".join(host_error(error).message.split())
+    if isinstance(error, HostError):
+        remedy = "put that right, and ask again: minicloud doctor"
+    else:
+        at = traceback.extract_tb(error.__traceback__)[-1:]
+        reason += "".join(f" ({Path(frame.filename).name}, line {frame.lineno})" for frame in at)
+        remedy = "nobody foresaw that: look whether what it names is as it should be, and report this line"
+    return Check(name, FAIL, f"{what or 'it'} could not be checked: {reason}", remedy)
+
+
+def guarded(name: str, made: Callable[[], Iterable[Check]], what: str = "") -> Iterator[Check]:
+    """The checks that are made; where that raises, whatever it is, those before it, and that the rest could not be made."""
+    try:
+        yield from made()
+    except Exception as error:  # noqa: BLE001  the other checks are made
+        yield failure(name, error, what)
+
+
 def judge(facts: HostFacts, settings: Settings) -> list[Check]:
-    """All checks of a host, in an order in which remedies make sense."""
-    checks: list[Callable[[HostFacts, Settings], Iterator[Check]]] = [
-        _processor, _kvm_device, _qemu, _libvirt, _programs, _filters, _neighbours, _network, _space,
-    ]  # fmt: skip
-    return [found for check in checks for found in check(facts, settings)]
+    """All checks of a host, in an order in which remedies make sense. A fact that could not be had fails those that need it."""
+    checks: Mapping[str, Callable[[HostFacts, Settings], Iterator[Check]]] = {
+        "processor": _processor, "KVM": _kvm, "/dev/kvm": _kvm_device, "QEMU": _qemu, "libvirt": _libvirt, "virtlogd": _virtlogd,
+        "programs": _programs, "iptables": _iptables, "ipset": _ipset, "other rules": _neighbours, "VPC addresses": _addresses,
+        "forwarding": _forwarding, "disk": _disk, "memory": _memory,
+    }  # fmt: skip
+    return [found for name, check in checks.items() for found in guarded(name, functools.partial(check, facts, settings))]
 
 
 def _processor(facts: HostFacts, _: Settings) -> Iterator[Check]:
@@ -42,6 +67,9 @@ def _processor(facts: HostFacts, _: Settings) -> Iterator[Check]:
     else:
         remedy = "switch virtualisation on in the firmware, or nested virtualisation in the hypervisor below this host"
         yield Check("processor", WARN, "shows no virtualisation (no vmx or svm in /proc/cpuinfo)", remedy)
+
+
+def _kvm(facts: HostFacts, _: Settings) -> Iterator[Check]:
     real, why = facts.kvm
     if real:
         yield Check("KVM", OK, why)
@@ -98,6 +126,9 @@ def _libvirt(facts: HostFacts, settings: Settings) -> Iterator[Check]:
         yield Check("libvirt", FAIL, facts.libvirt_error, "systemctl start libvirtd, or: libvirtd -d" if installed else _INSTALL)
     else:
         yield Check("libvirt", SKIP, _NEEDS_ROOT, _AS_ROOT)
+
+
+def _virtlogd(facts: HostFacts, _: Settings) -> Iterator[Check]:
     if facts.virtlogd:
         yield Check("virtlogd", OK, "answers")
     else:
@@ -121,16 +152,20 @@ def _programs(facts: HostFacts, _: Settings) -> Iterator[Check]:
         yield Check("mmdebstrap", WARN, "is not installed (only minicloud images build needs it)", "apt-get install mmdebstrap")
 
 
-def _filters(facts: HostFacts, _: Settings) -> Iterator[Check]:
-    for name, error in (("iptables", facts.iptables_error), ("ipset", facts.ipset_error)):
-        if name not in facts.programs:
-            yield Check(name, FAIL, "is not installed (security groups are made of it)", _INSTALL)
-        elif error is None:
-            yield Check(name, SKIP, _NEEDS_ROOT, _AS_ROOT)
-        elif error:
-            yield Check(name, FAIL, error, f"modprobe {'ip_tables' if name == 'iptables' else 'ip_set'}")
-        else:
-            yield Check(name, OK, "works")
+def _iptables(facts: HostFacts, _: Settings) -> Iterator[Check]:
+    yield _filter("iptables", "iptables" in facts.programs, facts.iptables_error, "modprobe ip_tables")
+
+
+def _ipset(facts: HostFacts, _: Settings) -> Iterator[Check]:
+    yield _filter("ipset", "ipset" in facts.programs, facts.ipset_error, "modprobe ip_set")
+
+
+def _filter(name: str, there: bool, error: str | None, remedy: str) -> Check:
+    if not there:
+        return Check(name, FAIL, "is not installed (security groups are made of it)", _INSTALL)
+    if error is None:
+        return Check(name, SKIP, _NEEDS_ROOT, _AS_ROOT)
+    return Check(name, FAIL, error, remedy) if error else Check(name, OK, "works")
 
 
 def _neighbours(facts: HostFacts, _: Settings) -> Iterator[Check]:
@@ -147,12 +182,15 @@ def _neighbours(facts: HostFacts, _: Settings) -> Iterator[Check]:
         yield Check("other rules", OK, "none that would stop the traffic of guests")
 
 
-def _network(facts: HostFacts, settings: Settings) -> Iterator[Check]:
+def _addresses(facts: HostFacts, settings: Settings) -> Iterator[Check]:
     if facts.collision:
         found = f"{settings.vpc_cidr} overlaps what this host uses on {facts.collision}: instances there fail"
         yield Check("VPC addresses", FAIL, found, "set vpc_cidr in /etc/minicloud/config.toml before the first instance")
     else:
         yield Check("VPC addresses", OK, f"{settings.vpc_cidr} is free on this host")
+
+
+def _forwarding(facts: HostFacts, _: Settings) -> Iterator[Check]:
     if facts.ip_forward:
         yield Check("forwarding", OK, "net.ipv4.ip_forward is 1")
     else:
@@ -160,7 +198,7 @@ def _network(facts: HostFacts, settings: Settings) -> Iterator[Check]:
         yield Check("forwarding", WARN, found, "sysctl -w net.ipv4.ip_forward=1")
 
 
-def _space(facts: HostFacts, settings: Settings) -> Iterator[Check]:
+def _disk(facts: HostFacts, settings: Settings) -> Iterator[Check]:
     free = f"{facts.disk_free / _GB:.1f} GB free for {settings.home}"
     if facts.disk_free < _GB:
         yield Check("disk", FAIL, f"only {free}: writing guests are paused when it is full", _room(settings.home))
@@ -168,6 +206,9 @@ def _space(facts: HostFacts, settings: Settings) -> Iterator[Check]:
         yield Check("disk", WARN, f"{free}, less than 10 GB", _room(settings.home))
     else:
         yield Check("disk", OK, free)
+
+
+def _memory(facts: HostFacts, settings: Settings) -> Iterator[Check]:
     left = facts.memory_total - settings.memory_reserve
     memory = (
         f"{facts.memory_total} MiB, {facts.memory_available} MiB of it free now; {settings.memory_reserve} MiB stay the host's"

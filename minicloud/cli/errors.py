@@ -1,7 +1,7 @@
 """How a command ends: one exit status for each kind of failure, the aws CLI's, and one line that says what to do.
 
-0 done; 1 a fault of the host or of minicloud; 130 interrupted; 252 a command line that makes no sense; 253 settings or
-rights; 254 an operation was refused; 255 a wait failed.
+0 done; 1 a fault of the host or of minicloud; 130 interrupted; 252 a command line that makes no sense; 253 settings, rights, or
+a host or state that does not allow it; 254 an operation was refused; 255 a wait failed.
 """
 
 import os
@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from ..errors import ApiError, HostError, UsageError
+from ..errors import ApiError, HostError, StateError, UsageError
 
 FAULT, INTERRUPTED, USAGE, CONFIGURATION, SERVICE, WAIT = 1, 130, 252, 253, 254, 255
 
@@ -76,6 +76,7 @@ def _explain(error: Exception) -> int:
         return _say(f"minicloud: the state cannot be used: {error}; see: minicloud doctor", CONFIGURATION)
     known = {
         UsageError: USAGE,
+        StateError: CONFIGURATION,
         ConfigurationError: CONFIGURATION,
         WaitFailed: WAIT,
         HostError: FAULT,

@@ -18,7 +18,9 @@ def hint(call: Caller, error: ApiError, params: Params) -> str:
 
 def _image(call: Caller, *_: Any) -> str:
     if not call("ec2", "DescribeImages", {})["Images"]:
-        return "there is no image yet: minicloud images build debian-12 (on Debian), or: minicloud images pull debian-12"
+        from ..host.release import usual_command
+
+        return f"there is no image yet: {usual_command()}"
     return "minicloud describe-images lists the images"
 
 

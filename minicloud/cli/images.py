@@ -4,6 +4,7 @@ What makes an image prints its AMI id and nothing else on standard output (JSON 
 error.
 """
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from .images_progress import Bar, Stages
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
+    from ..config import Settings
     from ..host.image_build import Built
     from ..host.image_store import ImageStore, Manifest
     from ..state.store import State
@@ -94,11 +96,13 @@ def _builder(images: "ImageStore", name: str, mirrors: tuple[str, ...]) -> "Call
 
 def _kernels(images: "ImageStore") -> Path:
     """Where the newest Debian image has its kernel. Raises UsageError."""
+    from ..host.release import usual_command
+
     for manifest in reversed(images.list()):
         direct = images.kernel(manifest.image_id) if manifest.name.startswith("debian-") else None
         if direct is not None:
             return direct[0].parent
-    raise UsageError("the tiny image takes the kernel of a Debian image; build one first: minicloud images build debian-12")
+    raise UsageError(f"the tiny image takes the kernel of a Debian image; get one first: {usual_command()}")
 
 
 @command.command()
@@ -122,7 +126,7 @@ def pull(ctx: click.Context, name: str, output: str | None, query: str | None) -
 
 @command.command("import")
 @click.argument("source", metavar="FILE|URL")
-@click.option("--name", default="", help="The AMI's name; by itself from the file's name.")
+@click.option("--name", default="", help="The AMI's name, which no other has; by itself one from the file's name.")
 @click.option("--description", default="", help="A description.")
 @click.option("--user", default="", help="The user that the image's cloud-init gives the key to; minicloud ssh logs in as that.")
 @click.option(
@@ -130,7 +134,9 @@ def pull(ctx: click.Context, name: str, output: str | None, query: str | None) -
 )
 @click.option("--root-device-name", default="/dev/sda1", show_default=True, help="The name of its root device in answers.")
 @click.option(
-    "--format", "claimed", help="Refuse the file unless it is of this format: qcow2, raw, vmdk, vpc, gzip, xz, zstd, bzip2."
+    "--format",
+    "claimed",
+    help="Refuse the file unless it is of this format: qcow2, raw, vmdk, vpc, vhdx, vdi, ova, gzip, xz, zstd, bzip2.",
 )
 @click.option("--checksum", metavar="HEX", help="Refuse the file unless it has this SHA-256, SHA-384 or SHA-512.")
 @click.option("--allow-this-host", is_flag=True, help="The URL may lead to this host itself.")
@@ -140,7 +146,7 @@ def import_(
     ctx: click.Context, /, *, source: str, checksum: str | None, allow_this_host: bool, user: str, output: str | None,
     query: str | None, **fields: Any,
 ) -> None:  # fmt: skip
-    """Make an image of a disk: qcow2, raw, vmdk or vhd, compressed or not, from a file or over http(s)."""
+    """Make an image of a disk: qcow2, raw, vmdk, vhd, vhdx, vdi or ova, compressed or not, from a file or over http(s)."""
     from ..host.base_images import store
     from ..host.image_import import import_image
     from ..host.image_sums import Checksum
@@ -152,6 +158,7 @@ def import_(
     if "://" not in source and not Path(source).is_file():
         raise click.UsageError(f"there is no file {source}", ctx)
     cloud: Cloud = ctx.obj.cloud
+    _require_name(cloud, fields["name"])
     with Bar(source) as bar:
         made = import_image(
             source, store(cloud.settings), default_user=user, max_bytes=cloud.settings.max_image_gib << 30,
@@ -160,17 +167,41 @@ def import_(
     _done(ctx, cloud, made, output, query)
 
 
+def _require_name(cloud: "Cloud", name: str) -> None:
+    """Refuse a name that was asked for as RegisterImage does: ApiError (InvalidAMIName.Malformed, .Duplicate)."""
+    from ..services.ec2.images import check_name
+
+    if name:
+        cloud.worker.refresh("DescribeImages")
+        check_name(cloud.state, name)
+
+
 @command.command()
 @click.argument("image_id", metavar="AMI-ID")
 @click.pass_context
 def rm(ctx: click.Context, image_id: str) -> None:
-    """Deregister the image AMI-ID and delete its files. Refused while a disk of an instance is built on them."""
+    """Deregister the image AMI-ID (or of that name) and delete its files. Refused while disks, or another home, need them."""
     from ..host.base_images import store
+    from ..reconcile import image_needs
+    from . import image_names
 
     cloud: Cloud = ctx.obj.cloud
+    image_id = image_names.one(ctx.obj.call, image_id)
+    refuse = functools.partial(image_needs.refuse, cloud.settings)
+    refuse(image_id)  # before anything is changed; and once more where nobody can begin to need it
     forget(cloud, image_id)
-    store(cloud.settings).remove(image_id)
+    store(cloud.settings).remove(image_id, refuse)
     click.echo(f"{image_id} is gone", err=True)
+
+
+def _standing_on(settings: "Settings", image_id: str) -> set[str]:
+    """Disks that no row knows, such as those that were put aside, and that are made on an image's file."""
+    from ..host import disk_stamp
+    from ..host.disk_index import DiskIndex
+    from ..host.image_store import IMAGE
+
+    volumes = settings.home / "volumes"
+    return DiskIndex(volumes, volumes / disk_stamp.ASIDE).above(str((settings.images / image_id / IMAGE).absolute()))
 
 
 def forget(cloud: "Cloud", image_id: str) -> None:
@@ -179,7 +210,9 @@ def forget(cloud: "Cloud", image_id: str) -> None:
     Raises Permanent while there are disks, or if the files are not this store's; UsageError for an AMI without files of its own.
     """
     from ..aws import times
+    from ..reconcile import generations
 
+    generations.check(cloud)
     state, settings = cloud.state, cloud.settings
     row = state.images.get(image_id)
     if row is not None and row.base != image_id:
@@ -197,6 +230,8 @@ def forget(cloud: "Cloud", image_id: str) -> None:
                 f"{image_id} cannot go while disks are built on it: {', '.join(disks[:5])}{more}; "
                 "terminate these instances, and delete these volumes and snapshots, first"
             )
+        if above := _standing_on(settings, image_id):
+            raise Permanent(f"{image_id} cannot go: {min(above)}, which no volume or snapshot knows, is built on it")
         for image in state.images.find(base=image_id, state="available"):
             state.images.change(image.id, state="deregistered", deregistered_at=times.now())
 

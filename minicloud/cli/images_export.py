@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.pass_context
 def export(ctx: click.Context, image_id: str, file: Path) -> None:
-    """Write the root disk of AMI to FILE, a qcow2 that any QEMU can boot. FILE must not exist."""
+    """Write the root disk of AMI (its id or name) to FILE, a qcow2 that any QEMU can boot. FILE must not exist."""
+    from . import image_names
+
+    image_id = image_names.one(ctx.obj.call, image_id)
     write(ctx.obj.cloud, image_id, file)
     click.echo(f"{file} is the root disk of {image_id}", err=True)
 

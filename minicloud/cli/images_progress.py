@@ -77,3 +77,17 @@ class Bar:
     def __exit__(self, *_: object) -> None:
         if self._progress is not None:
             self._progress.stop()
+
+
+class Quiet(Bar):
+    """Work in stages, with bytes in the last: nothing at all where nobody watches."""
+
+    def __enter__(self) -> Self:
+        return super().__enter__() if sys.stderr.isatty() else self
+
+    def say(self, stage: str) -> None:
+        """A stage begins."""
+        if self._progress is not None:
+            from rich.markup import escape
+
+            self._progress.update(self._task, description=escape(clean(stage)[:60]))

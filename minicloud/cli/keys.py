@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from .. import files
 from ..errors import UsageError
 
 
@@ -31,8 +32,12 @@ class NewFile:
 
 @contextlib.contextmanager
 def new_file(path: str) -> Iterator[NewFile]:
-    """A new file of mode 0600; it is gone again if the block fails. Raises UsageError if there is one or none can be made."""
+    """A new file of mode 0600, and its directory; what was made is gone again if the block fails.
+
+    Raises UsageError if there is one or none can be made.
+    """
     where = Path(path).expanduser().absolute()
+    made = _directories(where.parent)
     try:
         descriptor = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:
@@ -43,9 +48,22 @@ def new_file(path: str) -> Iterator[NewFile]:
         yield NewFile(where, descriptor)
     except BaseException:
         where.unlink(missing_ok=True)
+        for directory in reversed(made):
+            with contextlib.suppress(OSError):
+                directory.rmdir()
         raise
     finally:
         os.close(descriptor)
+
+
+def _directories(wanted: Path) -> list[Path]:
+    """Make the directories that are not there, for their owner only, as ssh-keygen makes ~/.ssh; those that were made."""
+    made = []
+    for directory in reversed([wanted, *wanted.parents]):
+        with contextlib.suppress(OSError):  # there already; or the file cannot be made either, which says why
+            directory.mkdir(mode=0o700)
+            made.append(directory)
+    return made
 
 
 def _register() -> Path:
@@ -55,7 +73,7 @@ def _register() -> Path:
 def known() -> dict[str, str]:
     """The private key files by key pair name; empty if none was saved. Raises UsageError for a damaged register."""
     try:
-        found = json.loads(_register().read_bytes())
+        found = json.loads(files.read(_register()))
     except FileNotFoundError:
         return {}
     except (ValueError, OSError) as error:

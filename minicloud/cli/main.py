@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .. import __version__
 from ..aws import model
 from ..errors import ApiError, UsageError
 from .commands import COMMANDS
@@ -162,9 +163,7 @@ def _start(ctx: click.Context, /, **flags: Any) -> None:
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from importlib.metadata import version
-
-        click.echo(f"minicloud {version('minicloud')}")
+        click.echo(f"minicloud {__version__}")
         ctx.exit()
 
 
@@ -208,17 +207,25 @@ def execute(args: Sequence[str], session: Session | None = None) -> int:
 
 
 class _Once(logging.Filter):
-    """Lets a message through when it is new: what a command sees wrong while it waits, it sees again and again."""
+    """Lets a message through when it is new: what a command sees wrong while it waits, it sees again and again.
+
+    A reason that keeps several things from being done (isolation tells it) is said in full of the first of them.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.said: set[str] = set()
+        self.reasons: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this was not said yet."""
         text = record.getMessage()
         new = text not in self.said
         self.said.add(text)
+        if new and (reason := getattr(record, "reason", "")):
+            if reason in self.reasons:
+                record.msg, record.args = "%s: for the same reason", (record.__dict__["about"],)
+            self.reasons.add(reason)
         return new
 
 

@@ -1,7 +1,8 @@
 """Commands made from AWS's model, each when it is asked for: `run-instances --image-id ami-...` calls RunInstances.
 
 The words of the command line go their way in `Request`: flags and their words -> parameters over those of --cli-input-json ->
-what is special about EC2 -> the call, page by page -> the printed answer. click gives the frame: groups, help, completion.
+what is special about EC2 -> ids for names of images -> the call, page by page -> the printed answer. click gives the frame:
+groups, help, completion.
 """
 
 import functools
@@ -13,7 +14,7 @@ import click
 
 from ..aws.model import Operation, xform_name
 from ..errors import UsageError
-from . import cloudwatch_flags, ec2_flags, values
+from . import cloudwatch_flags, ec2_flags, image_names, values
 from .flag_command import FlagCommand
 from .flags import COMMON, PAGING, Flags, flags_of
 from .parse import Words
@@ -87,9 +88,11 @@ class OperationCommand(FlagCommand):
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The usage line, AWS's first sentence, the flags that are supported."""
         from .. import api
+        from ..services.empty import EmptyList
         from . import helptext
 
-        supported = api.find(self.service, self.operation.name).parameters
+        found = api.find(self.service, self.operation.name)
+        supported = found.parameters
         own = {name: flag for name, flag in self.flags.items() if flag.member in supported or flag in self.twist.flags}
         paging = {name: flag for name, flag in self.flags.items() if flag in PAGING or name == "page-size"}
         common = {flag.name: flag for flag in COMMON}
@@ -97,6 +100,7 @@ class OperationCommand(FlagCommand):
         self.format_usage(ctx, formatter)
         text = helptext.first_sentence(self.operation.documentation)
         note = f"Parameters of AWS's that minicloud refuses by name: {refused}." if refused else ""
+        note = "There is nothing of this kind here: the list is empty." if isinstance(found, EmptyList) else note
         helptext.write(formatter, text, [("Flags", own), ("Pages", paging), ("For all commands", common)], note)
 
 
@@ -110,7 +114,7 @@ class Request:
 
     def call(self) -> Params:
         """The answer. Raises CallFailed, UsageError."""
-        params = self.command.parameters(self.words)
+        params = image_names.resolved(self.session.call, self.command.service, self.command.parameters(self.words))
         if (path := _text(self.words, "save")) is None:
             return self._paged(params)
         from . import keys

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..aws import model
 from ..errors import UsageError
 
 Answer = dict[str, Any]
@@ -49,6 +50,12 @@ def collect(call: Callable[[Answer], Answer], definition: Mapping[str, Any], par
         if after == token:
             raise UsageError(f"the same NextToken came twice, so the pages would never end: {after}")
         token, skip = after, 0
+
+
+def everything(call: Callable[[str, str, Answer], Answer], service: str, operation: str) -> Answer:
+    """All that an operation lists, whatever its pages are. `call` takes a service, an operation and parameters."""
+    definition = model.service(service).paginators[operation]
+    return collect(lambda params: call(service, operation, params), definition, {}, Pages())
 
 
 def _joined(whole: Answer, page: Answer, keys: list[str]) -> Answer:

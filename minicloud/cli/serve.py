@@ -2,19 +2,24 @@
 metadata service, and the AWS endpoint.
 
 It keeps nothing in memory that is not in the state, so it may be stopped or killed at any moment. SIGTERM and SIGINT let the
-pass that is under way come to its end.
+pass and the requests that are under way come to their end, for as long as `GRACE`; then, or at a second signal, whatever they
+wait for is given up. What was not done is done by whoever comes next.
 """
 
+import contextlib
 import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from ..host import libvirt_link
 
 if TYPE_CHECKING:
     from ..cloud import Cloud
@@ -38,6 +43,14 @@ def notify(message: str) -> bool:
     return True
 
 
+GRACE = 10.0
+"""Seconds that a pass, and the requests, have to come to their end."""
+
+
+class CutShort(BaseException):
+    """The pass has not come to its end in time. No error: nothing but the end of this process follows from it."""
+
+
 class Life:
     """From readiness to the end. The loop asks `stopped` before each pass, the first time when it is ready for wake-ups."""
 
@@ -49,6 +62,26 @@ class Life:
         self._on_ready = on_ready
         self._ready = False
         self._ending = False
+        self._looping = False
+        self._timer = threading.Timer(GRACE, os.kill, (os.getpid(), signal.SIGTERM))
+        self._timer.daemon = True
+
+    def over(self) -> None:
+        """Nothing is left that would have to be cut short."""
+        self._timer.cancel()
+
+    @contextlib.contextmanager
+    def looping(self) -> Iterator[None]:
+        """While the block runs, signals end it. It is left silently where it had to be cut short."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.end)
+        self._looping = True
+        try:
+            yield
+        except CutShort:
+            log.warning("what was under way is given up; it is done when minicloud runs again")
+        finally:
+            self._looping = False
 
     def stopped(self) -> bool:
         """Whether to end."""
@@ -61,13 +94,24 @@ class Life:
         return self._ending
 
     def end(self, number: int, _: FrameType | None) -> None:
-        """For a signal: end after this pass, and do not wait for the next."""
+        """For a signal: end after this pass, and do not wait for the next. For a second one: end now."""
         from ..reconcile import worker
 
+        if self._ending:
+            self._cut_short()
+            return
         log.info("%s: ending", signal.Signals(number).name)
         notify("STOPPING=1")
         self._ending = True
+        self._timer.start()
         worker.wake(self._cloud)
+
+    def _cut_short(self) -> None:
+        """No thread of this process waits for a guest any longer, and the pass is left where it is."""
+        libvirt_link.give_up()
+        if self._looping:
+            self._looping = False
+            raise CutShort
 
 
 @click.command("serve", short_help="Run the daemon in the foreground.")
@@ -82,17 +126,19 @@ def command(ctx: click.Context, /, **options: Any) -> None:
 
     Commands then leave the work to this process. Clients use it with AWS_ENDPOINT_URL and keys of `minicloud configure`.
     """
-    from ..reconcile import daemon
+    from ..reconcile import daemon, generations
     from .serve_http import Front, Options
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     cloud: Cloud = ctx.obj.cloud
+    if not generations.absent(cloud):  # what is mounted late is waited for
+        generations.check(cloud)
     front = Front(cloud, Options(**options))
     life = Life(cloud, front.start)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, life.end)
     try:
-        daemon.run(cloud, life.stopped)
+        with life.looping():
+            daemon.run(cloud, life.stopped)
     finally:
         front.stop()
+        life.over()
     log.info("ended")

@@ -38,6 +38,7 @@ class Front:
         if address == "none":
             return
         from .. import cloud as clouds
+        from ..http import certificate as certificates
         from ..http import server
         from ..http.app import Endpoint
         from ..reconcile.worker import InDaemon
@@ -46,8 +47,9 @@ class Front:
         where = server.listen(address, certificate, key, insecure=self._options.insecure)
         _log_access()
         host, rate = self._cloud.host, self._cloud.settings.api_rate
-        cloud = clouds.Cloud(self._cloud.settings, lambda _: host, InDaemon(self._cloud))
-        self._server = server.Server(where, Endpoint(cloud, rate, 2 * rate))
+        cloud = clouds.Cloud(self._cloud.settings, lambda *_: host, InDaemon(self._cloud))
+        names = certificates.names_in(certificate) if certificate else []
+        self._server = server.Server(where, Endpoint(cloud, rate, 2 * rate, names))
         log.info("the AWS endpoint is %s", self._server.start().url)
 
     def _certificate(self, address: str) -> tuple[Path | None, Path | None]:
@@ -55,7 +57,8 @@ class Front:
             return self._options.certificate, self._options.key
         from ..http import certificate
 
-        return certificate.own(self._cloud.settings.home, address.rpartition(":")[0].strip("[]"))
+        settings = self._cloud.settings
+        return certificate.own(settings.home, address.rpartition(":")[0].strip("[]"), settings.endpoint_names)
 
     def stop(self) -> None:
         """Finish the requests that there are."""

@@ -44,10 +44,10 @@ def connect() -> "Cloud":
         raise ConfigurationError(str(error)) from error
 
 
-def _host(settings: "Settings") -> "Host":
+def _host(settings: "Settings", identity: str) -> "Host":
     from ..host.local import host
 
-    return host(settings)
+    return host(settings, identity)
 
 
 def _writable(home: Path) -> bool:

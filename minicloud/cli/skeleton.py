@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ..aws.harmless import nested
 from ..aws.model import Operation, Shape
-from ..aws.validate import nested
 
 _SCALARS: dict[str, Any] = {"integer": 0, "long": 0, "float": 0.0, "double": 0.0, "boolean": True, "blob": ""}
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import files
 from ..aws.keys import same_key
 from ..errors import UsageError
 
@@ -78,7 +79,7 @@ def candidates(key_name: str, where: Sequence[Path]) -> Iterator[Path]:
 def remembered(home: Path, key_name: str) -> Path | None:
     """Where create-key-pair --save put the key of a key pair, as the register in that home says."""
     try:
-        found = json.loads((home / ".config" / "minicloud" / "keys.json").read_bytes())
+        found = json.loads(files.read(home / ".config" / "minicloud" / "keys.json"))
         path = found[key_name]
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -100,6 +100,8 @@ def _transport(address: str, port: int, keys: Sequence[str]) -> "Iterator[Transp
             raise Permanent(f"the SSH server at {address} has none of the kinds of host keys that its console told of") from error
         except (SSHException, EOFError, OSError) as error:
             raise Retry(f"SSH at {address}: {error or 'the connection was closed'}") from error
+        if not transport.initial_kex_done:  # paramiko returns without a word when the time is over
+            raise Retry(f"SSH at {address}: the handshake was not done within {_HANDSHAKE:g} s")
         yield transport
 
 

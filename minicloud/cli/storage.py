@@ -38,11 +38,12 @@ class Facts:
     others: Sequence[dict[str, Any]] = ()
     policies: "Sequence[Policy]" = ()
     runs: "Sequence[PolicyRun]" = ()
+    clock: str = ""
 
 
 def gather(cloud: "Cloud") -> Facts:
     """Look at the files first, then at the rows: what is made meanwhile has its row before its file. Raises HostError."""
-    from ..reconcile import layers
+    from ..reconcile import clock, layers
     from ..reconcile.guest_spec import scratch_disks
 
     cloud.worker.refresh("DescribeVolumes")
@@ -57,6 +58,7 @@ def gather(cloud: "Cloud") -> Facts:
         others=others,
         policies=state.policies.query(),
         runs=state.policy_runs.query(order="due"),
+        clock=clock.doubt(cloud),
     )
 
 
@@ -114,6 +116,7 @@ def report(facts: Facts) -> dict[str, Any]:
         + list(facts.others),
         "MissingFiles": [_missing(facts, layer) for layer in seen.layers.values() if not _is_there(facts, layer)],
         "Policies": [_policy(facts, policy) for policy in facts.policies],
+        **({"Clock": facts.clock} if facts.clock else {}),
     }
 
 
@@ -208,6 +211,8 @@ def table_of(answer: dict[str, Any]) -> dict[str, Any]:
     lines["Policies"] = [
         {name: one[name] for name in ("PolicyId", "State", "Runs", "Made", "Deleted")} for one in answer["Policies"]
     ]
+    if "Clock" in answer:
+        lines["Clock"] = answer["Clock"]
     lines["PolicyRuns"] = _history(answer["Policies"])
     lines["UnknownFiles"] = answer["UnknownFiles"]
     lines["MissingFiles"] = [{**one, "NeededBy": ", ".join(one["NeededBy"])} for one in answer["MissingFiles"]]

@@ -3,6 +3,7 @@
 At a terminal the view is live until Ctrl-C; in a pipe, or with --once, there is one answer, after one interval.
 """
 
+import functools
 import sys
 import time
 from collections.abc import Mapping
@@ -52,7 +53,7 @@ def report(cloud: "Cloud", before: Look, after: Look) -> dict[str, Any]:
         names = {tag["Key"]: tag["Value"] for tag in tags[row.id]}
         found.append(_instance(row, names, used))
     found.sort(key=lambda one: (-(one["CPUUtilization"] or 0.0), one["InstanceId"]))
-    return {"Instances": found, "AutoScalingGroups": _groups(cloud)}
+    return {"Instances": found, "AutoScalingGroups": groups(cloud)}
 
 
 def _instance(row: "Instance", tags: Mapping[str, str], used: "Usage | None") -> dict[str, Any]:
@@ -77,12 +78,14 @@ def _instance(row: "Instance", tags: Mapping[str, str], used: "Usage | None") ->
     }
 
 
-def _groups(cloud: "Cloud") -> list[dict[str, Any]]:
+def groups(cloud: "Cloud") -> list[dict[str, Any]]:
+    """The Auto Scaling groups, all of them, as the answer shows them."""
     from .. import api
+    from .paginate import everything
 
     if "autoscaling" not in api.services() or "DescribeAutoScalingGroups" not in api.operations("autoscaling"):
         return []
-    answer = api.call(cloud, "autoscaling", "DescribeAutoScalingGroups", {})
+    answer = everything(functools.partial(api.call, cloud), "autoscaling", "DescribeAutoScalingGroups")
     return [
         {
             "AutoScalingGroupName": group["AutoScalingGroupName"],

@@ -3,12 +3,13 @@
 What comes back is bytes from guests: a frame that is not an answer to one of the questions is passed over.
 """
 
-import select
 import socket
 import struct
 import time
 from collections.abc import Iterable
 from ipaddress import IPv4Address
+
+from .run import readable
 
 _ETH_P_ARP = 0x0806
 _FORMAT = struct.Struct("!HHBBH6s4s6s4s")
@@ -49,7 +50,7 @@ def answers(interface: str, source: IPv4Address, addresses: Iterable[IPv4Address
             if now >= ask_at:
                 ask_at = now + _REPEAT
                 _ask(sock, [question(mac, source, address) for address in missing])
-            select.select([sock], [], [], max(0.0, min(end, ask_at) - time.monotonic()))
+            readable(sock.fileno(), min(end, ask_at) - time.monotonic())
             arrived = _read(sock) & missing
             found |= arrived
             missing -= arrived

@@ -8,16 +8,15 @@ names are answered to addresses that are not its own: where it makes such, whate
 """
 
 import contextlib
-import json
 import os
 import signal
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import Retry
+from . import iproute
 from .bridges import bridge_name
 from .load_balancer_spec import Leg
 from .run import run
@@ -81,7 +80,7 @@ def command(pid: int) -> list[str]:
 
 def cables() -> dict[str, Cable]:
     """All cables of the host by name."""
-    links: list[dict[str, Any]] = json.loads(run(["ip", "-json", "link", "show", "type", "veth"]).text or "[]")
+    links = iproute.rows(run(["ip", "-json", "link", "show", "type", "veth"]).text)
     return {link["ifname"]: Cable(link.get("master", ""), "UP" in link["flags"]) for link in links if "ifname" in link}
 
 
@@ -139,7 +138,7 @@ def _hold(directory: Path, alive: int | None) -> int:
 
 def _forget_legs(inside: list[str], legs: tuple[Leg, ...]) -> None:
     """Take away the cables of subnets in which the balancer stands no more; with one end goes the other."""
-    there = json.loads(run([*inside, "ip", "-json", "link", "show", "type", "veth"]).text or "[]")
+    there = iproute.rows(run([*inside, "ip", "-json", "link", "show", "type", "veth"]).text)
     wanted = {leg.tap for leg in legs}
     for name in (link["ifname"] for link in there if link.get("ifname") not in (None, *wanted)):
         run([*inside, "ip", "link", "delete", "dev", name])

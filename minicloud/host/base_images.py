@@ -1,9 +1,11 @@
 """The image store as the reconcilers see it (contracts.Images)."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 from ..config import Settings
-from ..errors import ApiError, Permanent
+from ..errors import ApiError, Damaged
+from . import failures, image_users
 from .account import hypervisor
 from .contracts import BaseImage, BootSpec
 from .image_store import ImageStore, Manifest
@@ -15,10 +17,12 @@ def store(settings: Settings) -> ImageStore:
 
 
 class BaseImages:
-    """Implements contracts.Images over the image store."""
+    """Implements contracts.Images over the image store, for the minicloud of a home and its state, if that is known."""
 
-    def __init__(self, images: ImageStore) -> None:
+    def __init__(self, images: ImageStore, home: Path, identity: str = "") -> None:
         self._images = images
+        self._home = home
+        self._identity = identity
 
     def list(self) -> dict[str, BaseImage]:
         """All that can be used, by id."""
@@ -29,7 +33,12 @@ class BaseImages:
         try:
             return str(self._images.path(image_id))
         except ApiError as error:
-            raise Permanent(f"the base image {image_id} is gone from {self._images.directory}") from error
+            raise Damaged(f"the base image {image_id} is gone from {self._images.directory}") from error
+
+    @failures.of_system()
+    def keep(self, *, build: bool = False) -> None:
+        """By a file in the store; the shared one is not written to."""
+        image_users.join(self._images.directory, self._home, self._identity, build=build)
 
     def _base(self, manifest: Manifest) -> BaseImage:
         known = asdict(manifest)

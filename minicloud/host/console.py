@@ -2,6 +2,9 @@
 
 The guest's end is a pseudo-terminal of QEMU's; it keeps no connection, so leaving changes nothing for the guest, and its log
 goes on meanwhile. What the guest writes goes to the person's terminal as it is: that is what a console is.
+
+A guest that does not read what is typed keeps nobody there: that is kept for it up to a limit, and a person's keys beyond it
+are lost, but for the one that leaves.
 """
 
 import contextlib
@@ -10,7 +13,7 @@ import os
 import select
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from ..errors import Permanent
@@ -18,6 +21,7 @@ from ..errors import Permanent
 ESCAPE = b"\x1d"
 """Ctrl-], as virsh and telnet have it."""
 _CHUNK = 4096
+_MOST_UNREAD = 64 << 10
 
 
 def attach(path: str, stdin: BinaryIO, stdout: BinaryIO) -> str:
@@ -26,7 +30,7 @@ def attach(path: str, stdin: BinaryIO, stdout: BinaryIO) -> str:
     `stdin` may also be a pipe: the console is left at its end. Raises Permanent if the terminal cannot be opened.
     """
     try:
-        guest = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        guest = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise Permanent(f"the serial console at {path} cannot be opened: {error.strerror}; does the guest run?") from error
     try:
@@ -37,21 +41,41 @@ def attach(path: str, stdin: BinaryIO, stdout: BinaryIO) -> str:
 
 
 def _join(guest: int, keyboard: int, screen: BinaryIO) -> str:
-    while True:
-        ready = select.select([guest, keyboard], [], [])[0]
-        if guest in ready:
+    person, unread, over = os.isatty(keyboard), b"", False
+    while not over or (unread and not person):
+        listened = [guest] if over or (not person and len(unread) >= _MOST_UNREAD) else [guest, keyboard]
+        readable, writable = _wait(listened, [guest] if unread else [])
+        if guest in readable:
             said = _read(guest)
             if not said:
                 return "the guest stopped"
             screen.write(said)
             screen.flush()
-        if keyboard in ready:
+        if keyboard in readable:
             typed = _read(keyboard)
             kept, escape, _ = typed.partition(ESCAPE)
-            if not _write(guest, kept):
+            unread, over = unread + kept, bool(escape) or not typed
+            unread = unread[:_MOST_UNREAD] if person else unread
+        if unread and (over or guest in writable):
+            rest = _write(guest, unread)
+            if rest is None:
                 return "the guest stopped"
-            if escape or not typed:
-                return "left the console"
+            unread = rest
+    return "left the console"
+
+
+def _wait(listened: Iterable[int], written: Iterable[int]) -> tuple[set[int], set[int]]:
+    """Which of these can be read, and which can be written to; one at least."""
+    wanted = dict.fromkeys(listened, select.POLLIN)
+    for descriptor in written:
+        wanted[descriptor] = wanted.get(descriptor, 0) | select.POLLOUT
+    waiting = select.poll()
+    for descriptor, events in wanted.items():
+        waiting.register(descriptor, events)
+    found = waiting.poll()
+    ended = select.POLLHUP | select.POLLERR
+    can_read = {descriptor for descriptor, events in found if events & (select.POLLIN | ended)} & set(listened)
+    return can_read, {descriptor for descriptor, events in found if events & (select.POLLOUT | ended)}
 
 
 def _read(terminal: int) -> bytes:
@@ -64,15 +88,16 @@ def _read(terminal: int) -> bytes:
         raise
 
 
-def _write(terminal: int, data: bytes) -> bool:
+def _write(terminal: int, data: bytes) -> bytes | None:
+    """What there was no room for; None for a terminal whose other side is gone."""
     try:
-        while data:
-            data = data[os.write(terminal, data) :]
+        return data[os.write(terminal, data) :]
+    except BlockingIOError:
+        return data
     except OSError as error:
         if error.errno == errno.EIO:
-            return False
+            return None
         raise
-    return True
 
 
 @contextlib.contextmanager

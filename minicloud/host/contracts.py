@@ -7,10 +7,10 @@ A driver touches only what it made itself: things named after ids of ours.
 """
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
-from typing import Protocol
+from typing import Any, Protocol
 
 from .contracts_lb import LoadBalancers
 from .contracts_meters import GuestCounters, Messages
@@ -137,13 +137,18 @@ class Cards(Protocol):
 
 @dataclass(frozen=True)
 class Seed:
-    """What a guest reads about itself at boot (cloud-init, NoCloud). `user_data` reaches the guest to the byte."""
+    """What a guest reads about itself at boot (cloud-init, NoCloud). `user_data` reaches the guest to the byte.
+
+    `about` is the rest of its meta-data by AWS's names, as `metadata/cloud_init.py` has it; what it says of host name and keys
+    counts.
+    """
 
     instance_id: str
     hostname: str
     public_keys: tuple[str, ...]
     user_data: bytes
     default_user: str
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Seeds(Protocol):
@@ -194,13 +199,25 @@ class Networks(Protocol):
     """Bridges with DHCP and DNS."""
 
     def list(self) -> dict[str, NetworkSpec | None]:
-        """The networks of ours by id: the spec that each fully serves now, or None for one that is damaged."""
+        """The networks of ours by id: the spec that each fully serves now, or None for one that is damaged.
+
+        A running guest's cable that is not plugged in, or not switched on, is damage, too. Those of other states are not here.
+        """
+
+    def unmarked(self) -> set[str]:
+        """Those of `list` that carry no state's identity: made by an older minicloud, and whose is for rows to say."""
+
+    def strangers(self) -> dict[str, str]:
+        """The networks on this host that belong to other states, each with the identity of its state."""
 
     def ensure(self, spec: NetworkSpec) -> None:
-        """Make it so; leases and names follow `reservations`. Guests that are plugged in do not notice."""
+        """Make it so; leases and names follow `reservations`. Guests that are plugged in do not notice; those that are not are.
+
+        Raises Permanent, with the identity, while another state has networks on this host.
+        """
 
     def remove(self, network_id: str) -> None:
-        """Take it away, with its leases."""
+        """Take it away, with its leases. Raises Permanent where it is another state's."""
 
     def answers(self, network_id: str, addresses: Iterable[IPv4Address]) -> set[IPv4Address]:
         """Which of these addresses answer on the wire (ARP), within a second."""
@@ -215,8 +232,12 @@ class Firewall(Protocol):
     def apply(self, spec: FirewallSpec) -> None:
         """Enforce this and nothing else, all at once; with an empty spec nothing of ours is left.
 
-        Connections that are under way go on, unless their address has another holder now.
+        Connections that are under way go on, unless their address has another holder now. Raises Permanent where that would
+        change somebody else's rules.
         """
+
+    def stranger(self) -> str:
+        """The name by which rules of another minicloud's state on this host are known; empty if there are none."""
 
 
 @dataclass(frozen=True)
@@ -241,13 +262,20 @@ class BaseImage:
 
 
 class Images(Protocol):
-    """The base images on this host. They never change; new ones appear."""
+    """The base images on this host. They never change; new ones appear, and what no minicloud needs may be removed."""
 
     def list(self) -> dict[str, BaseImage]:
         """All that can be used, by id."""
 
     def path(self, image_id: str) -> str:
         """Where a disk finds its base. Raises Permanent if it is not there."""
+
+    def keep(self, *, build: bool = False) -> None:
+        """From here on no other minicloud removes an image that rows of this one need. On the disk itself when this returns.
+
+        Before a disk is made on an image: the rows, then this to `build`, then `path`. Raises Retry where another minicloud is
+        about to remove images, and takes long.
+        """
 
 
 @dataclass(frozen=True)
@@ -267,6 +295,12 @@ class Machine(Protocol):
 
     def boot_id(self) -> str:
         """Another value after each restart of the host."""
+
+    def uptime(self) -> float:
+        """Seconds since the host was started, its sleep included."""
+
+    def clock_synchronised(self) -> bool:
+        """Whether the kernel has it from somebody outside (NTP) that the clock is right."""
 
 
 @dataclass(frozen=True)

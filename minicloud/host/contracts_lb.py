@@ -1,7 +1,8 @@
 """What the reconcilers may ask of a host's load balancers. The rules of `contracts` hold here, too."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ class LoadBalancers(Protocol):
     def list(self) -> dict[str, str | None]:
         """The balancers of ours by id: the fingerprint of the spec that each fully serves now, None for one that is damaged."""
 
+    def unmarked(self) -> set[str]:
+        """Those of `list` that carry no state's identity: made by an older minicloud. Those of other states are not in `list`."""
+
     def ensure(self, spec: "LoadBalancerSpec") -> None:
         """Serve it; its networks are there already. Connections that are under way go on, those to targets that are not in the
         spec any more among them. Targets that stay keep their health; new ones get nothing before their first good probe, where
@@ -72,6 +76,9 @@ class LoadBalancers(Protocol):
 
     def health(self, balancer_id: str) -> dict[Place, Health]:
         """What probes say of the targets that are probed; empty for a balancer that does not run."""
+
+    def bound_logs(self, home: Path, most: int) -> Sequence[str]:
+        """Keep the access logs below a home within `most` bytes together; what was dropped, in words."""
 
     def statistics(self, balancer_id: str) -> Statistics:
         """What went through it; nothing for one that is unknown."""

@@ -1,8 +1,12 @@
 """What the reconcilers may ask of a host's storage: disks, and those of running guests. Promises are as in `contracts`."""
 
-from collections.abc import Mapping
+import enum
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
+
+from ..errors import Permanent
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,45 @@ class DiskSpec:
     limits: IoLimits = IoLimits()
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """What is written beside the disks: which state they belong to, and the last change of layers that it has begun."""
+
+    identity: str
+    generation: int
+
+
+class StampDamaged(Permanent):
+    """The file with the stamp is not what was written. Until somebody has seen to it, no disk is changed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.found = f"{path} is damaged: it says whose the disks are and how new, and without it none of them is changed"
+        super().__init__(f"{self.found} (minicloud doctor says what to do)")
+
+
+class Said(enum.Enum):
+    """What a guest's agent said when it was asked to do something."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    """It answered that it does not."""
+    NOTHING = "nothing"
+    """It has not answered, or with nonsense: nobody knows whether it does it, or will."""
+    NOTHING_ASKED = "nothing-asked"
+    """There was nobody to ask: it is halted."""
+    NO_AGENT = "no-agent"
+    """No agent is connected, which was not asked therefore."""
+
+
+@dataclass(frozen=True)
+class AgentAnswer:
+    """The answer of a guest's agent, and what is to be told of it where it is not `DONE`."""
+
+    said: Said
+    message: str = ""
+
+
 class Blocks(Protocol):
     """The disks of running guests. A disk is named by its serial; of a guest that is off nothing can be asked: Permanent."""
 
@@ -41,15 +84,30 @@ class Blocks(Protocol):
         """Plug a disk in."""
 
     def detach(self, guest_id: str, serial: str) -> None:
-        """Ask the guest's system to let a disk go; it is gone when `chains` has it no more. May be asked again."""
+        """Ask the guest's system to let a disk go; it is gone when `chains` has it no more. May be asked again.
+
+        Raises Retry while the disk has a job (`jobs`).
+        """
 
     def seize(self, guest_id: str, serial: str) -> None:
-        """Take a disk's contents from a guest that does not let it go: it reads and writes nothing of the disk any more."""
+        """Take a disk's contents from a guest that does not let it go: it reads and writes nothing of the disk any more.
 
-    def freeze(self, guest_id: str, tops: Mapping[str, str]) -> str:
+        Jobs of the guest's disks are given up for it.
+        """
+
+    def has_agent(self, guest_id: str) -> bool:
+        """Whether a guest's agent is connected, which may answer or not."""
+
+    def quiesce(self, guest_id: str) -> AgentAnswer:
+        """Ask the guest's agent to write out and freeze its file systems. It has seconds to answer, however it is."""
+
+    def thaw(self, guest_id: str) -> AgentAnswer:
+        """Ask the guest's agent to let its file systems go on, frozen or not. It has seconds to answer."""
+
+    def freeze(self, guest_id: str, tops: Mapping[str, str]) -> None:
         """Put each disk onto a new top, which is there and stands on the disk's present one: of all disks at one moment.
 
-        Disks that have that top are left. Returns empty where the guest's file systems were quiesced, else why they were not.
+        Disks that have that top are left.
         """
 
     def resume(self, guest_id: str) -> bool:
@@ -77,17 +135,18 @@ class Blocks(Protocol):
 class Disks(Protocol):
     """Where the bytes of volumes are. Sizes are in bytes.
 
-    A disk that a guest has must not be changed by anything here but `create` of another on it and `repoint`.
+    A disk that a guest has must not be changed by anything here but `create` of another on it and `repoint`. What may be another
+    home's as well, by a link, is changed by nothing: Permanent.
     """
 
     def create(self, disk_id: str, size: int, base: str | None) -> None:
         """A disk of `size` that reads as `base` (a path that a driver gave) where it was not written, else as zeros.
 
-        Constant time whatever the size. Never visible half made.
+        As large as `base` where that is larger: it lacks nothing of it. Constant time whatever the size. Never visible half made.
         """
 
     def remove(self, disk_id: str) -> None:
-        """Delete a disk for ever."""
+        """Delete a disk for ever. Raises Permanent where another stands on it, whoever made that, Retry where it is `in_use`."""
 
     def path(self, disk_id: str) -> str:
         """Where a guest finds the disk."""
@@ -95,20 +154,45 @@ class Disks(Protocol):
     def list(self) -> dict[str, int]:
         """All disks of ours, with the bytes that each occupies."""
 
+    def in_use(self) -> set[str]:
+        """Those of `list` that a process of QEMU has open, whoever started it: guests of any state, and what merges disks."""
+
+    def is_open(self, disk_id: str) -> bool:
+        """Whether one is `in_use`; one that is not there is not."""
+
     def others(self) -> dict[str, int]:
         """What lies where disks are kept and is none, by a name that a person finds it by, with the bytes that it occupies."""
 
     def size(self, disk_id: str) -> int:
-        """How large a guest sees it. Raises Permanent where it is not there, or is damaged so that this cannot be told."""
+        """How large a guest sees it. Raises Damaged where it is not there, or so damaged that this cannot be told."""
 
     def resize(self, disk_id: str, size: int) -> None:
         """Make it larger; one that is that large is left."""
 
     def backing(self, disk_id: str) -> str | None:
-        """The path on which the disk stands as it says itself, or None. Raises Permanent where it is not there."""
+        """The path on which the disk stands as it says itself, or None. Raises Damaged where it is not there.
+
+        After the disks were moved it is one of the place where they were, until `repoint`.
+        """
 
     def commit(self, disk_id: str, into: str) -> None:
         """Write all that a disk holds into the disk `into`, on which it stands; both then read the same."""
+
+    def above(self, disk_id: str) -> set[str]:
+        """What stands directly on a disk, or may, as it says itself: disks by id, others by a name that a person finds them by.
+
+        What says so by a path of a place where the disks were before is among it. What cannot be read stands on what it stood on
+        when it last could be, as far as that is known: `backing` tells that it cannot be read.
+        """
+
+    def stamp(self) -> Stamp | None:
+        """What is written beside the disks; None where nothing was written yet. Raises StampDamaged where that is not it."""
+
+    def put_stamp(self, stamp: Stamp) -> None:
+        """Write it, as a whole, and on the disk itself when this returns."""
+
+    def set_aside(self, disk_ids: Iterable[str], why: str) -> str:
+        """Put disks where none is looked for, with a note of what they were and why; where that is. Nothing of them changes."""
 
     def rebase(self, disk_id: str, base: str | None) -> None:
         """Copy into a disk what it reads from what lies between it and `base`; it stands on `base` afterwards."""
@@ -120,7 +204,7 @@ class Disks(Protocol):
         """What a disk says itself of its being damaged, empty for nothing: a look, also while a guest has it."""
 
     def check(self, disk_id: str) -> None:
-        """Raise Permanent, with what is wrong, where a disk's own structure is damaged. Reads all of it."""
+        """Raise Damaged, with what is wrong, where a disk's own structure is damaged. Reads all of it."""
 
     def export(self, path: str, destination: str) -> None:
         """Write what the disk at a driver's path reads as into a new file: one qcow2 that stands on nothing."""

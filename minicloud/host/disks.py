@@ -10,14 +10,27 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..errors import Permanent
-from . import account, failures, qemu_img
+from ..errors import Damaged, Permanent, Retry
+from . import account, disk_links, disk_stamp, disk_use, failures, own_names, qemu_img
+from .contracts_storage import Stamp
+from .disk_index import DiskIndex, is_file
 
 _ID = re.compile(r"[a-z]+-[0-9a-z-]+")
 _NEW = ".new"
+
+
+def _id_of(name: str) -> str:
+    """The disk whose file has this name; empty for a file of somebody else's."""
+    disk_id = name.removesuffix(".qcow2")
+    return disk_id if disk_id != name and own_names.is_disk(disk_id) else ""
+
+
+def _disk_of(entry: "os.DirEntry[str]") -> str:
+    """The disk whose file this is: a regular one, or a link to one, as who has moved a disk elsewhere leaves it."""
+    return _id_of(entry.name) if is_file(entry) else ""
 
 
 class LocalDisks:
@@ -25,27 +38,72 @@ class LocalDisks:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._index = DiskIndex(directory, directory / disk_stamp.ASIDE)
 
     @failures.of_system()
     def create(self, disk_id: str, size: int, base: str | None) -> None:
         """A new layer on `base`, or an empty disk."""
         final = Path(self.path(disk_id))
         if final.exists():
+            self._refuse_strange(final)
+            self._refuse_shared(disk_id)
             return
         account.directory(self._directory)
+        disk_links.refuse_shared_directory(self._directory)
         with self._making():
             new = self._directory / f"{disk_id}{_NEW}"
             if base is None:
                 qemu_img.create(new, size)
             else:
-                qemu_img.create_overlay(new, Path(base), "qcow2", size)
+                qemu_img.create_overlay(new, Path(base), "qcow2", max(size, self._least(Path(base))))
             account.share(new, write=True)
             os.rename(new, final)
 
+    @staticmethod
+    def _least(base: Path) -> int:
+        """How large at least is what stands on `base`. Where that cannot be read, QEMU says why when it opens it."""
+        with contextlib.suppress(OSError, Permanent):
+            return qemu_img.virtual_size(base)
+        return 0
+
     @failures.of_system()
     def remove(self, disk_id: str) -> None:
-        """Delete the file."""
-        Path(self.path(disk_id)).unlink(missing_ok=True)
+        """Delete the file, under the lock that makers of files on it hold."""
+        path = Path(self.path(disk_id))
+        if path.is_file():
+            disk_links.refuse_shared_directory(self._directory)
+            with self._making():
+                if above := self.above(disk_id):
+                    raise Permanent(f"{disk_id} is not removed: {min(above)} stands on it")
+                if disk_use.is_open(path):
+                    raise Retry(f"{disk_id} is not removed: a process has it open (fuser {path} tells which it is)")
+                path.unlink(missing_ok=True)
+
+    @failures.of_system()
+    def above(self, disk_id: str) -> set[str]:
+        """By the headers of all files here, those that were set aside among them."""
+        found = [Path(path) for path in self._index.above(self.path(disk_id), careful=False)]
+        return {(_id_of(path.name) if path.parent == self._directory else "") or str(path) for path in found}
+
+    @failures.of_system()
+    def stamp(self) -> Stamp | None:
+        """From the file beside them."""
+        return disk_stamp.read(self._directory)
+
+    @failures.of_system()
+    def put_stamp(self, stamp: Stamp) -> None:
+        """Into the file beside them."""
+        account.directory(self._directory)
+        disk_links.refuse_shared_directory(self._directory)
+        disk_stamp.write(self._directory, stamp)
+
+    @failures.of_system()
+    def set_aside(self, disk_ids: Iterable[str], why: str) -> str:
+        """Into a directory of today's."""
+        disk_links.refuse_shared_directory(self._directory)
+        return str(
+            disk_stamp.set_aside(self._directory / disk_stamp.ASIDE, [Path(self.path(disk_id)) for disk_id in disk_ids], why)
+        )
 
     def path(self, disk_id: str) -> str:
         """The file of a disk, there or not."""
@@ -59,11 +117,20 @@ class LocalDisks:
         found: dict[str, int] = {}
         with contextlib.suppress(FileNotFoundError), os.scandir(self._directory) as entries:
             for entry in entries:
-                name = entry.name.removesuffix(".qcow2")
-                if name != entry.name and _ID.fullmatch(name):
+                if disk_id := _disk_of(entry):
                     with contextlib.suppress(FileNotFoundError):
-                        found[name] = entry.stat().st_blocks * 512
+                        found[disk_id] = entry.stat().st_blocks * 512
         return found
+
+    @failures.of_system()
+    def in_use(self) -> set[str]:
+        """By the locks on their files."""
+        return {disk_id for disk_id in self.list() if disk_use.is_open(Path(self.path(disk_id)))}
+
+    @failures.of_system()
+    def is_open(self, disk_id: str) -> bool:
+        """By the locks on its file."""
+        return disk_use.is_open(Path(self.path(disk_id)))
 
     @failures.of_system()
     def others(self) -> dict[str, int]:
@@ -72,8 +139,8 @@ class LocalDisks:
         with contextlib.suppress(FileNotFoundError), os.scandir(self._directory) as entries:
             making = self._is_held()
             for entry in entries:
-                disk = entry.name.endswith(".qcow2") and _ID.fullmatch(entry.name.removesuffix(".qcow2"))
-                if not disk and not (making and entry.name.endswith(_NEW)):
+                ours = _disk_of(entry) or entry.name in disk_stamp.NAMES or (making and entry.name.endswith(_NEW))
+                if not ours:
                     found[entry.path] = entry.stat(follow_symlinks=False).st_blocks * 512
         return found
 
@@ -83,22 +150,35 @@ class LocalDisks:
 
     @failures.of_system()
     def backing(self, disk_id: str) -> str | None:
-        """As its header says, which is always the absolute path that one of the functions here wrote, or libvirt."""
+        """As its header says, which is always the absolute path that one of the functions here wrote, or libvirt, there or
+        where the disks were then.
+        """
         path = Path(self.path(disk_id))
         with contextlib.suppress(FileNotFoundError):
             return qemu_img.backing(path)
-        raise Permanent(f"{path} is not there")
+        raise Damaged(f"{path} is not there")
 
     def _info(self, disk_id: str) -> qemu_img.Info:
         path = Path(self.path(disk_id))
         if not path.exists():
-            raise Permanent(f"{path} is not there")
+            raise Damaged(f"{path} is not there")
+        self._refuse_strange(path)
         return qemu_img.info(path, "qcow2", in_use=True)
+
+    @staticmethod
+    def _refuse_strange(path: Path) -> None:
+        if not path.is_file():
+            raise Damaged(f"{path} is no regular file")
+
+    def _refuse_shared(self, disk_id: str) -> None:
+        """Raise Permanent for one that is not written to, because it may be another home's as well."""
+        disk_links.refuse_shared(Path(self.path(disk_id)), self._directory)
 
     @failures.of_system()
     def resize(self, disk_id: str, size: int) -> None:
         """Never smaller."""
         if self.size(disk_id) < size:
+            self._refuse_shared(disk_id)
             qemu_img.resize(Path(self.path(disk_id)), size)
 
     @failures.of_system()
@@ -106,18 +186,21 @@ class LocalDisks:
         """Until it is done, the disk itself reads as ever, because it hides what is written under it."""
         if self.backing(disk_id) != self.path(into):
             raise Permanent(f"{disk_id} does not stand on {into}")
+        self._refuse_shared(into)
         qemu_img.commit(Path(self.path(disk_id)))
 
     @failures.of_system()
     def rebase(self, disk_id: str, base: str | None) -> None:
         """Until it is done, the disk stands on what it stood on, whose blocks read as the copies do."""
         if self.backing(disk_id) != base:
+            self._refuse_shared(disk_id)
             qemu_img.rebase(Path(self.path(disk_id)), Path(base) if base is not None else None)
 
     @failures.of_system()
     def repoint(self, disk_id: str, base: str) -> None:
         """One write to the header."""
         if self.backing(disk_id) != base:
+            self._refuse_shared(disk_id)
             qemu_img.repoint(Path(self.path(disk_id)), Path(base))
 
     @failures.of_system()
@@ -160,7 +243,7 @@ class LocalDisks:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for leftover in self._directory.glob(f"*{_NEW}"):
-                if _ID.fullmatch(leftover.name.removesuffix(_NEW)):
+                if own_names.is_disk(leftover.name.removesuffix(_NEW)) and leftover.is_file():
                     leftover.unlink(missing_ok=True)
             yield
         finally:

@@ -1,6 +1,8 @@
 """DHCP and DNS of a network: the text of dnsmasq's files, and the one process that serves them.
 
 - The files are pure functions of the network's spec.
+- DNS is at a port of its own, to which the firewall leads what guests ask at 53: a server of the host's may have 53, on all
+  addresses.
 - DHCP gives out reservations and nothing else; a stranger gets no answer.
 - Names are in a directory that the networks share, one file each: a guest finds the guests of other subnets by name. Names
   that mean one address here and another elsewhere are in a file of the network's own.
@@ -24,20 +26,21 @@ from pathlib import Path
 
 from ..errors import Retry
 from .contracts import Name, NetworkSpec, Reservation
-from .run import run
+from .run import readable, run
 
 _LEASE = "12h"
 _STOP_SECONDS = 5.0
 
 
 class Service:
-    """The dnsmasq of one network: its files are in `directory`, its names in a file of `names`."""
+    """The dnsmasq of one network: its files are in `directory`, its names in a file of `names`, its DNS at `port`."""
 
-    def __init__(self, network_id: str, bridge: str, directory: Path, names: Path) -> None:
+    def __init__(self, network_id: str, bridge: str, directory: Path, names: Path, port: int = 53) -> None:
         self.network_id = network_id
         self.bridge = bridge
         self.directory = directory
         self.names = names
+        self.port = port
 
     @property
     def configuration(self) -> Path:
@@ -94,6 +97,7 @@ def configuration_text(spec: NetworkSpec, service: Service, account: Account) ->
         "no-hosts",
         "domain-needed",
         "bogus-priv",
+        f"port={service.port}",
         f"interface={service.bridge}",
         "except-interface=lo",
         "bind-dynamic",
@@ -190,9 +194,7 @@ def _end(handle: int) -> None:
 
 def _ended(handle: int) -> bool:
     """Wait for the end of a process, with its sockets closed; whether it came."""
-    import select
-
-    return bool(select.select([handle], [], [], _STOP_SECONDS)[0])
+    return readable(handle, _STOP_SECONDS)
 
 
 def reload(service: Service) -> None:

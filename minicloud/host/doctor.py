@@ -1,25 +1,25 @@
 """What `minicloud doctor` reads off the host. Only looking happens here; what a fact means is judged elsewhere, purely.
 
-Nothing is changed, started or deleted. Each probe has an end and none raises: a fact that could not be had is None.
+Nothing is changed, started or deleted. Each probe has an end, and one that raises keeps no other from its answer (`facts`).
 """
 
 import fcntl
-import json
 import os
 import pwd
 import re
 import shutil
 import socket
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
 
 from ..config import Settings
 from ..errors import HostError
-from . import bridges, kvm, nftables
+from . import bridges, kvm, nftables, own_names, routes
 from .account import hypervisor
+from .facts import Facts, fact
 from .run import run
 
 PROGRAMS = ("qemu-system-x86_64", "qemu-img", "dnsmasq", "ip", "iptables", "ipset", "prlimit", "mmdebstrap", "ssh")
@@ -38,7 +38,7 @@ class KvmDevice:
 
 
 @dataclass(frozen=True)
-class HostFacts:
+class HostFacts(Facts):
     """A host. Sizes in bytes, memory in MiB; None is what could not be found out without root."""
 
     root: bool
@@ -67,27 +67,26 @@ class HostFacts:
 
 def look(settings: Settings) -> HostFacts:
     """The facts of this host."""
-    root = os.geteuid() == 0
-    total, available = _memory()
+    root, network = os.geteuid() == 0, settings.vpc_cidr
     return HostFacts(
         root=root,
-        flags=kvm.has_flags(Path("/proc/cpuinfo").read_text()),
-        kvm=kvm.usable(),
-        device=device(),
-        programs={name: path for name in PROGRAMS if (path := shutil.which(name, path=_PATH))},
-        qemu_version=_version("qemu-system-x86_64"),
-        libvirt_version=_version("libvirtd") or _version("virtqemud"),
-        libvirt_error=_libvirt(settings),
-        virtlogd=any(_connects(path) for path in _LOG_SOCKETS),
-        qemu_uid=hypervisor().uid,
-        iptables_error=_error(["iptables", "-w", "-S"]) if root else None,
-        ipset_error=_error(["ipset", "list", "-n"]) if root else None,
-        dropping=tuple(nftables.look()) if root else None,
-        disk_free=shutil.disk_usage(_existing(settings.home)).free,
-        memory_total=total,
-        memory_available=available,
-        collision=_collision(settings.vpc_cidr),
-        ip_forward=Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1",
+        flags=fact(lambda: kvm.has_flags(Path("/proc/cpuinfo").read_text())),
+        kvm=fact(kvm.usable),
+        device=fact(device),
+        programs=fact(lambda: {name: path for name in PROGRAMS if (path := shutil.which(name, path=_PATH))}),
+        qemu_version=fact(lambda: _version("qemu-system-x86_64")),
+        libvirt_version=fact(lambda: _version("libvirtd") or _version("virtqemud")),
+        libvirt_error=fact(lambda: _libvirt(settings)),
+        virtlogd=fact(lambda: any(_connects(path) for path in _LOG_SOCKETS)),
+        qemu_uid=fact(lambda: hypervisor().uid),
+        iptables_error=fact(lambda: _error(["iptables", "-w", "-S"])) if root else None,
+        ipset_error=fact(lambda: _error(["ipset", "list", "-n"])) if root else None,
+        dropping=fact(lambda: tuple(nftables.look())) if root else None,
+        disk_free=fact(lambda: shutil.disk_usage(_existing(settings.home)).free),
+        memory_total=fact(lambda: _memory()[0]),
+        memory_available=fact(lambda: _memory()[1]),
+        collision=fact(lambda: taken([network])[network]),
+        ip_forward=fact(lambda: Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1"),
     )
 
 
@@ -125,7 +124,7 @@ def _libvirt(settings: Settings) -> str:
     from .libvirt import LibvirtGuests
 
     try:
-        LibvirtGuests(settings.libvirt_uri, settings.home).list()
+        LibvirtGuests(settings.libvirt_uri, settings.home, "").list()
     except (HostError, ImportError) as error:
         return str(error)
     return ""
@@ -152,13 +151,22 @@ def _error(argv: list[str]) -> str:
     return ""
 
 
-def _collision(network: IPv4Network) -> str | None:
-    try:
-        routes: list[dict[str, Any]] = json.loads(run(["ip", "-json", "-4", "route", "show"], timeout=_SECONDS).text or "[]")
-        ours = {bridge.name for bridge in bridges.bridges().values()}
-    except (HostError, ValueError):
-        return None
-    return bridges.overlapping([route for route in routes if route.get("dev") not in ours], "", network)
+def taken(networks: Iterable[IPv4Network]) -> dict[IPv4Network, str | None]:
+    """What on this host, other than bridges of ours, has addresses of these networks. Raises HostError."""
+    there, ours = routes.all_tables(_SECONDS), {bridge.name for bridge in bridges.bridges().values()}
+    return {network: routes.overlapping(there, ours, network) for network in networks}
+
+
+def listeners(port: int) -> list[str]:
+    """The programs, other than those of our networks, that listen at a port of this host's by more than loopback. Raises
+    HostError."""
+    gateways = {str(address.ip) for bridge in bridges.bridges().values() for address in bridge.addresses}
+    found: set[str] = set()
+    for line in run(["ss", "-H", "-l", "-n", "-t", "-u", "-p", f"sport = :{port}"], timeout=_SECONDS).text.splitlines():
+        address = line.split()[4].rpartition(":")[0].partition("%")[0].strip("[]")
+        if address not in gateways and address != "::1" and not address.startswith("127."):
+            found.update(re.findall(r'"([^"]+)",pid=', line) or ["a program that only root can see"])
+    return sorted(found)
 
 
 def _existing(path: Path) -> Path:
@@ -167,18 +175,19 @@ def _existing(path: Path) -> Path:
 
 def abandoned(images: Path) -> list[Path]:
     """Directories of unfinished imports and builds in an image store that no process works in any more."""
-    return [path for path in sorted(images.glob(".partial-*")) if not _held(path)]
+    return [path for path in sorted(images.glob(".partial-*")) if own_names.is_work(path.name) and not held(path)]
 
 
 def unfinished(images: Path) -> list[Path]:
     """Downloads that were broken off and wait to be resumed."""
-    return [path for path in sorted((images / ".downloads").glob("*.part")) if not _held(path)]
+    downloads = sorted((images / ".downloads").glob("*.part"))
+    return [path for path in downloads if own_names.is_download(path.name) and not held(path)]
 
 
-def _held(path: Path) -> bool:
+def held(path: Path) -> bool:
     """Whether some process holds a path's lock, or it cannot be told."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return True
     try:

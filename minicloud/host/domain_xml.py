@@ -46,6 +46,10 @@ class Platform:
     """The file of the guest's firmware variables, for UEFI."""
     bridges: Mapping[str, str] = field(default_factory=dict)
     """The bridge of each network id."""
+    watchdog: bool = False
+    """Whether this libvirt models the watchdog of q35 (iTCO; from 9.1 on). Unless told otherwise it lets it reset the guest."""
+    identity: str = ""
+    """Of the state that the guest belongs to."""
 
     @property
     def cpu_model(self) -> str:
@@ -64,7 +68,8 @@ def domain(spec: GuestSpec, platform: Platform) -> str:
     root = ET.Element("domain", type="kvm" if platform.accel == "kvm" else "qemu")
     _text(root, "name", spec.guest_id)
     _text(root, "uuid", uuid_of(spec.guest_id))
-    ET.SubElement(ET.SubElement(root, "metadata"), f"{{{NAMESPACE}}}guest", id=spec.guest_id)
+    said = {"id": spec.guest_id, **({"state": platform.identity} if platform.identity else {})}
+    ET.SubElement(ET.SubElement(root, "metadata"), f"{{{NAMESPACE}}}guest", said)
     _text(root, "memory", str(spec.memory), unit="MiB")
     _text(root, "vcpu", str(spec.vcpus))
     _cpu(root, spec, platform)
@@ -252,5 +257,7 @@ def _small_devices(devices: ET.Element, platform: Platform) -> None:
     video = ET.SubElement(devices, "video")
     ET.SubElement(video, "model", type="vga")
     ET.SubElement(devices, "memballoon", model="virtio", freePageReporting="on")
+    if platform.watchdog:  # EC2 has none: what a guest does with it has no effect
+        ET.SubElement(devices, "watchdog", model="itco", action="none")
     rng = ET.SubElement(devices, "rng", model="virtio")
     _text(rng, "backend", "/dev/urandom", model="random")

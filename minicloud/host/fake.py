@@ -6,6 +6,7 @@ machine. Of one directory all processes see the same host.
 
 import copy
 import dataclasses
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from ..errors import HostError, Permanent
 from .contracts import BaseImage, Capacity, Host, Power
 from .contracts_lb import Place
+from .contracts_storage import Said
 from .fake_cards import FakeCards
 from .fake_disks import FakeBlocks, FakeDisks, lose, read, write
 from .fake_drivers import FakeGuests, FakeImages, FakeMachine, FakeMessages, FakeNetworks, FakeSeeds
@@ -27,6 +29,16 @@ class FakeHost(Host):
     """The drivers, and what happens to a host."""
 
     store: Store
+
+    def of(self, identity: str) -> "FakeHost":
+        """The same host by the drivers of one state."""
+        return dataclasses.replace(
+            self,
+            guests=FakeGuests(self.store, identity),
+            networks=FakeNetworks(self.store, identity),
+            firewall=FakeFirewall(self.store, identity),
+            balancers=FakeLoadBalancers(self.store, identity),
+        )
 
     def power_off_by_guest(self, guest_id: str) -> None:
         """The guest's own system powers off."""
@@ -45,6 +57,15 @@ class FakeHost(Host):
     def deafen(self, guest_id: str) -> None:
         """Until its next start the guest neither minds its power button nor answers on the network."""
         self._set(guest_id, "deaf", True)
+
+    def agent(self, guest_id: str, *, freeze: Said = Said.DONE, thaw: Said = Said.DONE, late: bool = False) -> None:
+        """What the guest's agent answers until the guest's next start; `late` freezes whatever it said."""
+        self._set(guest_id, "agent", {"freeze": freeze.value, "thaw": thaw.value, "late": late})
+
+    def frozen(self, guest_id: str) -> bool:
+        """Whether the guest's file systems are frozen."""
+        with self.store.change() as held:
+            return bool(held["guests"][guest_id].get("frozen", False))
 
     def say(self, guest_id: str, text: bytes) -> None:
         """The guest writes to its serial port."""
@@ -73,10 +94,16 @@ class FakeHost(Host):
     def restart_machine(self) -> None:
         """Guests are off, networks gone, and the host is in another life; disks, seeds and definitions stay."""
         with self.store.change() as held:
+            held["booted"] = time.clock_gettime(time.CLOCK_BOOTTIME)
             held["boot_id"], held["networks"], held["balancers"] = str(uuid.uuid4()), {}, {}
             for guest in held["guests"].values():
                 lose(held, guest)
                 guest["power"] = Power.OFF.value
+
+    def synchronise(self, synchronised: bool) -> None:
+        """Whether the kernel says that its clock is right."""
+        with self.store.change() as held:
+            held["synchronised"] = synchronised
 
     def write(self, path: str, block: int, value: str) -> None:
         """Somebody writes to the disk at a driver's path: a guest, whose disks' paths `blocks.chains` tells."""
@@ -92,6 +119,11 @@ class FakeHost(Host):
         """The disk's own structure is damaged."""
         with self.store.change() as held:
             held["disks"][disk_id]["damaged"] = True
+
+    def lose_disk(self, disk_id: str) -> None:
+        """Somebody deletes the disk's file, whatever stands on it."""
+        with self.store.change() as held:
+            held["disks"].pop(disk_id)
 
     def hold_disk(self, guest_id: str, serial: str) -> None:
         """The guest does not let this disk go."""
@@ -145,8 +177,7 @@ class FakeHost(Host):
 
     def calls(self) -> list[list[str]]:
         """Each driver's method that was called, with what it was called for."""
-        with self.store.change() as held:
-            return [list(call) for call in held["calls"]]
+        return self.store.calls()
 
     def _set(self, guest_id: str, name: str, value: object) -> None:
         with self.store.change() as held:

@@ -5,17 +5,17 @@ pulled is in the memory of the guest's process until it is flushed, and lost wit
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import Permanent, Retry
+from ..errors import Damaged, Permanent, Retry
 from .contracts import Power
-from .contracts_storage import DiskSpec, IoLimits
+from .contracts_storage import AgentAnswer, DiskSpec, IoLimits, Said, Stamp
 from .fake_store import Store
 
 Held = dict[str, Any]
-_PREFIX = "fake:"
+PREFIX = _PREFIX = "fake:"
 
 
 def read(held: Held, path: str | None) -> dict[int, str]:
@@ -44,12 +44,6 @@ def lose(held: Held, guest: Held) -> None:
             disk["blocks"].pop(block, None)
 
 
-def keep(held: Held, guest: Held) -> None:
-    """The guest's process ends as it should: all is flushed."""
-    for plugged in guest["disks"].values():
-        held["disks"].get(plugged["path"].removeprefix(_PREFIX), {}).pop("unflushed", None)
-
-
 class FakeDisks:
     """Implements contracts_storage.Disks."""
 
@@ -59,12 +53,39 @@ class FakeDisks:
     def create(self, disk_id: str, size: int, base: str | None) -> None:
         """A disk that occupies nothing."""
         with self._store.call("disks.create", disk_id) as held:
-            held["disks"].setdefault(disk_id, {"size": size, "base": base, "blocks": {}})
+            below = held["disks"].get(base.removeprefix(_PREFIX), {}) if base is not None else {}
+            held["disks"].setdefault(disk_id, {"size": max(size, below.get("size", 0)), "base": base, "blocks": {}})
 
     def remove(self, disk_id: str) -> None:
         """Delete it."""
         with self._store.call("disks.remove", disk_id) as held:
+            if above := _above(held, disk_id):
+                raise Permanent(f"{disk_id} is not removed: {min(above)} stands on it")
+            if readers := _readers(held, disk_id):
+                raise Retry(f"{disk_id} is not removed: {readers[0]} has it open")
             held["disks"].pop(disk_id, None)
+
+    def above(self, disk_id: str) -> set[str]:
+        """By what each says it stands on."""
+        with self._store.call("disks.above", disk_id) as held:
+            return _above(held, disk_id)
+
+    def stamp(self) -> Stamp | None:
+        """As it was written."""
+        with self._store.call("disks.stamp") as held:
+            return Stamp(*held["stamp"]) if held.get("stamp") else None
+
+    def put_stamp(self, stamp: Stamp) -> None:
+        """Write it."""
+        with self._store.call("disks.put_stamp") as held:
+            held["stamp"] = [stamp.identity, stamp.generation]
+
+    def set_aside(self, disk_ids: Iterable[str], why: str) -> str:  # noqa: ARG002
+        """They are kept, and no disks any more."""
+        with self._store.call("disks.set_aside") as held:
+            for disk_id in disk_ids:
+                held.setdefault("aside", {})[disk_id] = held["disks"].pop(disk_id)
+        return "fake:aside"
 
     def path(self, disk_id: str) -> str:
         """No file's name."""
@@ -74,6 +95,16 @@ class FakeDisks:
         """All disks."""
         with self._store.call("disks.list") as held:
             return {disk_id: 4096 * len(disk["blocks"]) for disk_id, disk in held["disks"].items()}
+
+    def in_use(self) -> set[str]:
+        """What guests that are on read from."""
+        with self._store.call("disks.in_use") as held:
+            return {name for name in held["disks"] if _readers(held, name)}
+
+    def is_open(self, disk_id: str) -> bool:
+        """Whether a guest that is on reads from it."""
+        with self._store.call("disks.is_open", disk_id) as held:
+            return bool(_readers(held, disk_id))
 
     def others(self) -> dict[str, int]:
         """Nothing, or what `held` says."""
@@ -144,18 +175,27 @@ class FakeDisks:
 def _there(held: Held, disk_id: str) -> dict[str, Any]:
     disk: dict[str, Any] | None = held["disks"].get(disk_id)
     if disk is None:
-        raise Permanent(f"{disk_id} is not there")
+        raise Damaged(f"{disk_id} is not there")
     if disk.get("damaged"):
-        raise Permanent(f"{disk_id} is damaged")
+        raise Damaged(f"{disk_id} is damaged")
     return disk
+
+
+def _above(held: Held, disk_id: str) -> set[str]:
+    every = {**held["disks"], **held.get("aside", {})}
+    return {name for name, disk in every.items() if disk["base"] == f"{_PREFIX}{disk_id}"}
 
 
 def _free(held: Held, disk_id: str) -> dict[str, Any]:
     """The disk, which no guest that is on may read from: QEMU's locks see to that on a real host."""
-    for guest_id, guest in held["guests"].items():
-        if _is_on(guest) and any(f"{_PREFIX}{disk_id}" in _chain(held, disk) for disk in guest["disks"].values()):
-            raise Retry(f"{disk_id} is in use by {guest_id}")
+    if readers := _readers(held, disk_id):
+        raise Retry(f"{disk_id} is in use by {readers[0]}")
     return _there(held, disk_id)
+
+
+def _readers(held: Held, disk_id: str) -> list[str]:
+    on = {name: guest["disks"].values() for name, guest in held["guests"].items() if _is_on(guest)}
+    return [name for name, disks in on.items() if any(f"{_PREFIX}{disk_id}" in _chain(held, disk) for disk in disks)]
 
 
 def _commit(disk: dict[str, Any], into: dict[str, Any]) -> None:
@@ -180,12 +220,8 @@ def _is_on(guest: dict[str, Any]) -> bool:
 
 
 def _chain(held: Held, disk: dict[str, Any]) -> tuple[str, ...]:
-    found: list[str] = []
-    path: str | None = disk["path"]
-    while path is not None:
-        found.append(path)
-        path = held["disks"].get(path.removeprefix(_PREFIX), {}).get("base")
-    return tuple(found)
+    below = held["disks"].get(disk["path"].removeprefix(_PREFIX), {}).get("base")
+    return (disk["path"], *(_chain(held, {"path": below}) if below is not None else ()))
 
 
 class FakeBlocks:
@@ -213,16 +249,44 @@ class FakeBlocks:
     def detach(self, guest_id: str, serial: str) -> None:
         """At once, unless `FakeHost.hold_disk` has the guest hold it."""
         with self._store.call("blocks.detach", guest_id, serial) as held:
-            disks = _on(held, guest_id)["disks"]
+            guest = _on(held, guest_id)
+            disks = guest["disks"]
+            if serial in disks and serial in guest["jobs"]:
+                raise Retry(f"{serial} has a job")
             if not disks.get(serial, {}).get("held"):
                 disks.pop(serial, None)
 
     def seize(self, guest_id: str, serial: str) -> None:
         """The guest keeps a husk."""
         with self._store.call("blocks.seize", guest_id, serial) as held:
-            _on(held, guest_id)["disks"].pop(serial, None)
+            guest = _on(held, guest_id)
+            guest["jobs"].clear()
+            guest["disks"].pop(serial, None)
 
-    def freeze(self, guest_id: str, tops: Mapping[str, str]) -> str:
+    def has_agent(self, guest_id: str) -> bool:
+        """As `FakeHost.agent` told: one that answers both questions with NO_AGENT is none."""
+        with self._store.call("blocks.has_agent", guest_id) as held:
+            return _agent(_on(held, guest_id), "thaw") is not Said.NO_AGENT
+
+    def quiesce(self, guest_id: str) -> AgentAnswer:
+        """As `FakeHost.agent` told the guest's; a deaf guest's says nothing."""
+        with self._store.call("blocks.quiesce", guest_id) as held:
+            guest = _on(held, guest_id)
+            said = _agent(guest, "freeze")
+            if said is Said.DONE or guest.get("agent", {}).get("late"):
+                guest["frozen"] = True
+            return _answer(said)
+
+    def thaw(self, guest_id: str) -> AgentAnswer:
+        """As `FakeHost.agent` told the guest's; a deaf guest's says nothing."""
+        with self._store.call("blocks.thaw", guest_id) as held:
+            guest = _on(held, guest_id)
+            said = _agent(guest, "thaw")
+            if said is Said.DONE:
+                guest["frozen"] = False
+            return _answer(said)
+
+    def freeze(self, guest_id: str, tops: Mapping[str, str]) -> None:
         """At once."""
         with self._store.call("blocks.freeze", guest_id, *tops) as held:
             guest = _on(held, guest_id)
@@ -233,7 +297,6 @@ class FakeBlocks:
                 guest["jobs"].clear()
                 held["disks"][disk["path"].removeprefix(_PREFIX)].pop("unflushed", None)
                 disk["path"] = path
-            return "the guest agent does not answer" if guest["deaf"] else ""
 
     def resume(self, guest_id: str) -> bool:
         """At once."""
@@ -283,8 +346,7 @@ class FakeBlocks:
     def flush(self, guest_id: str, serial: str) -> None:
         """What was copied is kept."""
         with self._store.call("blocks.flush", guest_id, serial) as held:
-            path = _disk(_on(held, guest_id), serial)["path"]
-            held["disks"][path.removeprefix(_PREFIX)].pop("unflushed", None)
+            held["disks"][_disk(_on(held, guest_id), serial)["path"].removeprefix(_PREFIX)].pop("unflushed", None)
 
     def finish(self, guest_id: str) -> None:
         """Carry out what is under way."""
@@ -319,6 +381,16 @@ def _on(held: Held, guest_id: str) -> dict[str, Any]:
     if guest is None or not _is_on(guest):
         raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
     return guest
+
+
+def _agent(guest: dict[str, Any], question: str) -> Said:
+    silent = guest["deaf"] or guest["power"] == Power.PAUSED.value
+    return Said.NOTHING if silent else Said(guest.get("agent", {}).get(question, Said.DONE.value))
+
+
+def _answer(said: Said) -> AgentAnswer:
+    words = {Said.DONE: "", Said.NO_AGENT: "the guest runs no guest agent"}
+    return AgentAnswer(said, words.get(said, "the guest agent does not answer"))
 
 
 def _disk(guest: dict[str, Any], serial: str) -> dict[str, Any]:

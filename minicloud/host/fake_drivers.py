@@ -6,11 +6,12 @@ Guests obey at once, unless they are told to be deaf; a running guest answers at
 import base64
 import dataclasses
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
-from ..errors import Permanent, Retry
+from ..errors import Damaged, Permanent, Retry
 from .contracts import (
     TAIL,
     BaseImage,
@@ -23,7 +24,7 @@ from .contracts import (
     Seed,
 )
 from .contracts_meters import DiskCounters, GuestCounters, NicCounters
-from .fake_disks import keep
+from .fake_disks import PREFIX
 from .fake_store import Store
 from .networks import from_json, to_json
 
@@ -34,13 +35,15 @@ PICTURE = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklE
 class FakeGuests:
     """Implements contracts.Guests."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, identity: str = "") -> None:
         self._store = store
+        self._identity = identity
 
     def list(self) -> dict[str, GuestSeen]:
-        """All guests."""
+        """All guests of this state, and those of none."""
         with self._store.call("guests.list") as held:
-            return {name: GuestSeen(name, Power(guest["power"])) for name, guest in held["guests"].items()}
+            ours = {name: guest for name, guest in held["guests"].items() if guest.get("owner", "") in ("", self._identity)}
+            return {name: GuestSeen(name, Power(guest["power"])) for name, guest in ours.items()}
 
     def counters(self) -> dict[str, GuestCounters]:
         """What `FakeHost.work` made a guest do since its last start; its first disk and its first card do it all."""
@@ -62,7 +65,7 @@ class FakeGuests:
             held["guests"][spec.guest_id] = {
                 "power": Power.RUNNING.value, "spec": dataclasses.asdict(spec), "deaf": False,
                 "disks": {disk.serial: dataclasses.asdict(disk) for disk in spec.disks}, "jobs": {},
-                "life": held["lives"],
+                "life": held["lives"], "owner": self._identity,
             }  # fmt: skip
             held["lives"] += 1
             said = held["consoles"].get(spec.guest_id, "")
@@ -73,7 +76,7 @@ class FakeGuests:
             guest = held["guests"].get(guest_id)
             running = guest is not None and guest["power"] in (Power.RUNNING.value, Power.PAUSED.value)
             if running and not (unless_deaf and guest["deaf"]):
-                keep(held, guest)
+                _keep(held, guest)
                 guest["power"] = power.value
 
     def shutdown(self, guest_id: str) -> None:
@@ -87,6 +90,7 @@ class FakeGuests:
             if guest is not None and guest["power"] in (Power.RUNNING.value, Power.PAUSED.value):
                 guest["rebooting"] = guest["deaf"]
                 guest["power"] = guest["power"] if guest["deaf"] else Power.RUNNING.value
+                guest["frozen"] = guest["deaf"] and guest.get("frozen", False)
 
     def rebooting(self, guest_id: str) -> bool:
         """Whether it was deaf when it was asked."""
@@ -98,7 +102,7 @@ class FakeGuests:
         with self._store.call("guests.reset", guest_id) as held:
             guest = held["guests"].get(guest_id)
             if guest is not None and guest["power"] in (Power.RUNNING.value, Power.PAUSED.value):
-                guest.update(rebooting=False, power=Power.RUNNING.value)
+                guest.update(rebooting=False, power=Power.RUNNING.value, frozen=False)
 
     def destroy(self, guest_id: str) -> None:
         """Cut the power."""
@@ -129,6 +133,12 @@ class FakeGuests:
         with self._store.call(method, guest_id) as held:
             if held["guests"].get(guest_id, {}).get("power") not in (Power.RUNNING.value, Power.PAUSED.value):
                 raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
+
+
+def _keep(held: dict[str, Any], guest: dict[str, Any]) -> None:
+    """The guest's process ends as it should: all is flushed."""
+    for plugged in guest["disks"].values():
+        held["disks"].get(plugged["path"].removeprefix(PREFIX), {}).pop("unflushed", None)
 
 
 def _counters(name: str, guest: dict[str, Any]) -> GuestCounters:
@@ -182,21 +192,46 @@ class FakeSeeds:
             return set(held["seeds"])
 
 
+def strange_networks(held: dict[str, Any], identity: str) -> dict[str, str]:
+    """The networks of other states than this one."""
+    return {name: owner for name in held["networks"] if (owner := held["owners"].get(name, "")) not in ("", identity)}
+
+
+def refuse_strange(held: dict[str, Any], identity: str) -> None:
+    """Raise Permanent where there are such."""
+    if found := strange_networks(held, identity):
+        raise Permanent(f"the networks of this host belong to another minicloud, the state {min(found.values())}")
+
+
 class FakeNetworks:
     """Implements contracts.Networks. A running guest answers at the addresses that its cards have reserved."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, identity: str = "") -> None:
         self._store = store
+        self._identity = identity
 
     def list(self) -> dict[str, NetworkSpec | None]:
         """All networks; those that `FakeHost.damage` damaged are None."""
         with self._store.call("networks.list") as held:
-            return {name: from_json(said) if said else None for name, said in held["networks"].items()}
+            strange = strange_networks(held, self._identity)
+            return {name: from_json(said) if said else None for name, said in held["networks"].items() if name not in strange}
+
+    def unmarked(self) -> set[str]:
+        """Those that drivers without an identity made."""
+        with self._store.call("networks.unmarked") as held:
+            return {name for name in held["networks"] if self._identity and not held["owners"].get(name)}
+
+    def strangers(self) -> dict[str, str]:
+        """Those that other drivers made."""
+        with self._store.call("networks.strangers") as held:
+            return strange_networks(held, self._identity)
 
     def ensure(self, spec: NetworkSpec) -> None:
         """Make it so."""
         with self._store.call("networks.ensure", spec.network_id) as held:
             others = [from_json(said) for name, said in held["networks"].items() if said and name != spec.network_id]
+            refuse_strange(held, self._identity)
+            held["owners"][spec.network_id] = self._identity
             if any(other.gateway.network.overlaps(spec.gateway.network) for other in others):
                 raise Permanent(f"this host already uses addresses of {spec.gateway.network}", "InvalidSubnet.Conflict")
             held["networks"][spec.network_id] = to_json(spec)
@@ -204,6 +239,8 @@ class FakeNetworks:
     def remove(self, network_id: str) -> None:
         """Take it away."""
         with self._store.call("networks.remove", network_id) as held:
+            if network_id in strange_networks(held, self._identity):
+                refuse_strange(held, self._identity)
             held["networks"].pop(network_id, None)
 
     def answers(self, network_id: str, addresses: Iterable[IPv4Address]) -> set[IPv4Address]:
@@ -231,8 +268,13 @@ class FakeImages:
         """The image's own path."""
         with self._store.call("images.path", image_id) as held:
             if image_id not in held["images"]:
-                raise Permanent(f"the base image {image_id} is gone")
+                raise Damaged(f"the base image {image_id} is gone")
             return str(held["images"][image_id]["path"])
+
+    def keep(self, *, build: bool = False) -> None:  # noqa: ARG002
+        """Nobody removes one here but `FakeHost`."""
+        with self._store.call("images.keep"):
+            pass
 
 
 class FakeMachine:
@@ -251,6 +293,16 @@ class FakeMachine:
         """Another value after `FakeHost.restart_machine`."""
         with self._store.change() as held:
             return str(held["boot_id"])
+
+    def uptime(self) -> float:
+        """Since `FakeHost.restart_machine`, or since this host was started."""
+        with self._store.change() as held:
+            return time.clock_gettime(time.CLOCK_BOOTTIME) - float(held.get("booted", 0.0))
+
+    def clock_synchronised(self) -> bool:
+        """Not, or what `FakeHost.synchronise` said."""
+        with self._store.change() as held:
+            return bool(held.get("synchronised", False))
 
 
 class FakeMessages:

@@ -3,8 +3,11 @@
 A new target waits for its first probe, as on a real host; `FakeHost.probe` answers it.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from ..errors import Permanent, Retry
-from . import haproxy_config
+from . import access_logs, haproxy_config
 from .contracts_lb import Health, Place, Statistics, Traffic
 from .fake_store import Store
 from .load_balancer_spec import LoadBalancerSpec
@@ -13,13 +16,20 @@ from .load_balancer_spec import LoadBalancerSpec
 class FakeLoadBalancers:
     """Implements contracts_lb.LoadBalancers."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, identity: str = "") -> None:
         self._store = store
+        self._identity = identity
 
     def list(self) -> dict[str, str | None]:
         """All, each with what it serves; None for one that `FakeHost.kill_balancer` killed."""
         with self._store.call("balancers.list") as held:
-            return {name: said["fingerprint"] for name, said in held["balancers"].items()}
+            mine = ("", self._identity)
+            return {name: said["fingerprint"] for name, said in held["balancers"].items() if said.get("owner", "") in mine}
+
+    def unmarked(self) -> set[str]:
+        """Those that drivers without an identity made."""
+        with self._store.call("balancers.unmarked") as held:
+            return {name for name, said in held["balancers"].items() if self._identity and not said.get("owner")}
 
     def ensure(self, spec: LoadBalancerSpec) -> None:
         """Remember it, if it could be said to a real one."""
@@ -35,6 +45,7 @@ class FakeLoadBalancers:
             health = {key: before["health"].get(key, [False, None, 0]) for key in probed}
             served = {
                 "fingerprint": spec.fingerprint(),
+                "owner": self._identity,
                 "health": health,
                 "carried": before["carried"],
                 "ports": [one.port for one in spec.listeners],
@@ -53,6 +64,11 @@ class FakeLoadBalancers:
             if said is None or said["fingerprint"] is None:
                 return {}
             return {_place(key): Health(*found) for key, found in said["health"].items()}
+
+    def bound_logs(self, home: Path, most: int) -> Sequence[str]:
+        """As on a host: they are files."""
+        with self._store.call("balancers.bound_logs"):
+            return access_logs.bound(home, most)
 
     def statistics(self, balancer_id: str) -> Statistics:
         """What `FakeHost.carry` carried, all of it answered with 200."""

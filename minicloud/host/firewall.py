@@ -1,8 +1,10 @@
-"""The firewall of a host by iptables, ebtables and ipset: chains and sets with our prefix, and one jump from each built-in chain.
+"""The firewall of a host by iptables, ebtables and ipset: chains and sets with names of ours, and jumps from built-in chains.
 
 - Rules change in one iptables-restore, which the kernel carries out as a whole; so do the rules for frames.
 - After each change what the kernel says of it is read back, and a digest of that is kept: whatever anybody changes in it
   later, a flush or a second jump, is seen by comparing, on every version of the tools.
+- An empty chain beside ours carries the identity of the state that they enforce. The rules of another state, and chains of
+  somebody else's that have a name that we need, are told by name and left alone.
 - Only bridges of ours hand their frames to iptables (`nf_call_iptables` of the bridge); the host's other bridges do not
   notice.
 - Connections of an address that has another holder now are forgotten by the kernel; all others go on.
@@ -11,23 +13,30 @@
 import hashlib
 import json
 import os
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from ..errors import Retry
-from . import failures, firewall_clients, firewall_frames, firewall_routes, firewall_rules, firewall_seen, firewalld
+from . import (
+    bridges,
+    failures,
+    firewall_clients,
+    firewall_frames,
+    firewall_names,
+    firewall_routes,
+    firewall_rules,
+    firewall_tools,
+    firewalld,
+)
+from .bridge_netfilter import BridgeNetfilter
 from .bridges import bridge_name
 from .firewall_rules import Rules
-from .firewall_sets import PREFIX
+from .firewall_seen import Tables
 from .firewall_spec import FirewallSpec
+from .firewall_tools import Look
 from .run import run
 
 _STATE = "state.json"
-_BRIDGE_SYSCTL = Path("/proc/sys/net/bridge")
-_RELEASE_SECONDS = 2.0
 
 
 @dataclass
@@ -42,40 +51,110 @@ class Applied:
     opened: list[str] = field(default_factory=list)
 
 
-class IptablesFirewall:
-    """The firewall of this host. What was applied is noted in `directory`, which is lost when the host restarts, as rules are."""
+@dataclass(frozen=True)
+class Wanted:
+    """All that is to be on the host: the rules of a spec, and what makes them somebody's."""
 
-    def __init__(self, directory: Path) -> None:
+    spec: FirewallSpec
+    uplinks: list[str]
+    rules: Rules
+    packets: Tables
+    frames: Tables
+
+    def digest(self) -> str:
+        """Another value for anything else."""
+        return _digest([json.dumps([self.packets, self.frames]), self.rules.sets.text(), *firewall_routes.answers(self.spec)])
+
+    def bridges(self) -> list[str]:
+        """The bridges that it is about."""
+        return sorted(bridge_name(lan.network_id) for lan in self.spec.lans)
+
+    def routers(self) -> list[str]:
+        """The devices from which the host forwards."""
+        return [*self.uplinks, *self.bridges()]
+
+
+class IptablesFirewall:
+    """The firewall of this host, for the state with an identity (hexadecimal digits).
+
+    What was applied is noted in `directory`, which is lost when the host restarts, as rules are.
+    """
+
+    def __init__(self, directory: Path, identity: str, module: BridgeNetfilter | None = None) -> None:
         self._directory = directory
+        self._identity = identity
+        self._mark = firewall_names.mark(identity)
+        self._module = module or BridgeNetfilter(directory)
 
     @failures.of_system()
     def in_force(self, spec: FirewallSpec) -> bool:
-        """Whether exactly this is enforced now."""
+        """Whether exactly this is enforced now. What is there for another state's networks is no affair of one that has none."""
+        return self._is_in_force(spec) or (not spec.lans and bool(bridges.strangers(self._identity)))
+
+    def _is_in_force(self, spec: FirewallSpec) -> bool:
         state = self._read()
+        seen = self._look(state)
         if state is None:
-            return not spec.lans and not _left()
-        if state.wanted != _wanted_digest(spec, firewall_rules.render(spec)):
+            return not spec.lans and (bool(seen.strangers(self._mark)) or not self._left(seen))
+        want = self._wanted(spec)
+        if state.wanted != want.digest() or state.seen != _seen_digest(seen, want):
             return False
-        kept = firewall_routes.in_force(spec) and firewall_clients.in_force(spec) and firewalld.in_force(_bridges(spec))
-        return state.seen == _seen_digest(spec) and kept
+        kept = firewall_clients.in_force(spec) and firewalld.in_force(want.bridges())
+        return kept and firewall_routes.in_force(spec, want.routers())
 
     @failures.of_system()
     def apply(self, spec: FirewallSpec) -> None:
-        """Enforce this and nothing else."""
-        before = self._read() or Applied()
-        rules, frames = firewall_rules.render(spec), firewall_frames.chains(spec)
-        _prepare(spec)
-        if rules.sets_text:
-            run(["ipset", "restore", "-exist"], input=rules.sets_text.encode())
-        _restore_rules(rules)
-        _restore_frames(frames)
-        _destroy_sets(keep=rules.sets)
+        """Enforce this and nothing else. Raises Permanent where that would change somebody else's rules."""
+        bridges.refuse_strange(self._identity)
+        before, want = self._read(), self._wanted(spec)
+        seen = self._look(before)
+        firewall_tools.refuse_strangers(seen, self._mark, want.packets, want.frames)
+        if spec.lans:
+            self._module.load()
+            firewall_tools.set_flags(spec)
+        if sets := want.rules.sets.strangers("\n".join(seen.sets)) + want.rules.sets.text():
+            run(["ipset", "restore", "-exist"], input=sets.encode())
+        firewall_tools.restore(seen, want.packets, want.frames)
+        firewall_tools.destroy_sets(seen.set_names() - set(want.rules.sets.entries))
+        self._finish(want, before or Applied())
+
+    def stranger(self) -> str:
+        """The mark of another state whose rules are on this host; empty if there are none."""
+        return next(iter(self._look(self._read()).strangers(self._mark)), "")
+
+    def _finish(self, want: Wanted, before: Applied) -> None:
+        """All that is not rules, and the note of what was done."""
+        spec = want.spec
         firewall_clients.apply(spec)
-        firewalld.apply(_bridges(spec))
-        opened = firewall_routes.apply(spec, before.answers, before.opened)
-        after = _applied(spec, rules, opened)
+        firewalld.apply(want.bridges())
+        # Noted first: what is found now is what the host gets back, whatever becomes of this process.
+        before.opened = sorted({*before.opened, *firewall_routes.closed(want.routers())})
+        before.answers = sorted({*before.answers, *firewall_routes.answers(spec)})
+        self._write(before)
+        opened = firewall_routes.apply(spec, want.routers(), before.answers, before.opened)
+        after = _applied(want, self._look(before), opened)
         _forget_connections(before, after)
+        if not spec.lans:
+            self._module.release()
         self._write(after if spec.lans else None)
+
+    def _look(self, state: Applied | None) -> Look:
+        """Rules without a mark are those of an older minicloud, if there is a note of any."""
+        return firewall_tools.look(self._mark, unmarked=state is not None)
+
+    def _left(self, seen: Look) -> bool:
+        """Whether anything of ours is on the host, whatever is noted of it."""
+        elsewhere = not firewalld.in_force(()) or not firewall_routes.in_force(FirewallSpec(), ())
+        return elsewhere or seen.left() or self._module.loaded_by_us()
+
+    def _wanted(self, spec: FirewallSpec) -> Wanted:
+        uplinks = firewall_routes.uplinks(spec)
+        rules = firewall_rules.render(spec, uplinks)
+        marked = (
+            {table: {**chains, self._mark: []} if chains else {} for table, chains in tables.items()}
+            for tables in (rules.chains, firewall_frames.chains(spec))
+        )
+        return Wanted(spec, uplinks, rules, *marked)
 
     def _read(self) -> Applied | None:
         try:
@@ -95,99 +174,21 @@ class IptablesFirewall:
         new.rename(path)
 
 
-def _prepare(spec: FirewallSpec) -> None:
-    if not spec.lans:
-        return
-    if not _BRIDGE_SYSCTL.exists():
-        run(["modprobe", "br_netfilter"])
-    there = _flags()
-    # A subnet's bridge may not be there: it could not be made. It filters from the moment when it is. Nor may a guest's port.
-    lines = [f"link set dev {name} type {kind}" for name, kind in _wanted_flags(spec) if there.get(name) is False]
-    if lines:
-        run(["ip", "-batch", "-"], input="\n".join(lines).encode())
-
-
-def _left() -> bool:
-    """Whether anything of ours is on the host, whatever is noted of it."""
-    if not firewalld.in_force(()):
-        return True
-    saved = any(_parse(command).chains for command in ("iptables-save", "ebtables-nft-save"))
-    return saved or bool(_set_names()) or not firewall_routes.in_force(FirewallSpec())
-
-
-def _parse(command: str) -> firewall_seen.Seen:
-    return firewall_seen.parse(run([command]).text)
-
-
-def _restore_rules(rules: Rules) -> None:
-    text = firewall_seen.restore(rules.chains, _parse("iptables-save"), firewall_rules.HOOKS, "- [0:0]", "COMMIT")
-    if text:
-        run(["iptables-restore", "--noflush", "--wait", "10"], input=text.encode())
-
-
-def _restore_frames(chains: firewall_seen.Tables) -> None:
-    seen = _parse("ebtables-nft-save")
-    text = firewall_seen.restore(chains, seen, firewall_frames.HOOKS, "RETURN", "")
-    if text:
-        run(["ebtables-nft-restore", "--noflush"], input=text.encode())
-
-
-def _set_names() -> list[str]:
-    return [name for name in run(["ipset", "list", "-name"]).text.split() if name.startswith(PREFIX)]
-
-
-def _destroy_sets(keep: Iterable[str]) -> None:
-    """Rules that were replaced let go of their sets a moment after the restore has returned."""
-    end = time.monotonic() + _RELEASE_SECONDS
-    stale = set(_set_names()) - set(keep)
-    while stale := {name for name in stale if run(["ipset", "destroy", name], check=False).status != 0} & set(_set_names()):
-        if time.monotonic() > end:
-            raise Retry(f"the kernel does not let go of the set {min(stale)}")
-        time.sleep(0.02)
-
-
 def _digest(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _wanted_digest(spec: FirewallSpec, rules: Rules) -> str:
-    return _digest([json.dumps([rules.chains, firewall_frames.chains(spec)]), rules.sets_text, *firewall_routes.answers(spec)])
+def _seen_digest(seen: Look, want: Wanted) -> str:
+    there = firewall_tools.flags()
+    flagged = (f"{name} {there[name]}" for name, _ in firewall_tools.wanted_flags(want.spec) if not there.get(name, True))
+    return _digest([*seen.lines(), *flagged])
 
 
-def _seen_digest(spec: FirewallSpec) -> str:
-    lines = _parse("iptables-save").lines() + _parse("ebtables-nft-save").lines()
-    lines += sorted(line for line in run(["ipset", "save"]).text.splitlines() if line.split()[1].startswith(PREFIX))
-    there = _flags()
-    return _digest([*lines, *(f"{name} {there[name]}" for name, _ in _wanted_flags(spec) if not there.get(name, True))])
-
-
-def _bridges(spec: FirewallSpec) -> list[str]:
-    return sorted(bridge_name(lan.network_id) for lan in spec.lans)
-
-
-def _wanted_flags(spec: FirewallSpec) -> list[tuple[str, str]]:
-    """The devices that must have a flag of the kernel's, and how ip(8) sets it: bridges filter, some ports give frames back."""
-    bridges = [(name, "bridge nf_call_iptables 1") for name in _bridges(spec)]
-    return bridges + sorted((port.tap, "bridge_slave hairpin on") for port in firewall_frames.hairpins(spec))
-
-
-def _flags() -> dict[str, bool]:
-    """All bridges of the host, and whether their frames pass through iptables; all their ports, and whether they are hairpins."""
-    links: list[dict[str, Any]] = json.loads(run(["ip", "-json", "-details", "link", "show"]).text or "[]")
-    found: dict[str, bool] = {}
-    for link in links:
-        about = link.get("linkinfo", {})
-        if about.get("info_kind") == "bridge":
-            found[link["ifname"]] = bool(about.get("info_data", {}).get("nf_call_iptables"))
-        elif about.get("info_slave_kind") == "bridge":
-            found[link["ifname"]] = bool(about.get("info_slave_data", {}).get("hairpin"))
-    return found
-
-
-def _applied(spec: FirewallSpec, rules: Rules, opened: list[str]) -> Applied:
+def _applied(want: Wanted, seen: Look, opened: list[str]) -> Applied:
+    spec = want.spec
     return Applied(
-        wanted=_wanted_digest(spec, rules),
-        seen=_seen_digest(spec),
+        wanted=want.digest(),
+        seen=_seen_digest(seen, want),
         publics={str(pair.public): str(pair.private) for pair in spec.publics},
         private={str(address): port.mac for port in spec.ports for address in port.addresses},
         answers=firewall_routes.answers(spec),

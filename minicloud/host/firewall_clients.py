@@ -7,11 +7,10 @@ all. Only the upper 12 bits of marks are ours.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from . import iproute
 from .bridges import bridge_name, hardware_address
 from .firewall_seen import Hook
 from .firewall_spec import FirewallSpec, Port
@@ -38,9 +37,8 @@ def numbers(spec: FirewallSpec) -> dict[Port, int]:
 
 
 def chains(spec: FirewallSpec) -> dict[str, list[str]]:
-    """The chain of the table mangle; none where there is no such port."""
-    found = numbers(spec)
-    return {HOOK.chain: [line for port, number in found.items() for line in _marks(port, number)]} if found else {}
+    """The chain of the table mangle; empty where there is no such port."""
+    return {HOOK.chain: [line for port, number in numbers(spec).items() for line in _marks(port, number)]}
 
 
 def _marks(port: Port, number: int) -> Iterator[str]:
@@ -67,9 +65,9 @@ def _wanted(spec: FirewallSpec) -> dict[int, tuple[str, str]]:
 
 def _seen() -> tuple[set[int], dict[int, tuple[str, str]]]:
     """The numbers for which there is a rule, and the tables that there are."""
-    rules: list[dict[str, Any]] = json.loads(run(["ip", "-json", "-4", "rule", "show", "pref", str(_PREFERENCE)]).text or "[]")
+    rules = iproute.rows(run(["ip", "-json", "-4", "rule", "show", "pref", str(_PREFERENCE)]).text)
     words = ["ip", "-json", "-4", "route", "show", "table", "all", "proto", _PROTOCOL]
-    routes: list[dict[str, Any]] = json.loads(run(words).text or "[]")
+    routes = iproute.rows(run(words).text)
     tables = {int(one["table"]) - _TABLE: one for one in routes if str(one.get("table", "")).isdigit()}
     ruled = {int(rule["table"]) - _TABLE for rule in rules if str(rule.get("table", "")).isdigit()}
     return ruled, {number: (one["dev"], one.get("gateway", "")) for number, one in tables.items() if number > 0}

@@ -22,11 +22,12 @@ HOOKS = (Hook("nat", "PREROUTING", "MC-FRAMES"), Hook("filter", "FORWARD", "MC-B
 
 def chains(spec: FirewallSpec) -> dict[str, dict[str, list[str]]]:
     """The chains of ebtables: in the table nat, which sees all that comes in, for the host and for others; and in filter."""
-    back = [rule for port in hairpins(spec) for rule in _back(port)]
-    entry = {"MC-FRAMES": [f"-i {port.tap} -j MC-F-{port.tap}" for port in spec.ports]} if spec.ports else {}
+    if not spec.lans:
+        return {"nat": {}, "filter": {}}
+    entry = {"MC-FRAMES": [f"-i {port.tap} -j MC-F-{port.tap}" for port in spec.ports]}
     return {
         "nat": entry | {f"MC-F-{port.tap}": list(_frames(spec, port)) for port in spec.ports},
-        "filter": {"MC-BACK": back} if back else {},
+        "filter": {"MC-BACK": [rule for port in hairpins(spec) for rule in _back(port)]},
     }
 
 

@@ -1,14 +1,21 @@
 """The rules of a FirewallSpec, as text for iptables-restore: pure functions.
 
+What guests may send and receive is judged in the table `security`, which a packet meets after the table `filter`: what the one
+lets through, the other may still drop. So in `filter` nothing of ours stands in the way of the host's own rules. There only what
+goes between guests, or between a guest and the uplinks, is accepted at once; what a guest exchanges with any other device (a
+container's bridge, a VPN, a second LAN) is left to whoever rules the host: Docker, ufw, libvirt, a person.
+
 The way of a packet that is new (what belongs to a connection that was let through is accepted before):
 
-    FORWARD -> MC-FORWARD -> (a bridge of ours) MC-GUEST -> MC-EGRESS -> MC-E-<tap> -> MC-e-<group> -> MC-INGRESS
-                                                  MC-INGRESS -> MC-I-<tap> -> MC-i-<group> -> accepted
+    filter FORWARD -> MC-FORWARD -> accepted if both its devices are ours or uplinks, else the host's own rules follow
+    security FORWARD -> MC-FORWARD -> (a bridge of ours) MC-GUEST -> MC-EGRESS -> MC-E-<tap> -> MC-e-<group> -> MC-INGRESS
+                                                           MC-INGRESS -> MC-I-<tap> -> MC-i-<group> -> accepted
 
 A group's chain goes on where it allows and returns where it does not; an interface's chain tries its groups one after another
 and drops. Between two guests of one bridge the same rules work, because frames of our bridges pass through iptables.
 - Which guest a packet is from tells the port that it came through, so nothing that a guest writes into it matters. Which it
   is for tells its address; where the bridge itself delivers it, it must leave through that guest's port.
+- What is for a VPC leaves by a bridge of ours or not at all.
 - From guest to guest by public address, rules are about public addresses, as on EC2: there it is the internet's gateway that
   translates. Here the packet has its private ones already, so these packets have chains of their own (H in their names),
   where peers are the private addresses of those whose public ones the rule means.
@@ -17,7 +24,7 @@ and drops. Between two guests of one bridge the same rules work, because frames 
 - To the host itself guests speak DHCP, DNS and metadata, and nothing else; to the AWS endpoint where the settings say so.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
@@ -28,12 +35,15 @@ from .firewall_sets import Sets
 from .firewall_spec import ANY, FirewallSpec, Group, Permission, Port
 
 Peers = Callable[[IPv4Network | str], Iterable[IPv4Network]]
-
+TABLES = ("security", "filter", "nat", "mangle")
+"""In the order in which they change: what is forbidden is so before anything is accepted."""
 
 HOOKS = (
     Hook("filter", "INPUT", "MC-INPUT"),
     Hook("filter", "FORWARD", "MC-FORWARD"),
     Hook("filter", "OUTPUT", "MC-OUTPUT"),
+    Hook("security", "FORWARD", "MC-FORWARD"),
+    Hook("security", "OUTPUT", "MC-OUTPUT"),
     Hook("nat", "PREROUTING", "MC-PREROUTING"),
     Hook("nat", "OUTPUT", "MC-NAT-OUTPUT"),
     Hook("nat", "POSTROUTING", "MC-POSTROUTING"),
@@ -43,29 +53,47 @@ HOOKS = (
 
 @dataclass(frozen=True)
 class Rules:
-    """Chains with their rules, by table; the sets that they need as text for ipset."""
+    """Chains with their rules, by table, and the sets that they need."""
 
     chains: dict[str, dict[str, list[str]]]
-    sets: dict[str, tuple[IPv4Network, ...]]
-    sets_text: str
+    sets: Sets
 
 
-def render(spec: FirewallSpec) -> Rules:
-    """Everything that a spec means. Nothing for an empty one."""
+def render(spec: FirewallSpec, uplinks: Sequence[str]) -> Rules:
+    """Everything that a spec means on a host that reaches the outside by `uplinks`. Nothing for an empty spec."""
     sets = Sets()
     if not spec.lans:
-        return Rules({"filter": {}, "nat": {}, "mangle": {}}, {}, "")
-    chains = {"filter": _filter(spec, sets), "nat": firewall_nat.chains(spec), "mangle": firewall_clients.chains(spec)}
-    return Rules(chains, sets.entries, sets.text())
+        return Rules({table: {} for table in TABLES}, sets)
+    chains = {
+        "security": _security(spec, sets),
+        "filter": _filter(spec, uplinks),
+        "nat": firewall_nat.chains(spec, uplinks),
+        "mangle": firewall_clients.chains(spec),
+    }
+    return Rules(chains, sets)
 
 
-def _filter(spec: FirewallSpec, sets: Sets) -> dict[str, list[str]]:
-    bridges = [bridge_name(lan.network_id) for lan in spec.lans]
+def _bridges(spec: FirewallSpec) -> list[str]:
+    return [bridge_name(lan.network_id) for lan in spec.lans]
+
+
+def _filter(spec: FirewallSpec, uplinks: Sequence[str]) -> dict[str, list[str]]:
+    bridges = _bridges(spec)
     return {
         "MC-INPUT": [f"-i {bridge} -j MC-HOST" for bridge in bridges],
         "MC-HOST": list(_host(spec)),
-        "MC-OUTPUT": list(_output(bridges)),
+        "MC-OUTPUT": list(_replies(bridges)),
+        "MC-FORWARD": [f"-i {bridge} -j MC-FROM" for bridge in bridges] + [f"-i {uplink} -j MC-TO" for uplink in uplinks],
+        "MC-FROM": [f"-o {device} -j ACCEPT" for device in (*bridges, *uplinks)],
+        "MC-TO": [f"-o {bridge} -j ACCEPT" for bridge in bridges],
+    }
+
+
+def _security(spec: FirewallSpec, sets: Sets) -> dict[str, list[str]]:
+    bridges = _bridges(spec)
+    return {
         "MC-FORWARD": [f"-{way} {bridge} -j MC-GUEST" for bridge in bridges for way in "io"],
+        "MC-OUTPUT": list(_output(bridges)),
         "MC-GUEST": list(_guest(spec, sets)),
         **_families(spec, sets),
     }
@@ -77,7 +105,8 @@ def _host(spec: FirewallSpec) -> Iterator[str]:
     yield "-p udp -m udp --sport 68 --dport 67 -j ACCEPT"
     for lan in spec.lans:
         for protocol in ("udp", "tcp"):
-            yield f"-d {lan.gateway.ip}/32 -p {protocol} -m {protocol} --dport 53 -j ACCEPT"
+            asked = f"-d {lan.gateway.ip}/32 -p {protocol} -m {protocol} --dport {spec.dns_port}"
+            yield f"{asked} -m conntrack --ctorigdstport 53 -j ACCEPT"
     if spec.endpoint is not None:
         address, port = spec.endpoint
         yield f"{'' if address.is_unspecified else f'-d {address}/32 '}-p tcp -m tcp --dport {port} -j ACCEPT"
@@ -89,10 +118,17 @@ def _host(spec: FirewallSpec) -> Iterator[str]:
     yield "-j DROP"
 
 
-def _output(bridges: Iterable[str]) -> Iterator[str]:
+def _replies(bridges: Iterable[str]) -> Iterator[str]:
+    """What the host answers to guests."""
     for bridge in bridges:
         # Two guests that speak by public addresses are neighbours too; they must not be told to do without the host.
         yield f"-o {bridge} -p icmp -m icmp --icmp-type 5 -j DROP"
+        yield f"-o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+
+
+def _output(bridges: Iterable[str]) -> Iterator[str]:
+    """What the host sends to guests' public addresses."""
+    for bridge in bridges:
         yield f"-o {bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
         yield f"-o {bridge} -m conntrack --ctstate DNAT -j MC-INGRESS"
 
@@ -103,10 +139,11 @@ def _guest(spec: FirewallSpec, sets: Sets) -> Iterator[str]:
     closed = [lan for lan in spec.lans if not lan.outside]
     for lan in closed if spec.publics else ():
         yield f"-s {lan.gateway.network} -m conntrack --ctstate DNAT -j DROP"
-    for bridge in (bridge_name(lan.network_id) for lan in spec.lans) if spec.publics else ():
-        yield f"-i {bridge} -m conntrack --ctstate DNAT -g MC-HEGRESS"
-    # What is left of translation stays in its VPC.
     vpcs = sorted({lan.vpc for lan in spec.lans})
+    for bridge in _bridges(spec) if spec.publics else ():
+        # Others translate, too: to a container, for one.
+        yield f"-i {bridge}{sets.match(vpcs, 'dst')} -m conntrack --ctstate DNAT -g MC-HEGRESS"
+    # What is left of translation stays in its VPC.
     for vpc in vpcs if len(vpcs) > 1 else ():
         others = sets.match((other for other in vpcs if other != vpc), "dst")
         yield f"-s {vpc}{others} -j DROP"
@@ -123,6 +160,8 @@ def _families(spec: FirewallSpec, sets: Sets) -> dict[str, list[str]]:
         for group_id in port.group_ids:
             members.setdefault(group_id, []).extend(IPv4Network(address) for address in port.addresses)
     found = _family(spec, sets, "", lambda peer: [peer] if isinstance(peer, IPv4Network) else members.get(peer, ()))
+    # Without public addresses they are empty, so that nobody else takes their names.
+    found |= {"MC-HEGRESS": [], "MC-HINGRESS": []}
     if spec.publics:
 
         def translated(peer: IPv4Network | str) -> Iterable[IPv4Network]:
@@ -135,7 +174,7 @@ def _families(spec: FirewallSpec, sets: Sets) -> dict[str, list[str]]:
 
 
 def _family(spec: FirewallSpec, sets: Sets, mark: str, peers: Peers) -> dict[str, list[str]]:
-    bridges = [bridge_name(lan.network_id) for lan in spec.lans]
+    bridges = _bridges(spec)
     egress, ingress = f"MC-{mark}EGRESS", f"MC-{mark}INGRESS"
     chains: dict[str, list[str]] = {egress: [], ingress: []}
     for port in spec.ports:
@@ -145,7 +184,8 @@ def _family(spec: FirewallSpec, sets: Sets, mark: str, peers: Peers) -> dict[str
         through = f"-m physdev ! --physdev-out {port.tap} --physdev-is-bridged -j DROP"
         chains[f"MC-{mark}I-{port.tap}"] = [through, *_tries(port, f"MC-{mark}i"), "-j DROP"]
     chains[egress] += [*(f"-i {bridge} -j DROP" for bridge in bridges), f"-g {ingress}"]
-    chains[ingress] += [*(f"-o {bridge} -j DROP" for bridge in bridges), "-j ACCEPT"]
+    elsewhere = [f"-d {vpc} -j DROP" for vpc in sorted({lan.vpc for lan in spec.lans})]
+    chains[ingress] += [*(f"-o {bridge} -j DROP" for bridge in bridges), *elsewhere, "-j ACCEPT"]
     used = {group_id for port in spec.ports for group_id in port.group_ids}
     for group in spec.groups:
         if group.group_id in used:

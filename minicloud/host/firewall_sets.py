@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from ipaddress import IPv4Network, collapse_addresses
 
-PREFIX = "MC-"
+from .firewall_names import PREFIX
+
 _ALL = IPv4Network("0.0.0.0/0")
 
 
@@ -44,3 +45,12 @@ class Sets:
             lines.append(f"create {name} hash:net family inet hashsize {size} maxelem {max(65536, len(networks))}")
             lines += [f"add {name} {network}" for network in networks]
         return "".join(f"{line}\n" for line in lines)
+
+    def strangers(self, saved: str) -> str:
+        """Of what `ipset save` tells: what takes out of these sets whatever somebody else has put in."""
+        found = [line.split() for line in saved.splitlines() if line.startswith("add ")]
+        extra = [(name, member) for _, name, member, *_ in found if name in self.entries and not self._has(name, member)]
+        return "".join(f"del {name} {member}\n" for name, member in extra)
+
+    def _has(self, name: str, member: str) -> bool:
+        return member.count(".") == 3 and IPv4Network(member) in self.entries[name]

@@ -79,6 +79,8 @@ class FirewallSpec:
     """The interface of the LAN on which public addresses are answered for; empty where they are this host's own affair."""
     metadata_port: int = 0
     """Where on the gateways' addresses the metadata service listens; 0 for nowhere."""
+    dns_port: int = 53
+    """Where on the gateways' addresses DNS listens, for which guests ask at port 53."""
     endpoint: tuple[IPv4Address, int] | None = None
     """The AWS endpoint, which guests may reach then; 0.0.0.0 is any of the host's addresses."""
     services: tuple[tuple[IPv4Address, int], ...] = ()

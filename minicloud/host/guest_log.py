@@ -1,9 +1,11 @@
 """Why a guest is off, as the log says that libvirt keeps of each guest: libvirtd itself forgets it in a restart."""
 
+import os
 import re
 import time
 from pathlib import Path
 
+from .. import files
 from .contracts import Power
 
 _TAIL = 64 * 1024
@@ -19,7 +21,7 @@ def power_from_log(text: str) -> Power:
 def power_from_log_file(path: Path) -> Power:
     """The same of the log's file; one that was last written before the host started says nothing of why a guest is off."""
     try:
-        with path.open("rb") as file:
+        with open(files.opened(path, os.O_RDONLY), "rb") as file:
             written = path.stat()
             if written.st_mtime < time.time() - time.clock_gettime(time.CLOCK_BOOTTIME):
                 return Power.OFF

@@ -4,6 +4,7 @@
 - A reload is a new process that takes over the listening sockets of the old one, which then answers what it has accepted and
   ends: nobody is turned away. A target that is no more in the configuration so keeps the connections that it has.
 - `served`, written last, is the fingerprint of what all this is for. What was refused is noted, too: it is not tried again.
+- A balancer is ours if its directory is signed with our identity; one without was made by a minicloud that signed none.
 - A process is ours if its command line names our directory. All of it lives on when minicloud's own processes are dead.
 - To see that there is no balancer, which is all that most commands do, little is imported.
 """
@@ -13,11 +14,12 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Permanent
-from . import failures, hosts_file
+from . import bridges, failures, hosts_file
 from .bridges import bridge_name
 from .contracts_lb import Health, Place, Statistics
 from .networks import BridgeNetworks
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from .haproxy_process import Process
     from .load_balancer_spec import LoadBalancerSpec
 
+_OWNER = "identity"
 _ID = re.compile(r"elb-[a-z0-9-]{1,40}")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 
@@ -34,10 +37,11 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 class HaproxyBalancers:
     """Balancers whose files are in `directory`; their names are in the networks' and in the file `hosts`."""
 
-    def __init__(self, directory: Path, networks: BridgeNetworks, hosts: Path) -> None:
+    def __init__(self, directory: Path, networks: BridgeNetworks, hosts: Path, identity: str) -> None:
         self._directory = directory
         self._networks = networks
         self._hosts = hosts
+        self._identity = identity
 
     def _of(self, balancer_id: str) -> "Process":
         from .haproxy_process import Process
@@ -53,6 +57,7 @@ class HaproxyBalancers:
         names = {name for name in hosts_file.owners(hosts) if _ID.fullmatch(name)}
         with contextlib.suppress(FileNotFoundError):
             names |= {entry.name for entry in os.scandir(self._directory) if entry.is_dir() and _ID.fullmatch(entry.name)}
+        names = {name for name in names if self._is_ours(name)}
         if not names:
             return {}
         from .balancer_namespace import cables
@@ -60,11 +65,28 @@ class HaproxyBalancers:
         plugged = cables()
         return {name: self._served(self._of(name), hosts, plugged) for name in names}
 
-    def _served(self, balancer: "Process", hosts: str, plugged: dict[str, "Cable"]) -> str | None:
+    def _is_ours(self, name: str) -> bool:
+        """Whether it carries our identity, or none. One of which only names are left is not ours while networks are others'."""
+        if (self._directory / name).is_dir():
+            return self._owner(name) in ("", self._identity)
+        return not bridges.strangers(self._identity)
+
+    def _owner(self, balancer_id: str) -> str:
+        try:
+            return (self._directory / balancer_id / _OWNER).read_text()
+        except FileNotFoundError:
+            return ""
+
+    @failures.of_system()
+    def unmarked(self) -> set[str]:
+        """Those whose directories no state has signed."""
+        return {name for name in self.list() if (self._directory / name).is_dir() and not self._owner(name)}
+
+    def _served(self, balancer: "Process", hosts: bytes, plugged: dict[str, "Cable"]) -> str | None:
         from .balancer_namespace import Cable, holder
 
         kept, name = balancer.kept(), balancer.directory.name
-        if kept is None or balancer.pid() is None or holder(balancer.directory) is None:
+        if kept is None or self._owner(name) != self._identity or balancer.pid() is None or holder(balancer.directory) is None:
             return None
         taps = {tap: Cable(bridge, True) for tap, bridge in kept["taps"].items()}
         if not taps.items() <= plugged.items() or self._networks.published(name) != kept["names"]:
@@ -79,8 +101,11 @@ class HaproxyBalancers:
         from . import balancer_namespace
 
         _check(spec)
+        bridges.refuse_strange(self._identity)
         balancer = self._of(spec.balancer_id)
+        self._refuse_strange(spec.balancer_id)
         balancer.prepare()
+        balancer.write(balancer.directory / _OWNER, self._identity)
         pid = balancer_namespace.ensure(balancer.directory, spec.legs, for_clients=spec.client_address, alive=balancer.pid())
         kept = self._name(spec)
         refused = balancer.configure(spec, pid)
@@ -88,6 +113,10 @@ class HaproxyBalancers:
         balancer.write(balancer.served, json.dumps(kept))
         if refused:
             raise Permanent(refused)
+
+    def _refuse_strange(self, balancer_id: str) -> None:
+        if (other := self._owner(balancer_id)) not in ("", self._identity):
+            raise Permanent(f"the load balancer {balancer_id} belongs to another minicloud, the state {other}")
 
     def _name(self, spec: "LoadBalancerSpec") -> dict[str, Any]:
         """Let guests and the host find it by name; what is noted of that, and of the cables."""
@@ -104,6 +133,7 @@ class HaproxyBalancers:
         from . import balancer_namespace
 
         balancer = self._of(balancer_id)
+        self._refuse_strange(balancer_id)
         kept = balancer.kept() or {"taps": {}}
         balancer_namespace.end(balancer.directory, balancer.mark)
         balancer_namespace.unplug(kept["taps"])
@@ -122,6 +152,13 @@ class HaproxyBalancers:
         rows = balancer.rows()
         balancer.note(rows)
         return haproxy_socket.health(rows)
+
+    @failures.of_system()
+    def bound_logs(self, home: Path, most: int) -> Sequence[str]:
+        """The oldest lines go."""
+        from . import access_logs
+
+        return access_logs.bound(home, most)
 
     @failures.of_system()
     def statistics(self, balancer_id: str) -> Statistics:

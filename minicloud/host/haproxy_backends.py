@@ -65,27 +65,56 @@ def variants(group: Group, zones: Sequence[str]) -> list[Variant]:
     return [one for one in found if one.targets or not one.open]
 
 
-def choice(variant: Variant, spec: LoadBalancerSpec) -> str:
-    """The condition under which a connection goes to a variant, where it goes to its group at all."""
+def choices(variant: Variant, spec: LoadBalancerSpec) -> list[str]:
+    """The conditions under each of which a connection goes to a variant, where it goes to its group at all.
+
+    A process that leaves after a reload counts no healthy servers any more (`nbsrv` is 0 there), but knows each server's state:
+    it takes the open variant only where none of the servers is up.
+    """
     words = []
     if variant.zone:
         words.append("{ dst " + " ".join(str(leg.address.ip) for leg in spec.legs if leg.zone == variant.zone) + " }")
     if variant.own:
         words.append("{ src " + " ".join(str(leg.gateway) for leg in spec.legs) + " }")
+    if not variant.open:
+        return [" ".join(words)]
+    closed = _closed(variant)
+    few = f"{{ nbsrv({closed.name}) lt {min(variant.group.fewest, len(variant.targets))} }}"
+    return [" ".join([*words, "!{ stopping }", few]), " ".join([*words, "{ stopping }", f"!{_up(closed)}"])]
+
+
+def knowledge(variant: Variant) -> Iterator[str]:
+    """What the choices of a variant refer to: lines of a frontend."""
     if variant.open:
-        closed = Variant(variant.group, variant.zone, variant.own)
-        words.append(f"{{ nbsrv({closed.name}) lt {min(variant.group.fewest, len(variant.targets))} }}")
-    return " ".join(words)
+        closed = _closed(variant)
+        for target in closed.targets:
+            yield f"acl {_up(closed)} srv_is_up({closed.name}/{target.name})"
+
+
+def _closed(variant: Variant) -> Variant:
+    """The variant that has only healthy targets, beside an open one."""
+    return Variant(variant.group, variant.zone, variant.own)
+
+
+def _up(variant: Variant) -> str:
+    return f"up:{variant.name}"
+
+
+def _all(group: Group, spec: LoadBalancerSpec) -> list[Variant]:
+    """Those that frontends choose from, and the one that probes."""
+    wanted = variants(group, [leg.zone for leg in spec.legs])
+    return wanted if any(one.probing for one in wanted) else [*wanted, Variant(group)]
+
+
+def servers(spec: LoadBalancerSpec) -> dict[str, set[str]]:
+    """The names of all servers, by their backend."""
+    return {one.name: {target.name for target in one.targets} for group in spec.groups for one in _all(group, spec)}
 
 
 def backends(spec: LoadBalancerSpec, idle: int) -> Iterator[str]:
     """All backends. `idle` is the longest silence that any listener allows."""
-    zones = [leg.zone for leg in spec.legs]
     for group in spec.groups:
-        wanted = variants(group, zones)
-        if not any(one.probing for one in wanted):
-            wanted.append(Variant(group))
-        for variant in wanted:
+        for variant in _all(group, spec):
             yield f"backend {variant.name}"
             yield from (f"  {line}" for line in _backend(variant, spec, idle))
     for protocol in ("HTTP", "TCP"):

@@ -29,6 +29,10 @@ _ERRORS = {
 _CIPHER = re.compile(r"[A-Z0-9_-]{1,64}")
 _VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _CONNECTIONS = 8192
+_LINE, _HEADER, _HEADERS, _ANSWER = 16 << 10, 16 << 10, 64 << 10, 32 << 10
+"""Bytes that a request line, one header of a request, all of them, and those of a response may have: AWS's quotas."""
+_BUFFER, _REWRITE, _MOST_HEADERS = 96 << 10, 16 << 10, 1000
+"""What a message's head is read into, with HAProxy's own notes of it; how much of that is for what is added to it."""
 _CODES = re.compile(r"\d{3}(-\d{3})?(,\d{3}(-\d{3})?)*")
 
 
@@ -91,6 +95,9 @@ def _global(spec: LoadBalancerSpec, place: Place) -> Iterator[str]:
     yield "  no strict-limits"
     yield "  max-spread-checks 500"
     yield "  tune.ssl.default-dh-param 2048"
+    yield f"  tune.bufsize {_BUFFER}"
+    yield f"  tune.maxrewrite {_REWRITE}"
+    yield f"  tune.http.maxhdr {_MOST_HEADERS}"
 
 
 def _defaults() -> Iterator[str]:
@@ -149,8 +156,13 @@ def _version(protocol: str) -> str:
 
 
 def _requests(listener: Listener, spec: LoadBalancerSpec) -> Iterator[str]:
-    """What targets are told of the client."""
+    """What is too large, and what targets are told of the client."""
     options = spec.options
+    # The 400 of AWS's balancers for a long target (the line has a method and a version, too) or long headers.
+    yield f"http-request deny deny_status 400 if {{ url,length gt {_LINE - len('GET  HTTP/1.1')} }}"
+    long = "{ req.hdrs,length gt %d }"
+    yield f"http-request deny deny_status 400 if {long % _HEADERS}"
+    yield f"http-request deny deny_status 400 if {long % _HEADER} {{ req.hdrs -m reg '(?m)^[^\\r\\n]{{{_HEADER + 1}}}' }}"
     if options.drop_invalid_headers:
         yield "http-request del-header '[^-A-Za-z0-9]' -m reg"
     client = "%[src]:%[src_port]" if options.client_port else "%[src]"
@@ -187,6 +199,7 @@ def _trace(noted: bool) -> Iterator[str]:
 
 
 def _responses(listener: Listener) -> Iterator[str]:
+    yield f"http-response deny deny_status 502 if {{ res.hdrs,length gt {_ANSWER} }}"
     if not listener.server_name:
         yield "http-after-response del-header Server"
     for header, value in listener.headers:
@@ -199,6 +212,8 @@ def _choices(listener: Listener, spec: LoadBalancerSpec) -> Iterator[str]:
     for group_id in haproxy_rules.groups_of(listener):
         mine = f"{{ var(txn.group) -m str {group_id} }}" if haproxy_rules.chooses(listener) else ""
         for variant in haproxy_backends.variants(groups[group_id], zones):
-            condition = " ".join(filter(None, (mine, haproxy_backends.choice(variant, spec))))
-            yield f"use_backend {variant.name}" + (f" if {condition}" if condition else "")
+            yield from haproxy_backends.knowledge(variant)
+            for choice in haproxy_backends.choices(variant, spec):
+                condition = " ".join(filter(None, (mine, choice)))
+                yield f"use_backend {variant.name}" + (f" if {condition}" if condition else "")
     yield f"default_backend {haproxy_backends.nobody(listener.protocol)}"

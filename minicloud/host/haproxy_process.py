@@ -13,11 +13,13 @@ import pwd
 import re
 import resource
 import shutil
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import Permanent, Retry
-from . import balancer_namespace, haproxy_config, haproxy_socket, haproxy_traffic
+from . import balancer_namespace, haproxy_backends, haproxy_config, haproxy_socket, haproxy_traffic, log_writers
 from .contracts_lb import Place
 from .haproxy_log import DESCRIPTOR
 from .load_balancer_spec import LoadBalancerSpec
@@ -26,6 +28,9 @@ from .run import CommandFailed, run
 _ACCOUNT = "haproxy"
 _MOST_THREADS = 4
 _FILES = 65536
+_AT_ONCE = 100
+_LEAVING, _PAUSE = 10.0, 0.02
+"""Seconds: for how long one that makes way may still answer, and how often the next is asked for meanwhile."""
 _FOR_CLIENTS, _ALONE = "for-clients", "alone"
 _NOISE = re.compile(r"^\[(NOTICE|WARNING|ALERT)\]\s*\(\d+\)\s*:\s*")
 
@@ -89,11 +94,21 @@ class Process:
         return number if self.mark in words else None
 
     def ask(self, command: str) -> str:
-        """What it answers. Raises Retry where it does not."""
-        try:
-            return haproxy_socket.ask(self._home(self._kind()) / "socket", command)
-        except OSError as error:
-            raise Retry(f"the load balancer {self.directory.name} does not answer: {error}") from error
+        """What it answers. Raises Retry where it does not.
+
+        The one before has the same socket until it has met its signal, and may take what is asked.
+        """
+        deadline, path = time.monotonic() + _LEAVING, self._home(self._kind()) / "socket"
+        while True:
+            try:
+                pid, answer = haproxy_socket.ask(path, command)
+            except OSError as error:
+                raise Retry(f"the load balancer {self.directory.name} does not answer: {error}") from error
+            if pid == self.pid():
+                return answer
+            if time.monotonic() > deadline:
+                raise Retry(f"the load balancer {self.directory.name} does not answer: the process {pid}, which leaves, does")
+            time.sleep(_PAUSE)
 
     def rows(self) -> list[haproxy_socket.Row]:
         """What it tells of itself."""
@@ -125,7 +140,7 @@ class Process:
             self._home(kind) / "socket", self._state, self.directory / "empty", min(_MOST_THREADS, os.cpu_count() or 1)
         )
         try:
-            files = haproxy_config.files(spec, place) | {"kind": kind, "log": spec.options.log}
+            files = haproxy_config.files(spec, place) | {"kind": kind, "log": f"{spec.options.log}\n{spec.options.log_most}"}
         except Permanent as error:
             return self._refuse(spec, error.message)
         if self.pid() is not None and self._has(files):
@@ -169,14 +184,35 @@ class Process:
             self.current.rename(old)
         (self.directory / "new").rename(self.current)
         self.write(self._state, haproxy_socket.state(spec, before))
+        gone = self._deregistered(spec)
+        self._set(gone, "maint")
         try:
             self._start(holder)
         except CommandFailed:
             if old.exists():
                 shutil.rmtree(self.current)
                 old.rename(self.current)
+            with contextlib.suppress(Retry):
+                self._set(gone, "ready")
             raise
         shutil.rmtree(old, ignore_errors=True)
+
+    def _deregistered(self, spec: LoadBalancerSpec) -> list[Place]:
+        """Servers for requests that the running process has, and groups of `spec` have no more.
+
+        Those of groups that are no more in use stay: the process that leaves still decides by the rules of before.
+        """
+        if self.pid() is None:
+            return []
+        kept = haproxy_backends.servers(spec)
+        rows = [row for row in self.rows() if row["type"] == "2" and row["mode"] == "http" and row["pxname"] in kept]
+        return [(row["pxname"], row["svname"]) for row in rows if row["svname"] not in kept[row["pxname"]]]
+
+    def _set(self, servers: Sequence[Place], state: str) -> None:
+        """Tell the running process to choose these servers no more (`maint`), or again (`ready`)."""
+        for first in range(0, len(servers), _AT_ONCE):
+            some = servers[first : first + _AT_ONCE]
+            self.ask("; ".join(f"set server {backend}/{server} state {state}" for backend, server in some))
 
     def _known(self) -> dict[Place, list[str]]:
         """The health of targets: what the running process says, or what was last seen."""
@@ -196,9 +232,10 @@ class Process:
             words += ["-x", str(self._home(running[0][0]) / "socket"), "-sf", *(str(pid) for _, pid in running)]
         if not self._state.exists():
             self.write(self._state, "1\n")
-        with _log((self.current / "log").read_text()) as log:
+        path, _, most = (self.current / "log").read_text().partition("\n")
+        with _log(path) as log:
             kept = (log,) if log >= 0 else ()
-            run([*_prefix(holder, kind), "haproxy", *words], env=_environment(log), keep=kept)
+            run([*_prefix(holder, kind), *_bound(int(most or 0)), "haproxy", *words], env=_environment(log), keep=kept)
 
 
 def _group() -> int:
@@ -219,6 +256,11 @@ def _prefix(holder: int, kind: str) -> list[str]:
         rights = [f"--{which}={'-all,+net_raw'}" for which in ("bounding-set", "inh-caps", "ambient-caps")]
         words += ["setpriv", "--reuid", user, "--regid", str(_group()), "--clear-groups", "--no-new-privs", *rights, "--"]
     return words
+
+
+def _bound(most: int) -> list[str]:
+    """What keeps its log from growing: writes beyond that fail, and are counted by it (DroppedLogs), and no signal ends it."""
+    return ["prlimit", f"--fsize={most}", "--", "env", "--ignore-signal=XFSZ"] if most else []
 
 
 def _words(directory: Path) -> list[str]:
@@ -242,7 +284,7 @@ def _log(path: str) -> Any:
         yield -1
         return
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    descriptor = log_writers.open_for(Path(path))
     try:
         yield descriptor
     finally:

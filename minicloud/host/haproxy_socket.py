@@ -27,16 +27,18 @@ _TIMEOUTS = ("L4TOUT", "L6TOUT", "L7TOUT")
 Row = dict[str, str]
 
 
-def ask(path: Path, command: str) -> str:
-    """The answer to one command. Raises OSError where nobody answers."""
+def ask(path: Path, command: str) -> tuple[int, str]:
+    """Who answers a command (its process), and what. Raises OSError where nobody does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(_SECONDS)
         sock.connect(str(path))
-        sock.sendall(command.encode() + b"\n")
+        sock.sendall(f"show info; {command}\n".encode())
         parts = []
         while part := sock.recv(1 << 16):
             parts.append(part)
-    return b"".join(parts).decode(errors="replace")
+    info, _, answer = b"".join(parts).decode(errors="replace").partition("\n\n")
+    found = re.search(r"^Pid: ([0-9]+)$", info, re.MULTILINE)
+    return int(found[1]) if found else 0, answer
 
 
 def rows(stat: str) -> list[Row]:

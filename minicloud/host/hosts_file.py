@@ -1,62 +1,83 @@
 """Names in the host's own hosts file, so that its users reach load balancers by name: lines that end with a mark of ours.
 
-All other lines stay as they are, to the byte. The file is replaced as a whole where that can be; where it is a mount of its
-own, as in a container or a service that may write nothing else of /etc, it is written so that a crash leaves our lines at worst.
+- The file is bytes. All other lines stay as they are, whatever their encoding and their line ends, a missing last one too: when
+  the last line of ours goes, the file is what it was. A line is ours only if it has exactly the form of those that are written.
+- A link is followed, and what it leads to is replaced as a whole, with its owner, mode and extended attributes.
+- Where that cannot be (a mount of its own, as in a container; a second hard link; a service that may write nothing else of
+  /etc; attributes that cannot be carried over) it is written in its place, so that a crash loses no byte of anybody's.
 """
 
 import contextlib
 import errno
 import fcntl
 import os
+import re
+import stat
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
-_MARK = "# minicloud"
+_OURS = re.compile(rb"[0-9.]+ [A-Za-z0-9.-]+ # minicloud ([^\s]+)\r?\n?")
+_IN_PLACE = (errno.EBUSY, errno.EROFS, errno.EACCES, errno.EPERM, errno.EXDEV, errno.ENOTSUP)
+_MOST_TRIES = 5
 
 
 def lines(owner: str, names: Iterable[tuple[str, IPv4Address]]) -> list[str]:
     """The lines of an owner."""
-    return [f"{address} {name} {_MARK} {owner}" for name, address in names]
+    return [f"{address} {name} # minicloud {owner}" for name, address in names]
 
 
-def of(text: str, owner: str) -> list[str]:
-    """The lines that an owner has in a file's text."""
-    return [line for line in text.splitlines() if line.endswith(f"{_MARK} {owner}")]
+def _owner(line: bytes) -> str:
+    """Whose a line is; empty for one that is not ours."""
+    found = _OURS.fullmatch(line)
+    return found[1].decode(errors="replace") if found else ""
 
 
-def owners(text: str) -> set[str]:
+def _split(data: bytes) -> list[bytes]:
+    """The lines with their ends. Only a newline ends a line: anything else may be part of a character."""
+    return re.findall(rb"[^\n]*\n|[^\n]+", data)
+
+
+def of(data: bytes, owner: str) -> list[str]:
+    """The lines that an owner has in a file."""
+    return [line.rstrip(b"\r\n").decode() for line in _split(data) if _owner(line) == owner]
+
+
+def owners(data: bytes) -> set[str]:
     """All who have lines."""
-    return {line.rpartition(f"{_MARK} ")[2] for line in text.splitlines() if f" {_MARK} " in line}
+    return {_owner(line) for line in _split(data)} - {""}
 
 
-def changed(text: str, owner: str, wanted: list[str]) -> str:
-    """The text with exactly these lines of an owner."""
-    if of(text, owner) == wanted:
-        return text
-    kept = "".join(line for line in text.splitlines(keepends=True) if not line.rstrip("\n").endswith(f"{_MARK} {owner}"))
-    if kept and not kept.endswith("\n"):
-        kept += "\n"
-    return kept + "".join(f"{line}\n" for line in wanted)
+def changed(data: bytes, owner: str, wanted: list[str]) -> bytes:
+    """The file with exactly these lines of an owner; before a last line that does not end."""
+    if of(data, owner) == wanted:
+        return data
+    kept = b"".join(line for line in _split(data) if _owner(line) != owner)
+    end = kept.rfind(b"\n") + 1
+    return kept[:end] + b"".join(f"{line}\n".encode() for line in wanted) + kept[end:]
 
 
-def read(path: Path) -> str:
-    """The file's text; empty where there is none."""
+def read(path: Path) -> bytes:
+    """What is in the file; nothing where there is none."""
     try:
-        return path.read_text()
+        return path.read_bytes()
     except FileNotFoundError:
-        return ""
+        return b""
 
 
 def put(path: Path, lock: Path, owner: str, wanted: list[str]) -> None:
-    """Let an owner have exactly these lines."""
+    """Let an owner have exactly these lines. What somebody else writes meanwhile is seen, and begun from. Raises OSError."""
     if not path.is_file():
         return
     with _locked(lock):
-        before = read(path)
-        after = changed(before, owner, wanted)
-        if after != before:
-            _write(path, after)
+        for _ in range(_MOST_TRIES):
+            real = path.resolve(strict=True)
+            there = real.stat()
+            before = real.read_bytes()
+            after = changed(before, owner, wanted)
+            if after == before or _write(real, there, before, after):
+                return
+    raise OSError(errno.EAGAIN, "somebody writes to it all the time", str(path))
 
 
 @contextlib.contextmanager
@@ -70,18 +91,71 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _write(path: Path, text: str) -> None:
+def _same(path: Path, there: os.stat_result) -> bool:
+    now = path.stat()
+    return (now.st_ino, now.st_size, now.st_mtime_ns) == (there.st_ino, there.st_size, there.st_mtime_ns)
+
+
+def _write(path: Path, there: os.stat_result, before: bytes, after: bytes) -> bool:
+    """False where the file is not what it was `there` any more."""
+    if there.st_nlink == 1:
+        try:
+            return _replace(path, there, after)
+        except OSError as error:
+            if error.errno not in _IN_PLACE:
+                raise
+    if not _same(path, there):
+        return False
+    _overwrite(path, before, after)
+    return True
+
+
+def _replace(path: Path, there: os.stat_result, after: bytes) -> bool:
     new = path.with_name(f".{path.name}.minicloud")
     try:
-        there = path.stat()
-        new.write_text(text)
-        new.chmod(there.st_mode & 0o777)
-        os.chown(new, there.st_uid, there.st_gid)
-        new.rename(path)
-    except OSError as error:
-        new.unlink(missing_ok=True) if os.access(path.parent, os.W_OK) else None
-        if error.errno not in (errno.EBUSY, errno.EROFS, errno.EACCES, errno.EXDEV):
-            raise
-        with path.open("r+") as file:
-            file.write(text)
-            file.truncate()
+        new.unlink(missing_ok=True)
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(after)
+            os.fchown(file.fileno(), there.st_uid, there.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(there.st_mode))
+            for name in os.listxattr(path):
+                os.setxattr(file.fileno(), name, os.getxattr(path, name))
+            file.flush()
+            os.fsync(file.fileno())
+        if same := _same(path, there):
+            new.rename(path)
+        return same
+    finally:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+
+
+def _overwrite(path: Path, before: bytes, after: bytes) -> None:
+    """Write the lines that differ: what moves to the back first, so that every byte of others is there at each moment."""
+    same = next(
+        (at for at, (old, new) in enumerate(zip(before, after, strict=False)) if old != new), min(len(before), len(after))
+    )
+    first = after.rfind(b"\n", 0, same) + 1
+    last = len(after) - (after.rfind(b"\n") + 1)
+    last = last if first + last <= len(before) and before[len(before) - last :] == after[len(after) - last :] else 0
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        if len(after) > len(before):
+            _at(descriptor, after[len(after) - last :], len(after) - last)
+            _at(descriptor, after[first : len(after) - last], first)
+        else:
+            _at(descriptor, after[first:], first)
+            os.ftruncate(descriptor, len(after))
+        os.fsync(descriptor)
+    except OSError:
+        _at(descriptor, before[first:], first)
+        os.ftruncate(descriptor, len(before))
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _at(descriptor: int, data: bytes, offset: int) -> None:
+    while data:
+        count = os.pwrite(descriptor, data, offset)
+        data, offset = data[count:], offset + count

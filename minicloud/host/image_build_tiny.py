@@ -13,6 +13,7 @@ from pathlib import Path
 from ..errors import Permanent, UsageError
 from . import image_build_cpio as cpio
 from .image_build import Built, Progress, images_directory
+from .release import usual_command
 from .run import run
 
 _MIB = 1024 * 1024
@@ -36,8 +37,8 @@ def build_tiny(workdir: Path, kernel_source: Path, progress: Progress) -> Built:
     for needed in (kernel_source / "vmlinuz", kernel_source / "initrd", _BUSYBOX, *_DROPBEAR):
         if not needed.exists():
             raise UsageError(
-                f"the tiny image needs {needed}; install busybox-static and dropbear-bin, and build a Debian image first: "
-                "minicloud images build debian-12"
+                f"the tiny image needs {needed}; install busybox-static and dropbear-bin, and get a Debian image first: "
+                + usual_command()
             )
     workdir.mkdir(parents=True, exist_ok=True, mode=0o750)
     image, kernel, initrd = workdir / "image.qcow2", workdir / "vmlinuz", workdir / "initrd"

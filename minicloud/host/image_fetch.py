@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from .. import files
 from ..errors import ApiError, Permanent, Retry
 from . import image_http
 from .image_bytes import too_large
@@ -189,7 +190,7 @@ def _validator(answer: image_http.Answer) -> str:
 def _hold(directory: Path, url: str, checksum: Checksum | None) -> Iterator[_Part]:
     path = directory / f"{hashlib.sha256(url.encode()).hexdigest()[:24]}.part"
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = files.opened(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         with os.fdopen(descriptor, "r+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -207,6 +208,6 @@ def _state_path(path: Path) -> Path:
 
 def _read_state(path: Path) -> _State | None:
     try:
-        return _State(**json.loads(_state_path(path).read_text()))
+        return _State(**json.loads(files.read(_state_path(path))))
     except (OSError, ValueError, TypeError):
         return None

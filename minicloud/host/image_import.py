@@ -1,23 +1,28 @@
 """From any file that somebody offers as a disk to a clean qcow2 of our own.
 
-copy or decompress into a private directory -> check -> convert with limits -> check again. The file is opened once, and what is
-checked is the private copy, so nobody can exchange it in between. The result is always written anew: nothing of the
-foreign header survives.
+copy, decompress or take out of an archive into a private directory -> check -> have qemu-img check its tables -> convert with
+limits -> check again. The file is opened once, and what is checked is the private copy, so nobody can exchange it in between. The
+result is always written anew: nothing of the foreign header survives.
 """
 
 import os
 import urllib.parse
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import ApiError, Permanent
-from . import image_check, image_fetch, qemu_img
-from .image_bytes import invalid
+from . import image_check, image_fetch, image_sums, image_tar, qemu_img
+from .image_bytes import Reader, invalid
 from .image_store import ImageStore, Manifest
 from .image_sums import Checksum, verify
-from .image_unpack import Progress, room, unpack
+from .image_unpack import Progress, cut_out, room, unpack
 
 _OVERHEAD = 64 << 20  # bytes that qcow2's own tables may take beside the data, and then some
-_SUFFIXES = (".gz", ".xz", ".zst", ".bz2", ".qcow2", ".img", ".raw", ".vmdk", ".vhd", ".vpc")
+_CHECKED = ("qcow2", "vmdk")
+"""Formats of which `qemu-img convert` reads zeros where a table points beyond the end of a file that was cut off. It refuses such
+a VHD or VHDX itself, and of a VDI `image_vdi` has read the table.
+"""
+_SUFFIXES = (*image_tar.PACKED, *image_tar.DISKS, ".ova", ".tar", ".tgz")
 
 
 def silent(_done: int, _size: int) -> None:
@@ -31,11 +36,7 @@ def prepare(source: Path, workdir: Path, *, max_bytes: int, claimed: str | None 
     that lies in `workdir` already is used up; any other stays as it is. Raises ApiError (InvalidFormat,
     DiskImageSizeTooLarge), or Retry when the disk is full.
     """
-    disk = _private(source, workdir, max_bytes, claimed, progress)
-    with image_check.open_regular(disk) as file:
-        found = image_check.check(file, max_bytes=max_bytes)
-    if found.format in image_check.COMPRESSED:
-        raise invalid("It is compressed twice.")
+    disk, found = _unwrapped(source, workdir, max_bytes, claimed, progress)
     qemu_format = found.qemu_format
     if found.format == "vhd-fixed":  # a raw disk once its footer is cut off; QEMU would round its size down to a geometry
         os.truncate(disk, found.virtual_size or 0)
@@ -46,22 +47,62 @@ def prepare(source: Path, workdir: Path, *, max_bytes: int, claimed: str | None 
     return clean
 
 
-def _private(source: Path, workdir: Path, max_bytes: int, claimed: str | None, progress: Progress) -> Path:
-    """The file in `workdir`, decompressed if it was compressed."""
-    with image_check.open_regular(source) as file:
-        found = image_check.check(file, max_bytes=max_bytes, claimed=claimed)
-        compressed = found.format in image_check.COMPRESSED
-        if source.parent == workdir and not compressed:
-            return source
-        disk = workdir / "source.disk"
-        limit = max_bytes if compressed else os.fstat(file.fileno()).st_size
-        unpack(file, found.format if compressed else "raw", disk, max_bytes=limit, progress=progress)
-    if source.parent == workdir:
-        source.unlink()
-    return disk
+def _unwrapped(
+    source: Path, workdir: Path, max_bytes: int, claimed: str | None, progress: Progress
+) -> tuple[Path, image_check.Found]:
+    """The disk as a file of its own in `workdir`, and what it is. It may be compressed once and archived once, in any order."""
+    path, seen = source, set[str]()
+    while True:
+        with image_check.open_regular(path) as file:
+            found = image_check.check(file, max_bytes=max_bytes, claimed=None if seen else claimed)
+            wrapped = found.format in image_check.WRAPPERS
+            if path.parent == workdir and not wrapped:
+                return path, found
+            kind = "compressed" if found.format in image_check.COMPRESSED else found.format
+            if kind in seen:
+                raise invalid("It is an archive in an archive." if kind == image_check.ARCHIVE else "It is compressed twice.")
+            target = workdir / f"source-{len(seen)}.disk"
+            _take_out(file, found, target, max_bytes, progress)
+            seen.add(kind)
+        if path.parent == workdir:
+            path.unlink()
+        path = target
+
+
+def _take_out(file: BinaryIO, found: image_check.Found, target: Path, max_bytes: int, progress: Progress) -> None:
+    """Decompress, cut out of an archive, or copy."""
+    if found.format == image_check.ARCHIVE:
+        _from_archive(file, target, max_bytes, progress)
+        return
+    compressed = found.format in image_check.COMPRESSED
+    limit = max_bytes if compressed else os.fstat(file.fileno()).st_size
+    unpack(file, found.format if compressed else "raw", target, max_bytes=limit, progress=progress)
+
+
+def _from_archive(file: BinaryIO, target: Path, max_bytes: int, progress: Progress) -> None:
+    """The disk of an archive, compared with the archive's own list of checksums. SHA-1 in a list says too little to be read."""
+    reader = Reader(file)
+    archive = image_tar.read(reader)
+    disk = archive.disk
+    cut_out(file, disk.offset, disk.size, target, max_bytes=max_bytes, progress=progress)
+    if archive.manifest is not None:
+        text = reader.bytes_at(archive.manifest.offset, archive.manifest.size).decode(errors="replace")
+        if (wanted := image_sums.parse(text).get(disk.name)) is not None:
+            verify(target, wanted, f"{disk.name} in the archive")
+
+
+def _require_whole(disk: Path, qemu_format: str) -> None:
+    """Refuse a disk whose tables are damaged, or point to what is not in the file."""
+    try:
+        qemu_img.check(disk, qemu_format)
+    except Permanent as error:
+        last = error.message.rpartition(" / ")[2]  # of many that say the same of one cluster after the other
+        raise invalid(f"It is damaged, or cut off; the last of what qemu-img check says: {last}.") from error
 
 
 def _rewrite(disk: Path, qemu_format: str, size: int) -> Path:
+    if qemu_format in _CHECKED:
+        _require_whole(disk, qemu_format)
     clean = disk.with_name("clean.qcow2")
     most = size + size // 512 + _OVERHEAD
     bound = room(disk.parent, most)

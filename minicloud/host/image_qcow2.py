@@ -4,6 +4,7 @@ Refused: whatever makes QEMU open another file (a backing file, an external data
 tables that cannot be right. The layout is the one in QEMU's docs/interop/qcow2 document.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .image_bytes import Reader, invalid
@@ -14,11 +15,13 @@ _HEADER = ">QIIQIIQQIIQ"  # from offset 8, the fields of version 2
 _DIRTY, _CORRUPT, _EXTERNAL_DATA, _COMPRESSION, _EXTENDED_L2 = 1, 2, 4, 8, 16
 _KNOWN_FEATURES = _DIRTY | _COMPRESSION | _EXTENDED_L2
 _EXTENSION_END = 0
+_BACKING_FORMAT = 0xE2792ACA
 _REFUSED_EXTENSIONS = {
-    0xE2792ACA: "the format of a backing file",
+    _BACKING_FORMAT: "the format of a backing file",
     0x44415441: "an external data file",
     0x0537BE77: "encryption",
 }
+_REFUSED_OF_LAYERS = {kind: what for kind, what in _REFUSED_EXTENSIONS.items() if kind != _BACKING_FORMAT}
 _MAX_L1_BYTES = 32 << 20
 _MAX_REFTABLE_BYTES = 8 << 20
 _MAX_SNAPSHOTS = 256
@@ -46,21 +49,24 @@ class _Header:
         return 1 << self.cluster_bits
 
 
-def check(reader: Reader) -> int:
-    """The virtual size in bytes of a qcow2 that stands on its own. Raises ApiError (InvalidFormat) for any other."""
+def check(reader: Reader, *, alone: bool = True) -> int:
+    """The virtual size in bytes of a qcow2 that stands on its own. Raises ApiError (InvalidFormat) for any other.
+
+    With `alone=False` it may name a backing file, whatever that is, and be marked as corrupt: the caller replaces the name.
+    """
     (version,) = reader.unpack(">I", 4)
     if version not in (2, 3):
         raise invalid(f"It is a qcow image of version {version}; versions 2 and 3 are understood.")
     header = _Header(version, *reader.unpack(_HEADER, 8))
-    _check_standing_alone(header)
-    extended, extensions = _check_features(reader, header)
-    _check_extensions(reader, header, extensions)
+    _check_standing_alone(header, alone=alone)
+    extended, extensions = _check_features(reader, header, alone=alone)
+    _check_extensions(reader, header, extensions, _REFUSED_EXTENSIONS if alone else _REFUSED_OF_LAYERS)
     _check_tables(reader, header, extended)
     return header.size
 
 
-def _check_standing_alone(header: _Header) -> None:
-    if header.backing_offset or header.backing_size:
+def _check_standing_alone(header: _Header, *, alone: bool) -> None:
+    if alone and (header.backing_offset or header.backing_size):
         raise invalid("It names a backing file, which could be any file of this host; flatten it first (`qemu-img convert`).")
     if header.encryption:
         raise invalid("It is encrypted.")
@@ -70,16 +76,16 @@ def _check_standing_alone(header: _Header) -> None:
         raise invalid("It is a disk of 0 bytes.")
 
 
-def _check_features(reader: Reader, header: _Header) -> tuple[bool, int]:
+def _check_features(reader: Reader, header: _Header, *, alone: bool) -> tuple[bool, int]:
     """Whether entries of the second-level tables take 16 bytes instead of 8, and where the header's extensions start."""
     if header.version == 2:
         return False, 72
     incompatible, _, _, refcount_order, length = reader.unpack(">QQQII", 72)
     if incompatible & _EXTERNAL_DATA:
         raise invalid("It keeps its data in another file (data-file), which could be any file of this host.")
-    if incompatible & _CORRUPT:
+    if incompatible & _CORRUPT and alone:
         raise invalid("It is marked as corrupt; repair it first (`qemu-img check -r all`).")
-    if incompatible & ~_KNOWN_FEATURES:
+    if incompatible & ~(_KNOWN_FEATURES | _CORRUPT):
         raise invalid(f"It needs features that are not known here ({incompatible & ~_KNOWN_FEATURES:#x}).")
     if refcount_order > 6 or length < 104 or length % 8 or length > header.cluster:
         raise invalid("Its header contradicts itself.")
@@ -88,15 +94,15 @@ def _check_features(reader: Reader, header: _Header) -> tuple[bool, int]:
     return bool(incompatible & _EXTENDED_L2), length
 
 
-def _check_extensions(reader: Reader, header: _Header, offset: int) -> None:
+def _check_extensions(reader: Reader, header: _Header, offset: int, refused: Mapping[int, str]) -> None:
     for _ in range(_MAX_EXTENSIONS):
         if offset + 8 > header.cluster:
             return
         kind, length = reader.unpack(">II", offset)
         if kind == _EXTENSION_END:
             return
-        if kind in _REFUSED_EXTENSIONS:
-            raise invalid(f"Its header announces {_REFUSED_EXTENSIONS[kind]}.")
+        if kind in refused:
+            raise invalid(f"Its header announces {refused[kind]}.")
         offset += 8 + (length + 7) // 8 * 8
         if offset > header.cluster:
             raise invalid("An extension of its header is longer than the header.")

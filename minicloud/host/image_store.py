@@ -16,12 +16,14 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
+from .. import files
 from ..errors import ApiError
+from . import image_users, own_names
 from .qemu_img import noticing_full_disk
 
 IMAGE, KERNEL, INITRD, MANIFEST = "image.qcow2", "vmlinuz", "initrd", "manifest.json"
@@ -124,6 +126,25 @@ class ImageStore:
             self._publish(partial, self.directory / image_id)
         return manifest
 
+    def put_back(self, files: Path) -> None:
+        """Put an image that was in a store into this one, under its own identifier: a directory of that name on its file system,
+        which `check` has found to be right.
+        """
+        if not (self.directory / files.name).exists():
+            self._publish(files, self.directory / files.name)
+
+    @staticmethod
+    def check(files: Path) -> None:
+        """Raise ApiError (InvalidFormat, or .Unavailable) where the files of an image are not what their manifest says."""
+        from . import image_check
+
+        read = _read(files)
+        if isinstance(read, Damaged):
+            raise ApiError("InvalidAMIID.Unavailable", f"{files.name} cannot be used: {read.reason}")
+        image_check.check_clean(files / IMAGE)
+        if digest(files / IMAGE, "sha256") != read.sha256:
+            raise ApiError("InvalidAMIID.Unavailable", f"The disk of {files.name} is not the one that its manifest tells of")
+
     def list(self) -> builtins.list[Manifest]:
         """The images that can be used, oldest first. An identifier in both stores is the own store's."""
         found = {read.image_id: read for read in self._read_all() if isinstance(read, Manifest)}
@@ -151,23 +172,29 @@ class ImageStore:
             return None
         return place / KERNEL, place / INITRD if manifest.initrd else None, manifest.cmdline
 
-    def remove(self, image_id: str) -> None:
-        """Remove an image of the own store, damaged or not. The caller knows that no disk is built on it."""
+    def remove(self, image_id: str, refuse: Callable[[str], None] = lambda _: None) -> None:
+        """Remove an image of the own store, damaged or not. The caller knows that no disk of his is built on it.
+
+        `refuse` raises where others need it: from then on until it is gone nobody builds on it (`image_users`).
+        Raises Retry where the store is in use for too long.
+        """
         place = self._place_of(image_id)
         if place.parent != self.directory.absolute():
             raise ApiError("OperationNotPermitted", f"{image_id} is in the shared, read-only image store {self.shared}.")
         gone = self.directory / f"{_PARTIAL}gone-{secrets.token_hex(4)}"
-        place.rename(gone)
+        with image_users.held(self.directory, image_users.REMOVING):
+            refuse(image_id)
+            place.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
 
     def sweep(self) -> builtins.list[Path]:
         """Remove what dead processes left: partial directories, and old unfinished downloads. Returns what was removed."""
         removed = []
-        for path in self.directory.glob(f"{_PARTIAL}*"):
+        for path in filter(lambda one: own_names.is_work(one.name), self.directory.glob(f"{_PARTIAL}*")):
             with contextlib.suppress(BlockingIOError, FileNotFoundError, NotADirectoryError), _locked(path):
                 shutil.rmtree(path)
                 removed.append(path)
-        for path in (self.directory / _DOWNLOADS).glob("*"):
+        for path in filter(lambda one: own_names.is_download(one.name), (self.directory / _DOWNLOADS).glob("*")):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < time.time() - _DOWNLOADS_KEPT:
                     path.unlink()
@@ -226,7 +253,7 @@ class ImageStore:
 
 def digest(path: Path, algorithm: str) -> str:
     """A file's checksum in hexadecimal."""
-    with path.open("rb") as file:
+    with open(files.opened(path, os.O_RDONLY), "rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
@@ -262,7 +289,7 @@ def _make_held(held: contextlib.ExitStack, root: Path, name: str) -> Path:
 
 def _read(path: Path) -> Manifest | Damaged:
     try:
-        values = json.loads((path / MANIFEST).read_text())
+        values = json.loads(files.read(path / MANIFEST))
         kinds = {field.name: field.type for field in fields(Manifest)}
         if not isinstance(values, dict) or not _REQUIRED <= set(values) <= set(kinds):
             return Damaged(path, f"{MANIFEST} does not have the fields that it should have")

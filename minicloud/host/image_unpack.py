@@ -60,6 +60,26 @@ def unpack(source: BinaryIO, format: str, target: Path, *, max_bytes: int, progr
         raise
 
 
+def cut_out(source: BinaryIO, offset: int, size: int, target: Path, *, max_bytes: int, progress: Progress) -> None:
+    """Write the `size` bytes of `source` from `offset` on into the new file `target`. Raises as `unpack` does."""
+    source.seek(offset)
+    with noticing_full_disk(target):
+        _pour(_Range(source, size), source, target, max_bytes, progress)
+
+
+class _Range:
+    """So many bytes of a file, from where it stands."""
+
+    def __init__(self, source: BinaryIO, size: int) -> None:
+        self._source = source
+        self._left = size
+
+    def read(self, size: int, /) -> bytes:
+        piece = self._source.read(min(size, self._left))
+        self._left -= len(piece)
+        return piece
+
+
 class _Streams:
     """Compressed streams one after the other, as one. Unlike lzma.LZMAFile it bounds the memory that the data may ask for, and
     unlike bz2.BZ2File it does not take a damaged second stream for the end.
@@ -117,7 +137,7 @@ def _pour(stream: _Stream, source: BinaryIO, target: Path, max_bytes: int, progr
             if allowed < 0:
                 raise out_of_space(target)
             done = min(size, source.tell())
-            if written > _RATIO_FROM and stream is not source and written > done * _RATIO:
+            if written > _RATIO_FROM and written > done * _RATIO:
                 raise _bomb()
             progress(done, size)
         file.truncate(written)

@@ -81,7 +81,10 @@ def _check_footer(reader: Reader, header: _Header) -> None:
 def _descriptor(reader: Reader, header: _Header) -> str:
     offset, length = header.descriptor_offset * _SECTOR, header.descriptor_sectors * _SECTOR
     if not offset or not 0 < length <= _DESCRIPTOR_LIMIT:
-        raise invalid("It has no descriptor inside.")
+        raise invalid(
+            "It has no descriptor inside: it is one part of a VMDK that is split over several files; if you trust them, join "
+            "them first (`qemu-img convert -f vmdk -O qcow2`, with the file that describes them)."
+        )
     reader.require_inside("descriptor", offset, length)
     return reader.bytes_at(offset, length).split(b"\0", 1)[0].decode("latin-1")
 

@@ -4,23 +4,22 @@ A disk is found by its serial in the guest's live XML, which also tells what it 
 not kept anywhere: they are looked up each time, because what is plugged out gives its name to what is plugged in next.
 """
 
-import contextlib
 import errno
 import functools
 import secrets
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import Permanent, Retry
-from . import account
-from .contracts_storage import DiskSpec, IoLimits
+from . import account, libvirt_agent
+from .contracts_storage import AgentAnswer, DiskSpec, IoLimits
 from .domain_xml import device_name, iotune, overlays, plugged
 from .libvirt import LibvirtGuests, unplug
-from .libvirt import _errors as errors
-from .libvirt import _libvirt as library
 from .libvirt import _xml as xml_of
+from .libvirt_errors import errors
+from .libvirt_link import library
 
 _MOST_DISKS = 64
 _HUSK = "mc-husk-"
@@ -86,7 +85,29 @@ class LibvirtBlocks:
         inserted = blocks.get(_device(disk), {}).get("inserted", {})
         return str(inserted.get("node-name", "")).startswith(_HUSK)
 
-    def freeze(self, guest_id: str, tops: Mapping[str, str]) -> str:
+    def has_agent(self, guest_id: str) -> bool:
+        """As libvirt reports the agent's channel."""
+        with errors(f"the agent of {guest_id}"):
+            return libvirt_agent.is_connected(self._apart(guest_id))
+
+    def quiesce(self, guest_id: str) -> AgentAnswer:
+        """By the guest agent, with a call of its own: what libvirt does by itself for a snapshot keeps the domain locked."""
+        return self._ask(guest_id, lambda dom: dom.fsFreeze())
+
+    def thaw(self, guest_id: str) -> AgentAnswer:
+        """By the guest agent."""
+        return self._ask(guest_id, lambda dom: dom.fsThaw())
+
+    def _ask(self, guest_id: str, question: Callable[[Any], object]) -> AgentAnswer:
+        return libvirt_agent.ask(self._apart(guest_id), question)
+
+    def _apart(self, guest_id: str) -> Any:
+        dom = self._guests.apart(guest_id)
+        if dom is None:
+            raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
+        return dom
+
+    def freeze(self, guest_id: str, tops: Mapping[str, str]) -> None:
         """One external snapshot of all the disks, into files that are there. A job that copies is given up for it."""
         libvirt, dom = library(), self._running(guest_id)
         with errors(f"a snapshot of the disks of {guest_id}"):
@@ -96,20 +117,17 @@ class LibvirtBlocks:
                 raise Permanent(f"{guest_id} has no disk {', '.join(missing)}")
             fresh = {names[serial]: path for serial, path in tops.items() if _chain(disks[serial])[0] != path}
             if not fresh:
-                return ""
+                return
             self._give_up_jobs(guest_id, dom)
             others = {str(target.get("dev")) for target in xml_of(dom).findall("./devices/disk/target")} - set(fresh)
             xml = overlays(fresh, sorted(others))
-            flags = (
+            dom.snapshotCreateXML(
+                xml,
                 libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
                 | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA
                 | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
-                | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT
+                | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT,
             )
-            why = _freeze_quiesced(dom, xml, flags)
-            if why:
-                dom.snapshotCreateXML(xml, flags)
-            return why
 
     def resume(self, guest_id: str) -> bool:
         """Only one that libvirt says was paused by an I/O error."""
@@ -217,30 +235,6 @@ class LibvirtBlocks:
         if disk is None:
             raise Permanent(f"{guest_id} has no disk {serial}")
         return disk
-
-
-def _freeze_quiesced(dom: Any, xml: str, flags: int) -> str:
-    """Take it with the guest's file systems quiesced; returns why that could not be, and then nothing was taken."""
-    libvirt = library()
-    if not _agent_listens(dom):
-        return "the guest runs no guest agent"
-    try:
-        dom.snapshotCreateXML(xml, flags | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE)
-    except libvirt.libvirtError as error:
-        agents = (
-            libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_AGENT_UNSYNCED, libvirt.VIR_ERR_AGENT_COMMAND_TIMEOUT,
-            libvirt.VIR_ERR_AGENT_COMMAND_FAILED,
-        )  # fmt: skip
-        if error.get_error_code() in agents or "agent" in str(error):
-            with contextlib.suppress(libvirt.libvirtError):
-                dom.fsThaw()
-            return f"its guest agent did not do it: {error}"
-        raise
-    return ""
-
-
-def _agent_listens(dom: Any) -> bool:
-    return any(target.get("state") == "connected" for target in xml_of(dom).findall("./devices/channel/target"))
 
 
 def _disks(dom: Any) -> dict[str, ET.Element]:

@@ -13,9 +13,9 @@ from .bridges import bridge_name
 from .contracts import NicSpec
 from .domain_xml import plugged_card
 from .libvirt import LibvirtGuests, unplug
-from .libvirt import _errors as errors
-from .libvirt import _libvirt as library
 from .libvirt import _xml as xml_of
+from .libvirt_errors import errors
+from .libvirt_link import library
 from .run import run
 
 _CUT = "mcx"

@@ -16,14 +16,14 @@ from .contracts_meters import DiskCounters, GuestCounters, NicCounters
 _NANO = 1e-9
 Stats = Mapping[str, Any]
 
-_KINDS = ("STATE", "CPU_TOTAL", "VCPU", "INTERFACE")
+_KINDS = ("VIR_DOMAIN_STATS_STATE", "VIR_DOMAIN_STATS_CPU_TOTAL", "VIR_DOMAIN_STATS_VCPU", "VIR_DOMAIN_STATS_INTERFACE")
 
 
 def statistics(conn: Any, libvirt: Any, pulling: Collection[str]) -> list[tuple[Any, Stats]]:
     """Of all domains that are on, by `libvirt`, the module. Those of `pulling` that still do are not asked of their disks (see
     libvirt_pulls).
     """
-    wanted = functools.reduce(operator.or_, (getattr(libvirt, f"VIR_DOMAIN_STATS_{kind}") for kind in _KINDS))
+    wanted = functools.reduce(operator.or_, (getattr(libvirt, kind) for kind in _KINDS))
     with_disks = wanted | libvirt.VIR_DOMAIN_STATS_BLOCK
     if not pulling:
         return list(conn.getAllDomainStats(with_disks, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE))

@@ -195,6 +195,8 @@ class Options:
     """Whether requests get X-Amzn-Trace-Id."""
     log: str = ""
     """The file to which each request is noted; empty for none."""
+    log_most: int = 0
+    """The bytes that it may have."""
     log_name: str = ""
     """What notes call the balancer."""
 

@@ -15,10 +15,10 @@ from .networks import BridgeNetworks
 from .seed import LocalSeeds
 
 
-def host(settings: Settings) -> Host:
-    """Real guests, on this host."""
-    guests = LibvirtGuests(settings.libvirt_uri, settings.home)
-    networks = BridgeNetworks(settings.run / "networks")
+def host(settings: Settings, identity: str) -> Host:
+    """Real guests, on this host. What is made carries the identity of the state that it is made for."""
+    guests = LibvirtGuests(settings.libvirt_uri, settings.home, identity)
+    networks = BridgeNetworks(settings.run / "networks", identity, settings.dns_port)
     return Host(
         guests=guests,
         blocks=LibvirtBlocks(guests),
@@ -26,9 +26,9 @@ def host(settings: Settings) -> Host:
         disks=LocalDisks(settings.home / "volumes"),
         seeds=LocalSeeds(settings.home / "seeds"),
         networks=networks,
-        images=BaseImages(store(settings)),
+        images=BaseImages(store(settings), settings.home, identity),
         machine=LocalMachine(),
-        firewall=IptablesFirewall(settings.run / "firewall"),
+        firewall=IptablesFirewall(settings.run / "firewall", identity),
         messages=LocalMessages(),
-        balancers=HaproxyBalancers(settings.run / "balancers", networks, settings.hosts_file),
+        balancers=HaproxyBalancers(settings.run / "balancers", networks, settings.hosts_file, identity),
     )

@@ -1,9 +1,14 @@
 """The host itself: what there is of processors, memory and GPUs, and which of its lives this is. All read from files."""
 
 import os
+import time
 from pathlib import Path
 
 from .contracts import Capacity
+
+_TIMEX = 512
+"""Bytes that struct timex fits into on every system; all zero, it changes nothing."""
+_TIME_ERROR = 5
 
 
 class LocalMachine:
@@ -20,6 +25,17 @@ class LocalMachine:
     def boot_id(self) -> str:
         """The kernel's random name of this life of the host."""
         return (self._proc / "sys/kernel/random/boot_id").read_text().strip()
+
+    def uptime(self) -> float:
+        """The kernel's clock that nobody can set."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def clock_synchronised(self) -> bool:
+        """By adjtimex(2), which answers TIME_ERROR while nobody disciplines the clock, and since somebody set it by hand."""
+        import ctypes  # few commands need it
+
+        state = int(ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX)))
+        return 0 <= state < _TIME_ERROR
 
     def _memory(self) -> int:
         for line in (self._proc / "meminfo").read_text().splitlines():

@@ -23,5 +23,5 @@ class LocalMessages:
             raise Retry(f"{url} answers with HTTP status {status}")
 
     def run(self, command: Sequence[str], body: bytes) -> None:
-        """Without a shell; it has half a minute."""
-        run.run(command, input=body, timeout=COMMAND_TIMEOUT)
+        """Without a shell; it has half a minute, and may say as much as it likes."""
+        run.tell(command, body, COMMAND_TIMEOUT)

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from . import arp, bridges, dnsmasq, failures
 from .contracts import Name, NetworkSpec, Reservation
 
 _SPEC = "spec.json"
+_IDENTITY = "identity"
 _NAMES = "names"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -29,30 +30,51 @@ _RELEASE_SECONDS = 2.0
 
 
 class BridgeNetworks:
-    """Networks whose files are in `directory`."""
+    """Networks whose files are in `directory`, and whose DNS is at `dns_port` of their gateways."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, identity: str, dns_port: int = 53) -> None:
         self._directory = directory
+        self._identity = identity
+        self._dns_port = dns_port
 
     def _service(self, network_id: str) -> dnsmasq.Service:
         if not _ID.fullmatch(network_id) or network_id == _NAMES:
             raise Permanent(f"not the id of a network: {network_id!r}")
         bridge = bridges.bridge_name(network_id)
-        return dnsmasq.Service(network_id, bridge, self._directory / network_id, self._directory / _NAMES)
+        return dnsmasq.Service(network_id, bridge, self._directory / network_id, self._directory / _NAMES, self._dns_port)
 
     @failures.of_system()
     def list(self) -> dict[str, NetworkSpec | None]:
-        """The networks of ours, each with what it fully serves."""
-        seen = bridges.bridges()
+        """The networks of ours, each with what it fully serves. One without an identity serves nothing until it is given one."""
+        seen, taps = bridges.look()
+        names = set(seen)
         with contextlib.suppress(FileNotFoundError):
-            directories = {entry.name for entry in os.scandir(self._directory) if entry.is_dir() and entry.name != _NAMES}
-            return {network_id: self._served(network_id, seen.get(network_id)) for network_id in directories | set(seen)}
-        return dict.fromkeys(seen)
+            names |= {entry.name for entry in os.scandir(self._directory) if entry.is_dir() and entry.name != _NAMES}
+        ours = [name for name in names if self._owner(name, seen) in ("", self._identity)]
+        return {name: self._served(name, seen.get(name), taps) for name in ours}
 
-    def _served(self, network_id: str, bridge: bridges.Bridge | None) -> NetworkSpec | None:
+    def _owner(self, network_id: str, seen: Mapping[str, bridges.Bridge]) -> str:
+        """The identity of the state that made a network; empty where nobody wrote one."""
+        bridge = seen.get(network_id)
+        return bridge.identity if bridge else (_text(self._service(network_id).directory / _IDENTITY) or "")
+
+    @failures.of_system()
+    def unmarked(self) -> set[str]:
+        """Those without an identity."""
+        seen = bridges.bridges()
+        return {name for name in self.list() if not self._owner(name, seen)}
+
+    @failures.of_system()
+    def strangers(self) -> dict[str, str]:
+        """Those of other states."""
+        return bridges.strangers(self._identity)
+
+    def _served(self, network_id: str, bridge: bridges.Bridge | None, taps: Mapping[str, bridges.Tap]) -> NetworkSpec | None:
         service = self._service(network_id)
         spec = _read(service)
         if spec is None or bridge is None or not bridge.up or bridge.addresses != {spec.gateway}:
+            return None
+        if bridge.identity != self._identity or bridges.loose(network_id, (one.mac for one in spec.reservations), taps):
             return None
         if dnsmasq.pid(service) is None or any(_text(path) != text for path, text in _texts(spec, service).items()):
             return None
@@ -63,8 +85,9 @@ class BridgeNetworks:
         """Make it so, from whatever is there."""
         check(spec)
         service = self._service(spec.network_id)
-        bridges.ensure(spec.network_id, spec.gateway)
+        bridges.ensure(spec.network_id, spec.gateway, self._identity, [one.mac for one in spec.reservations])
         self._directories(service)
+        _write(service.directory / _IDENTITY, self._identity)
         (service.directory / _SPEC).unlink(missing_ok=True)
         changed = {path for path, text in _texts(spec, service).items() if _write(path, text)}
         if dnsmasq.pid(service) is None or service.configuration in changed:
@@ -77,9 +100,11 @@ class BridgeNetworks:
     @failures.of_system()
     def remove(self, network_id: str) -> None:
         """Take away the process, the bridge, the files."""
-        service = self._service(network_id)
+        service, seen = self._service(network_id), bridges.bridges()
+        if self._owner(network_id, seen) not in ("", self._identity):
+            raise Permanent(f"the network {network_id} belongs to another minicloud, the state {self._owner(network_id, seen)}")
         dnsmasq.stop(service)
-        bridges.remove(network_id)
+        bridges.remove(network_id, self._identity)
         (service.names / network_id).unlink(missing_ok=True)
         shutil.rmtree(service.directory, ignore_errors=True)
         self._reload_all(service, True)

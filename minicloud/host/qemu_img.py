@@ -9,12 +9,13 @@ import contextlib
 import errno
 import json
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import Permanent, Retry
+from ..errors import Damaged, Permanent, Retry, Unreadable
 from .run import CommandFailed, Limits, run
 
 # Measured with QEMU 7.2: `info` starts in 256 MiB of address space and `convert` runs in 512. Builds with more libraries need
@@ -23,7 +24,24 @@ _ADDRESS_SPACE = 2 << 30
 _QUICK = Limits(cpu_seconds=30, address_space=_ADDRESS_SPACE)
 _QUICK_TIMEOUT = 60.0
 
-_PASSING = ("Failed to get", "Cannot allocate memory", "Resource temporarily unavailable", "Too many open files")
+_OF_PASSING = (
+    errno.ENOMEM,
+    errno.EAGAIN,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EINTR,
+    errno.ESTALE,
+    errno.ENOTCONN,
+    errno.ETIMEDOUT,
+    errno.ENODEV,
+)
+_PASSING = ("Failed to get", *(os.strerror(number) for number in _OF_PASSING))
+"""What qemu-img says where somebody has the file's lock, memory or descriptors are short, or what the file lies on is away."""
+_EIO = os.strerror(errno.EIO)
+_OF_FILES = {errno.ENOENT, errno.EINVAL, errno.ENOTSUP, errno.EFBIG, errno.ERANGE}
+_OF_SYSTEM = tuple(os.strerror(number) for number in errno.errorcode if number not in _OF_FILES)
+"""What says of a failure that it is the system's. qemu-img says EINVAL and the like of what stands in a file, too, and ENOENT of
+what that stands on."""
 
 
 @dataclass(frozen=True)
@@ -38,37 +56,70 @@ class Info:
 
 
 def is_marked_corrupt(path: Path) -> bool:
-    """Whether QEMU has met a damaged table in a qcow2 file and marked it; raises Permanent where this is none.
+    """Whether QEMU has met a damaged table in a qcow2 file and marked it; raises Damaged where this is none, OSError.
 
     The mark is a bit of the header's incompatible features (QEMU's docs/interop/qcow2), which no tool reads while a guest has
     the file without asking for its lock.
     """
-    with path.open("rb") as file:
-        header = file.read(_FEATURES.stop)
+    with _opened(path) as descriptor:
+        header = os.pread(descriptor, _FEATURES.stop, 0)
     if header[:4] != b"QFI\xfb":
-        raise Permanent(f"{path} does not begin as a qcow2 file")
+        raise Damaged(f"{path} does not begin as a qcow2 file")
     return bool(int.from_bytes(header[_FEATURES]) & _CORRUPT) if int.from_bytes(header[4:8]) >= 3 else False
 
 
 _FEATURES, _CORRUPT = slice(72, 80), 1 << 1
-_NAME_AT, _NAME_LENGTH = slice(8, 16), slice(16, 20)
+_NAME_AT, _NAME_LENGTH, _SIZE = slice(8, 16), slice(16, 20), slice(24, 32)
+_FIRST_BLOCK = 4096
 
 
 def backing(path: Path) -> str | None:
     """The name of the file under a qcow2 layer as it stands in the header, read without a process, also while a guest has it.
 
-    Raises Permanent where the file is no qcow2.
+    Raises Damaged where the file is no qcow2, OSError.
     """
-    with path.open("rb") as file:
-        header = file.read(_NAME_LENGTH.stop)
+    with _opened(path) as descriptor:
+        header = os.pread(descriptor, _FIRST_BLOCK, 0)
         if header[:4] != b"QFI\xfb":
-            raise Permanent(f"{path} does not begin as a qcow2 file")
-        file.seek(int.from_bytes(header[_NAME_AT]))
-        return os.fsdecode(file.read(int.from_bytes(header[_NAME_LENGTH]))) if any(header[_NAME_AT]) else None
+            raise Damaged(f"{path} does not begin as a qcow2 file")
+        start, length = int.from_bytes(header[_NAME_AT]), int.from_bytes(header[_NAME_LENGTH])
+        if not start:
+            return None
+        known = header[start : start + length]
+        return os.fsdecode(known if len(known) == length else os.pread(descriptor, length, start))
+
+
+def virtual_size(path: Path) -> int:
+    """How large a guest sees a qcow2 file, in bytes, read as `backing` is, and with its errors."""
+    with _opened(path) as descriptor:
+        header = os.pread(descriptor, _SIZE.stop, 0)
+    if header[:4] != b"QFI\xfb" or len(header) < _SIZE.stop:
+        raise Damaged(f"{path} does not begin as a qcow2 file")
+    return int.from_bytes(header[_SIZE])
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """A regular file, also by a link to it; whatever else has its name is not waited for. Raises Damaged for that, OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket
+            raise Damaged(f"{path} is no regular file") from error
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Damaged(f"{path} is no regular file")
+        yield descriptor
+    except OSError as error:  # of a descriptor, which has no name
+        error.filename = error.filename or str(path)
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def info(path: Path, format: str, *, in_use: bool = False) -> Info:
-    """Read one file's header, and no other file's. Raises Permanent when it is not of that format.
+    """Read one file's header, and no other file's. Raises Damaged when it is not of that format.
 
     `in_use` reads it although a guest has it, whose changes may then be seen or not.
     """
@@ -122,19 +173,23 @@ def repoint(path: Path, base: Path) -> None:
     _qemu_img(*words, about=path)
 
 
-def check(path: Path) -> None:
-    """Raise Permanent where the structure of a qcow2 file is damaged. Leaked clusters do no harm and are not counted."""
+def check(path: Path, format: str = "qcow2") -> None:
+    """Raise Damaged where a file's structure is damaged (qcow2, vmdk), as by its end being cut off. Leaked clusters do no harm
+    and are not counted.
+    """
     limits = Limits(cpu_seconds=600, address_space=_ADDRESS_SPACE)
     try:
-        _qemu_img("check", "-q", "-U", "-f", "qcow2", _absolute(path), about=path, limits=limits, timeout=600.0)
+        _qemu_img("check", "-q", "-U", "-f", format, _absolute(path), about=path, limits=limits, timeout=600.0)
     except Permanent as error:
         if isinstance(error.__cause__, CommandFailed) and error.__cause__.status == _ONLY_LEAKS:
             return
-        raise Permanent(f"{path.name} is damaged: {error.message}") from error
+        if isinstance(error, Damaged) or (isinstance(error.__cause__, CommandFailed) and error.__cause__.status == _WRONG):
+            raise Damaged(f"{path.name} is damaged: {error.message}") from error
+        raise
 
 
-_ONLY_LEAKS = 3
-"""What `qemu-img check` ends with where clusters are lost but nothing is wrong."""
+_WRONG, _ONLY_LEAKS = 2, 3
+"""What `qemu-img check` ends with where tables are wrong, and where clusters are lost but nothing is wrong."""
 
 
 def convert(
@@ -180,7 +235,7 @@ def _qemu_img(
 
 
 def _explained(error: CommandFailed, about: Path) -> Retry | Permanent:
-    """Which of the two kinds of failure this is, in words that say what to do."""
+    """Which kind of failure this is, in words that say what to do."""
     text = error.stderr.decode(errors="replace")
     if "No space left on device" in text or "Disk quota exceeded" in text:
         return out_of_space(about)
@@ -190,7 +245,9 @@ def _explained(error: CommandFailed, about: Path) -> Retry | Permanent:
         return Permanent(f"qemu-img was stopped by signal {-error.status} at {about.name}: it used more than it is allowed to")
     if "File too large" in text:
         return Permanent(f"{about.name} grew beyond the size that it is allowed to have")
-    return Permanent(error.message)
+    if _EIO in text:
+        return Unreadable(error.message)
+    return (Permanent if any(words in text for words in _OF_SYSTEM) else Damaged)(error.message)
 
 
 def out_of_space(path: Path) -> Retry:

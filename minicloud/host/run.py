@@ -4,14 +4,20 @@ Commands get a clean, English environment and no standard input unless some is g
 the last lines of what the command said.
 """
 
+import contextlib
 import os
+import select
 import subprocess
+import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from ..errors import Retry
 
+_TAIL, _LEFT, _LOOK = 4096, 1 << 20, 0.05
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -90,3 +96,54 @@ def run(
     if check and done.returncode != 0:
         raise CommandFailed(words, done.returncode, done.stderr)
     return Completed(done.returncode, done.stdout, done.stderr)
+
+
+def tell(argv: Sequence[str], body: bytes, timeout: float) -> None:
+    """Give a command of the administrator's something to read, and wait for its end, whatever and however much it says.
+
+    Raises CommandFailed with the end of what it said on standard error. Who it has started and left behind is not waited for.
+    """
+    with tempfile.TemporaryFile() as given:
+        given.write(body)
+        given.seek(0)
+        try:
+            process = subprocess.Popen(
+                argv, stdin=given, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), bufsize=0
+            )
+        except FileNotFoundError as error:
+            raise CommandFailed(argv, 127, b"not installed; run scripts/setup") from error
+    said = _hear(process, time.monotonic() + timeout)
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+        raise CommandFailed(argv, None, said)
+    if process.returncode != 0:
+        raise CommandFailed(argv, process.returncode, said)
+
+
+def readable(descriptor: int, seconds: float) -> bool:
+    """Wait at most so long until there is something to read, or nothing more to come; whether that is so.
+
+    select(2) takes no descriptor above 1023, and a daemon with many clients has such.
+    """
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    return bool(waiting.poll(max(0.0, seconds) * 1000))
+
+
+def _hear(process: subprocess.Popen[bytes], deadline: float) -> bytes:
+    """The end of what a process says until it ends, or until its time is over."""
+    said, handle = b"", cast("IO[bytes]", process.stderr)
+    with handle:
+        while process.poll() is None and time.monotonic() < deadline:
+            if readable(handle.fileno(), _LOOK):
+                if not (piece := handle.read(_TAIL)):
+                    break
+                said = (said + piece)[-_TAIL:]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, deadline - time.monotonic()))
+        for _ in range(_LEFT // _TAIL):  # what is in the pipe: whoever was left behind may go on writing
+            if not readable(handle.fileno(), 0) or not (piece := handle.read(_TAIL)):
+                break
+            said = (said + piece)[-_TAIL:]
+    return said

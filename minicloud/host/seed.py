@@ -11,20 +11,23 @@ import re
 from pathlib import Path
 from typing import Any
 
-from . import account, failures
+from . import account, disk_links, failures
 from .contracts import Seed
 
 _LABEL = "cidata"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+WHOLE_NAME = re.compile(r"i-[0-9a-f]{17}\.iso")
+"""The full form of our own names: a file of any other is somebody else's."""
 
 
 def meta_data(seed: Seed) -> dict[str, Any]:
-    """Who the guest is."""
-    return {
+    """Who the guest is. The three names that every reader of seeds wants stand at the end, after all others like them."""
+    wanted = {
         "instance-id": seed.instance_id,
-        "local-hostname": seed.hostname,
-        "public-keys": list(seed.public_keys),
+        "local-hostname": seed.about.get("local-hostname", seed.hostname),
+        "public-keys": seed.about.get("public-keys", list(seed.public_keys)),
     }
+    return {name: value for name, value in seed.about.items() if name not in wanted} | wanted
 
 
 def vendor_data(seed: Seed) -> dict[str, Any]:
@@ -47,7 +50,7 @@ def files(seed: Seed) -> dict[str, bytes]:
     import yaml
 
     return {
-        "meta-data": yaml.safe_dump(meta_data(seed), sort_keys=True).encode(),
+        "meta-data": yaml.safe_dump(meta_data(seed), sort_keys=False).encode(),
         "user-data": seed.user_data,
         "vendor-data": b"#cloud-config\n" + yaml.safe_dump(vendor_data(seed), sort_keys=True).encode(),
     }
@@ -88,6 +91,7 @@ class LocalSeeds:
         final = self._path(seed.instance_id)
         data = image(files(seed))
         account.directory(self._directory)
+        disk_links.refuse_linked(self._directory, self._directory.parent)
         # The name tells whose it is: what a crash leaves is removed by the next one who writes, or with the seed.
         self._clear(seed.instance_id)
         import tempfile  # 5 ms that most commands save
@@ -106,7 +110,9 @@ class LocalSeeds:
 
     @failures.of_system()
     def remove(self, instance_id: str) -> None:
-        """Delete the seed, and what a crash in the midst of writing it left."""
+        """Delete the seed, and what a crash in the midst of writing it left; not one that is another home's, by a link."""
+        if disk_links.is_anothers(self._directory, self._directory.parent):
+            return
         self._path(instance_id).unlink(missing_ok=True)
         self._clear(instance_id)
 
@@ -119,5 +125,5 @@ class LocalSeeds:
     def list(self) -> set[str]:
         """The instance ids that have one."""
         with contextlib.suppress(FileNotFoundError):
-            return {path.name.removesuffix(".iso") for path in self._directory.iterdir() if path.name.endswith(".iso")}
+            return {path.name.removesuffix(".iso") for path in self._directory.iterdir() if WHOLE_NAME.fullmatch(path.name)}
         return set()

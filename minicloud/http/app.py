@@ -1,9 +1,10 @@
 """The AWS endpoint as a WSGI application: one URL for all services.
 
-    read -> route -> rate -> authenticate -> authorize -> parse -> api.call -> serialise -> log, count
+    host -> read -> route -> rate -> authenticate -> authorize -> parse -> api.call -> serialise -> compress -> log, count
 
 Each request gets one line of JSON in the log `minicloud.access`, which has no parameters and no secrets. A fault of ours is
-logged with its traceback and answered as AWS's InternalError; nothing of it goes out.
+logged with its traceback and answered as AWS's InternalError; nothing of it goes out. Whatever the path, the endpoint answers to
+its own names only (`hosts.py`).
 """
 
 import json
@@ -14,17 +15,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import api
-from ..api import Caller
+from .. import api, callers
 from ..aws import routing, sigv4
 from ..aws.refusals import Words
 from ..aws.routing import Target
 from ..aws.wire import WireAnswer, WireRequest
+from ..callers import Caller
 from ..cloud import Cloud
 from ..errors import ApiError
-from ..services.iam import policies
-from . import requests
+from . import compression, requests
 from .authentication import authenticate
+from .hosts import Hosts, own_names
 from .metrics import CONTENT_TYPE, Metrics
 from .rates import Rates
 
@@ -32,8 +33,10 @@ log = logging.getLogger(__name__)
 access = logging.getLogger("minicloud.access")
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 _LOOPBACK = ("127.", "::1", "::ffff:127.")
-_REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict",
-            412: "Precondition Failed", 500: "Internal Server Error", 503: "Service Unavailable"}  # fmt: skip
+_REASONS = {
+    200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict",
+    412: "Precondition Failed", 421: "Misdirected Request", 500: "Internal Server Error", 503: "Service Unavailable",
+}  # fmt: skip
 
 
 @dataclass
@@ -51,10 +54,11 @@ class Exchange:
 
 
 class Endpoint:
-    """The application. `rate` and `burst` are requests a second, and at once, of one access key."""
+    """The application. `rate` and `burst` are requests a second, and at once, of one access key; `names` are more of its own."""
 
-    def __init__(self, cloud: Cloud, rate: float = 1000.0, burst: float = 2000.0) -> None:
+    def __init__(self, cloud: Cloud, rate: float = 1000.0, burst: float = 2000.0, names: Iterable[str] = ()) -> None:
         self._cloud = cloud
+        self._hosts = Hosts([*own_names(), *cloud.settings.endpoint_names, *names])
         self._rates = Rates(rate, burst)
         self._metrics = Metrics(cloud)
         self._services = api.services()
@@ -63,10 +67,13 @@ class Endpoint:
         """Answer one request, as WSGI has it."""
         exchange = Exchange(str(environ.get("REMOTE_ADDR", "")))
         path = requests.target(environ)[0]
-        if environ["REQUEST_METHOD"] in ("GET", "HEAD") and path in ("/health", "/metrics"):
+        if not self._hosts.allow(environ.get("HTTP_HOST", "")):
+            answer = self._misdirected(exchange)
+            self._note(exchange, answer)
+        elif environ["REQUEST_METHOD"] in ("GET", "HEAD") and path in ("/health", "/metrics"):
             answer = self._health() if path == "/health" else self._figures(exchange.peer)
         else:
-            answer = self._answer(environ, exchange)
+            answer = compression.compressed(self._answer(environ, exchange), environ.get("HTTP_ACCEPT_ENCODING", ""))
             self._note(exchange, answer)
         headers = [*answer.headers.items(), ("Content-Length", str(len(answer.body)))]
         start_response(f"{answer.status} {_REASONS.get(answer.status, 'Refused')}", headers)
@@ -116,7 +123,7 @@ class Endpoint:
         service = target.service.name
         found = api.find(service, target.operation)
         exchange.operation = found.name
-        policies.authorize(caller, service, found.name)
+        callers.authorize(caller, service, found.name)  # what may not be done is not even parsed
         params = target.protocol.parse(found.model, requests.unpacked(request))
         answer = api.call(self._cloud, service, found.name, params, caller=caller, request_id=exchange.request_id)
         return target.protocol.answer(found.model, answer, exchange.request_id)
@@ -124,6 +131,11 @@ class Endpoint:
     def _limit(self, who: str, words: Words) -> None:
         if not self._rates.take(who):
             raise words.rate()
+
+    def _misdirected(self, exchange: Exchange) -> WireAnswer:
+        exchange.code = "MisdirectedRequest"
+        said = b"the endpoint is not known by this name: the setting endpoint_names has those that it is to answer to\n"
+        return WireAnswer(421, {"Content-Type": "text/plain", "X-Content-Type-Options": "nosniff"}, said)
 
     def _health(self) -> WireAnswer:
         """Whether the state can be read."""

@@ -1,10 +1,10 @@
 """Who sent a request: its signature against the secret of its access key. Refusals in the words of the service's family."""
 
-from ..api import Caller
 from ..aws import sigv4
 from ..aws.refusals import Words
 from ..aws.sigv4 import Claim
 from ..aws.wire import WireRequest
+from ..callers import Caller
 from ..cloud import Cloud
 from ..errors import ApiError
 from ..services.sts import sessions

@@ -4,34 +4,41 @@
   nothing in a request is believed.
 - Version 2 as on EC2: a token by PUT (400 for a bad time to live, 403 with X-Forwarded-For), which goes no further than the
   instance's hop limit; without a valid one 401. Version 1 where HttpTokens is optional. 403 where the endpoint is disabled.
-- Each connection is a thread, and a guest may have only so many; a slow one is cut off.
+- Each connection is a thread; a guest may have only so many, and ask only so often (`metadata_peers.py`). Over its rate it gets
+  503, as on EC2, and then is not heard for a moment.
+- It is spoken to by an address, or by EC2's names for it: a web page that a guest shows does not get at it by a name of its own.
 """
 
+import functools
 import logging
 import socket
 import threading
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from ipaddress import IPv4Network
 from typing import Any
 
 from ..cloud import Cloud
 from ..host.bridges import bridge_name
-from . import metadata_identity, metadata_tokens, metadata_tree
+from ..metadata import tree, versions
+from ..reconcile import isolation
+from ..state.rows import Subnet
+from . import metadata_identity, metadata_tokens
 from .metadata_about import about_address
 from .metadata_credentials import Credentials
+from .metadata_peers import Peer, Peers
+from .metadata_requests import GuestHandler
+from .silence import Silence
 
 log = logging.getLogger(__name__)
 
 TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
 TOKEN_HEADER = "X-aws-ec2-metadata-token"  # noqa: S105  a header's name
-_MOST_CONNECTIONS = 16
-"""Of one address at a time."""
 _USUAL_TTL = 64
 _PERIOD = 0.25
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(GuestHandler):
     """One connection of a guest."""
 
     protocol_version = "HTTP/1.1"
@@ -40,7 +47,12 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 10
     server: "Listener"
 
-    def do_GET(self) -> None:
+    def setup(self) -> None:
+        """Begin."""
+        self.peers, self.peer = self.server.peers, self.server.peer_of(self.request)
+        super().setup()
+
+    def do_GET(self) -> None:  # noqa: N802
         """A leaf, or the list of a directory."""
         self.connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, _USUAL_TTL)
         about = self._about()
@@ -54,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815  http.server calls it so
 
-    def do_PUT(self) -> None:
+    def do_PUT(self) -> None:  # noqa: N802
         """A token."""
         about = self._about()
         if about is None:
@@ -79,13 +91,13 @@ class Handler(BaseHTTPRequestHandler):
 
     do_POST = do_DELETE = do_PATCH = do_OPTIONS = _refuse  # noqa: N815
 
-    def _about(self) -> metadata_tree.About | None:
+    def _about(self) -> tree.About | None:
         about = about_address(self.server.cloud, self.server.network_id, self.client_address[0], self.server.credentials)
         if about is None:
             self._answer(404)
         return about
 
-    def _allowed(self, about: metadata_tree.About) -> bool:
+    def _allowed(self, about: tree.About) -> bool:
         options, token = about.row.metadata_options, self.headers.get(TOKEN_HEADER)
         if options.get("HttpEndpoint") == "disabled":
             self._answer(403)
@@ -97,37 +109,27 @@ class Handler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def _find(self, about: metadata_tree.About, path: str) -> str | bytes | None:
+    def _find(self, about: tree.About, path: str) -> str | bytes | None:
         version, _, rest = path.strip("/").partition("/")
         if not version:
-            return "\n".join(metadata_tree.VERSIONS)
-        if version not in metadata_tree.VERSIONS:
+            return "\n".join(versions.ALL)
+        if version not in versions.ALL:
             return None
-        settings = self.server.cloud.settings
-        head, _, below = rest.partition("/")
-        if head == "user-data" and not below:
+        if rest == "user-data":
             return about.row.user_data or None
-        if head == "dynamic":
-            return self._dynamic(about, below)
-        tree = metadata_tree.meta_data(about, settings)
-        names: dict[str, Any] = {"dynamic": "", "meta-data": tree} | ({"user-data": ""} if about.row.user_data else {})
-        return "\n".join(names) if not rest else metadata_tree.find({"meta-data": tree}, rest)
-
-    def _dynamic(self, about: metadata_tree.About, path: str) -> str | bytes | None:
         settings = self.server.cloud.settings
-        signed = metadata_tree.document(about, settings)
-        name = path.rstrip("/").removeprefix("instance-identity").lstrip("/")
-        if not path.rstrip("/"):
-            return "instance-identity/"
-        if not path.startswith("instance-identity"):
-            return None
-        if not name:
-            return "document\npkcs7\nrsa2048\nsignature"
-        if name == "document":
-            return signed
-        if name == "signature":
-            return metadata_identity.signature(settings.home, signed)
-        return metadata_identity.pkcs7(settings.home, signed) if name in ("pkcs7", "rsa2048") else None
+        whole = versions.of({"meta-data": tree.meta_data(about, settings), "dynamic": self._dynamic(about)}, version)
+        # The directories at the top are the only ones that are listed without a slash.
+        names = sorted([*whole, *(["user-data"] if about.row.user_data else [])])
+        return tree.find(whole, rest) if rest else "\n".join(names)
+
+    def _dynamic(self, about: tree.About) -> tree.Tree:
+        settings = self.server.cloud.settings
+        signed = tree.document(about, settings)
+        pkcs7 = functools.partial(metadata_identity.pkcs7, settings.home, signed)
+        signature = functools.partial(metadata_identity.signature, settings.home, signed)
+        identity = {"document": signed, "pkcs7": pkcs7, "rsa2048": pkcs7, "signature": signature}
+        return {"fws": {"instance-monitoring": about.row.monitoring}, "instance-identity": identity}
 
     def _answer(self, status: int, body: str | bytes = b"", headers: Mapping[str, str] | None = None) -> None:
         data = body.encode() if isinstance(body, str) else body
@@ -163,14 +165,23 @@ class Listener(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(
-        self, cloud: Cloud, network_id: str, address: str, device: str, secret: bytes, *, credentials: Credentials | None = None
+        self,
+        cloud: Cloud,
+        network_id: str,
+        address: str,
+        device: str,
+        secret: bytes,
+        *,
+        credentials: Credentials | None = None,
+        peers: Peers | None = None,
     ) -> None:
         self.cloud, self.network_id, self.device, self.secret = cloud, network_id, device, secret
         self.credentials = credentials or Credentials(cloud)
         self.index = socket.if_nametoindex(device) if device else 0
-        self._open: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self.peers = peers or Peers()
+        self._served: dict[Any, Peer] = {}
         super().__init__((address, cloud.settings.metadata_port), Handler)
+        self._silence = Silence(self.socket)
 
     def server_bind(self) -> None:
         """Only what comes through the bridge itself reaches us, whatever routes the host has."""
@@ -181,23 +192,30 @@ class Listener(ThreadingHTTPServer):
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = "metadata", self.server_address[1]
 
-    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002  socketserver calls it so
-        """Not more connections of one guest than it can have use for."""
-        with self._lock:
-            if self._open.get(client_address[0], 0) >= _MOST_CONNECTIONS:
-                return False
-            self._open[client_address[0]] = self._open.get(client_address[0], 0) + 1
-            return True
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Not more connections of one guest than it can have use for, nor more often."""
+        peer = self.peers.admit(self.network_id, client_address[0], request)
+        if peer is None:
+            self._silence.begin(client_address[0])
+            return False
+        self._served[request] = peer
+        return True
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """One connection from beginning to end."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            with self._lock:
-                self._open[client_address[0]] -= 1
-                if not self._open[client_address[0]]:
-                    del self._open[client_address[0]]
+    def peer_of(self, request: Any) -> Peer:
+        """Whose connection this is."""
+        return self._served[request]
+
+    def shutdown_request(self, request: Any) -> None:
+        """The end of a connection."""
+        peer = self._served.pop(request, None)
+        if peer is not None:
+            self.peers.crowd.leave(peer)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Now and then, whatever else there is to do."""
+        self.peers.crowd.cut_overdue()
+        self._silence.end_overdue()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """A guest that goes away in the midst of something is no event."""
@@ -211,6 +229,8 @@ class Service:
         self._cloud = cloud
         self._listeners: dict[str, Listener] = {}
         self._credentials = Credentials(cloud)
+        self._secret = b""
+        self._peers = Peers()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metadata", daemon=True)
 
@@ -224,33 +244,37 @@ class Service:
         self._thread.join()
 
     def _run(self) -> None:
-        secret = metadata_tokens.key(self._cloud.settings.run)
         while not self._stop.is_set():
-            try:
-                self._follow(secret)
-            except Exception:  # a failure to look at the state passes; the service must not end with it
-                log.exception("metadata service")
+            isolation.guarded(self._cloud, lambda: isolation.stage(self._cloud, "metadata", self._follow))
             self._stop.wait(_PERIOD)
         for network_id in list(self._listeners):
             self._close(network_id)
 
-    def _follow(self, secret: bytes) -> None:
+    def _follow(self) -> None:
         """A listener on the bridge of every subnet that somebody lives in, and of no other."""
+        self._secret = secret = self._secret or metadata_tokens.key(self._cloud.settings.run)
         state = self._cloud.state
-        living = {interface.subnet_id for interface in state.interfaces.query("instance_id != ''")}
+        plugged = state.interfaces.query("instance_id != ''")
+        self._peers.know({(one.subnet_id, at): one.instance_id for one in plugged for at in (one.address, *one.secondary)})
+        living = {interface.subnet_id for interface in plugged}
         subnets = {subnet.id: subnet for subnet in state.subnets.among("id", sorted(living))}
         devices = {name: index for index, name in socket.if_nameindex()}
         for network_id, listener in list(self._listeners.items()):
             if network_id not in subnets or devices.get(listener.device) != listener.index:
                 self._close(network_id)
-        for network_id, subnet in subnets.items():
-            device = bridge_name(network_id)
-            if network_id not in self._listeners and device in devices:
-                self._listen(network_id, str(IPv4Network(subnet.cidr).network_address + 1), device, secret)
+
+        def see_to(subnet: Subnet) -> None:
+            device = bridge_name(subnet.id)
+            if subnet.id not in self._listeners and device in devices:
+                self._listen(subnet.id, str(IPv4Network(subnet.cidr).network_address + 1), device, secret)
+
+        isolation.each(self._cloud, "metadata", subnets.items(), see_to, longest=_PERIOD)
 
     def _listen(self, network_id: str, address: str, device: str, secret: bytes) -> None:
         try:
-            listener = Listener(self._cloud, network_id, address, device, secret, credentials=self._credentials)
+            listener = Listener(
+                self._cloud, network_id, address, device, secret, credentials=self._credentials, peers=self._peers
+            )
         except OSError as error:  # the bridge has no address yet
             log.debug("metadata on %s: %s", device, error)
             return

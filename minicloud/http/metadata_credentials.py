@@ -3,13 +3,13 @@
 They are kept in memory only. A daemon that was restarted makes others; those that guests have stay good until their time.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable
 
 from ..aws import times
 from ..cloud import Cloud
+from ..metadata.tree import json_text
 from ..services.sts import sessions
 
 RENEW = 3600.0
@@ -27,20 +27,20 @@ class Credentials:
     def of(self, instance_id: str, role: str) -> str:
         """The document of an instance with this role, as JSON."""
         now = self._clock()
+        there = sessions.role_of_guest(self._cloud, instance_id)
+        which = there.id if there else role  # a role that was made again under its name has other credentials
         with self._lock:
-            until, text = self._kept.get((instance_id, role), (0.0, ""))
-            if until <= now:
+            until, text = self._kept.get((instance_id, which), (0.0, ""))
+            if not 0 < until - now <= sessions.GUEST_SECONDS:
                 until, text = self._make(instance_id, now)
-                self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > now}
-                self._kept[instance_id, role] = until, text
+                self._kept = {key: kept for key, kept in self._kept.items() if 0 < kept[0] - now <= sessions.GUEST_SECONDS}
+                self._kept[instance_id, which] = until, text
             return text
 
     def _make(self, instance_id: str, now: float) -> tuple[float, str]:
         found = sessions.of_guest(self._cloud, instance_id, now)
         if found is None:  # the profile has gone in this moment
-            return now, json.dumps(
-                {"Code": "AssumeRoleUnauthorizedAccess", "LastUpdated": times.whole(times.text(now))}, indent=2
-            )
+            return now, json_text({"Code": "AssumeRoleUnauthorizedAccess", "LastUpdated": times.whole(times.text(now))})
         made = found[1]
         document = {
             "Code": "Success",
@@ -51,4 +51,4 @@ class Credentials:
             "Token": made["SessionToken"],
             "Expiration": times.whole(made["Expiration"]),
         }
-        return times.seconds(made["Expiration"]) - RENEW, json.dumps(document, indent=2)
+        return times.seconds(made["Expiration"]) - RENEW, json_text(document)

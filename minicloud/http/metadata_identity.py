@@ -7,16 +7,19 @@ beside the key, for those who check.
 import base64
 import datetime
 import functools
-import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .. import files
 
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 _MAKING = threading.Lock()
+_COLUMNS = 76
+"""Characters of base64 in a line; the last line has no end."""
 
 
 @functools.cache
@@ -29,10 +32,10 @@ def _pair(directory: Path) -> "tuple[RSAPrivateKey, x509.Certificate]":
     with _MAKING:  # two guests may be the first ones together
         if not certificate.exists():
             _make(path, certificate)
-    secret = serialization.load_pem_private_key(path.read_bytes(), None)
+    secret = serialization.load_pem_private_key(files.read(path), None)
     if not isinstance(secret, RSAPrivateKey):
         raise TypeError(f"{path} is not an RSA key")
-    return secret, x509.load_pem_x509_certificate(certificate.read_bytes())
+    return secret, x509.load_pem_x509_certificate(files.read(certificate))
 
 
 def _make(path: Path, certificate: Path) -> None:
@@ -53,7 +56,7 @@ def _make(path: Path, certificate: Path) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     new = path.with_name(f".{path.name}.new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+    with open(files.draft(new, 0o600), "wb") as file:
         file.write(data)
     new.rename(path)
 
@@ -78,4 +81,4 @@ def pkcs7(directory: Path, document: str) -> str:
 
 
 def _lines(text: str) -> str:
-    return "\n".join(text[start : start + 64] for start in range(0, len(text), 64))
+    return "\n".join(text[start : start + _COLUMNS] for start in range(0, len(text), _COLUMNS))

@@ -11,6 +11,9 @@ import struct
 import time
 from pathlib import Path
 
+from .. import files
+from ..aws import times
+
 LONGEST = 21600
 _SIGNATURE = 32
 
@@ -22,10 +25,10 @@ def key(directory: Path) -> bytes:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        return path.read_bytes()
+        return files.read(path)
     with open(handle, "wb") as file:
         file.write(secrets.token_bytes(32))
-    return path.read_bytes()
+    return files.read(path)
 
 
 def _sign(secret: bytes, instance_id: str, body: bytes) -> bytes:
@@ -47,7 +50,7 @@ def valid(secret: bytes, instance_id: str, token: str) -> bool:
     body, signature = raw[:-_SIGNATURE], raw[-_SIGNATURE:]
     if len(body) != 10 or not hmac.compare_digest(signature, _sign(secret, instance_id, body)):
         return False
-    return bool(struct.unpack("!d", body[:8])[0] > time.time())
+    return bool(0 < struct.unpack("!d", body[:8])[0] - time.time() <= LONGEST + times.SLACK)
 
 
 def seconds_asked(header: str | None) -> int | None:

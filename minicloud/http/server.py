@@ -1,28 +1,37 @@
-"""The HTTP server: cheroot, a pool of threads around the WSGI application.
+"""The HTTP server of the endpoint: cheroot, with threads that wait for peers and threads that work, around a WSGI application.
 
 Threads, because all that a request does (SQLite, libvirt) waits in ordinary calls, and a thread has its own connection to the
-state; cheroot, because it keeps idle connections out of the pool, bounds headers, bodies, queues and times, speaks TLS, and
-ends by finishing what it began. Any other address than loopback needs TLS, or a word that none is wanted.
+state; cheroot, because it parses HTTP, keeps idle connections out of its threads, and speaks TLS. What it lacks is added here:
+deadlines for the whole of what a peer has to do (`connection.py`), a bound for what all peers hold together (`crowd.py`),
+bodies that are read within bounds before anybody works on them (`incoming.py`), TLS handshakes outside the thread that accepts,
+and an end that nobody can put off. Any other address than loopback needs TLS, or a word that none is wanted.
 """
 
+import errno
 import ipaddress
+import logging
+import selectors
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cheroot import wsgi
+from cheroot import connections, wsgi
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 
 from ..errors import UsageError
 from . import requests
+from .connection import Connection
+from .crowd import Crowd, Phase
+from .incoming import Gateway
+from .limits import Limits
+from .threads import Readers, Workers
 
+log = logging.getLogger(__name__)
 DEFAULT = "127.0.0.1:8800"
-THREADS = 8
-_KEPT_CONNECTIONS = 200
-_MOST_HEADERS = 64 << 10
-_SECONDS_OF_SILENCE = 30
-_SECONDS_TO_END = 30
+_BACKLOG = 128
+_PAUSE = 0.1
 
 
 @dataclass(frozen=True)
@@ -58,21 +67,113 @@ def listen(address: str, certificate: Path | None, key: Path | None, *, insecure
     return Listen(host, number, certificate, key)
 
 
+class _Connections(connections.ConnectionManager):
+    """The thread that accepts connections, and keeps those that send nothing. It waits for no peer."""
+
+    def put(self, conn: Connection) -> None:
+        """Keep a connection until its next request."""
+        conn.at(Phase.IDLE)
+        if conn.has_more():
+            self.server.process_conn(conn)
+        else:
+            self._keep(conn)
+
+    def _keep(self, conn: Connection) -> None:
+        try:
+            self._selector.register(conn.socket.fileno(), selectors.EVENT_READ, data=conn)
+        except ValueError:  # the server has ended in this moment
+            conn.close()
+
+    def _run(self, expiration_interval: float) -> None:
+        checked = time.monotonic()
+        while not self._stop_requested:
+            for descriptor, conn in self._selector.select(timeout=expiration_interval):
+                if conn is self.server:
+                    self._accept()
+                else:
+                    self._selector.unregister(descriptor)
+                    self.server.process_conn(conn)
+            if time.monotonic() - checked >= expiration_interval:
+                checked = time.monotonic()
+                self._end_overdue(checked)
+
+    def _accept(self) -> None:
+        try:
+            sock, address = self.server.socket.accept()
+        except OSError as error:
+            log.debug("no connection: %s", error)
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
+                time.sleep(_PAUSE)  # it stays ready to be accepted: asking at once again would do nothing else
+            return
+        adapter = self.server.ssl_adapter
+        try:
+            if adapter is not None:
+                sock = adapter.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        except OSError as error:  # it has gone already
+            log.debug("no TLS with %s: %s", address[0], error)
+            sock.close()
+            return
+        conn = Connection(self.server, sock, address)
+        if self.server.crowd.enter(conn, Phase.HEAD if adapter is None else Phase.HANDSHAKE):
+            self._keep(conn)
+        else:
+            conn.close()
+
+    def _end_overdue(self, now: float) -> None:
+        overdue = [each for each in self._selector.connections if each[1] is not self.server and each[1].deadline < now]
+        for descriptor, conn in overdue:
+            self._selector.unregister(descriptor)
+            conn.close()
+
+
+class _Http(wsgi.Server):
+    """cheroot's server of these connections."""
+
+    def __init__(self, where: Listen, application: Any, limits: Limits) -> None:
+        super().__init__(
+            (where.host, where.port), application, server_name="minicloud", request_queue_size=_BACKLOG,
+            timeout=int(limits.idle), shutdown_timeout=limits.end,
+        )  # fmt: skip
+        self.limits, self.crowd, self.workers = limits, Crowd(limits), Workers(limits.workers)
+        self.requests = Readers(self, limits.connections)
+        self.gateway = Gateway
+        self.max_request_header_size = limits.head_bytes
+        self.max_request_body_size = requests.MOST_DISCARDED
+        self.keep_alive_conn_limit = None
+        self.expiration_interval = min(0.5, limits.head / 4, limits.idle / 4, limits.handshake / 4)
+        if where.certificate and where.key:
+            self.ssl_adapter = BuiltinSSLAdapter(str(where.certificate), str(where.key))
+
+    def prepare(self) -> None:
+        """Listen. Raises OSError."""
+        super().prepare()
+        self._connections: connections.ConnectionManager
+        self._connections.close()
+        self._connections = _Connections(self)
+        self.workers.start()
+
+    def clear_stats(self) -> None:
+        """Counters that nobody reads. cheroot keeps each server for ever by those, in a dictionary of `logging`."""
+        super().clear_stats()
+        vars(logging)["statistics"].pop(f"Cheroot HTTPServer {id(self)}", None)
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        """What cheroot says: of its faults aloud, of its peers' to whoever asks."""
+        log.log(level if level >= logging.ERROR else logging.DEBUG, "%s", msg, exc_info=traceback)
+
+    def stop(self) -> None:
+        """Take no more requests, finish those that are worked on, in bounded time."""
+        self.crowd.close()
+        super().stop()
+        self.workers.stop()
+
+
 class Server:
     """A server that runs in threads of its own from `start` until `stop`."""
 
-    def __init__(self, where: Listen, application: Any) -> None:
-        self._server = wsgi.Server(
-            (where.host, where.port), application, numthreads=THREADS, max=THREADS, server_name="minicloud",
-            request_queue_size=128, timeout=_SECONDS_OF_SILENCE, shutdown_timeout=_SECONDS_TO_END,
-            accepted_queue_size=512, accepted_queue_timeout=10,
-        )  # fmt: skip
-        self._server.max_request_header_size = _MOST_HEADERS
-        self._server.max_request_body_size = requests.MOST_DISCARDED
-        self._server.keep_alive_conn_limit = _KEPT_CONNECTIONS
-        if where.certificate and where.key:
-            self._server.ssl_adapter = BuiltinSSLAdapter(str(where.certificate), str(where.key))
-        self._where = where
+    def __init__(self, where: Listen, application: Any, limits: Limits = Limits()) -> None:  # noqa: B008  it is frozen
+        self._server = _Http(where, application, limits)
+        self._where, self._limits = where, limits
         self._thread: threading.Thread | None = None
 
     def start(self) -> Listen:
@@ -90,4 +191,4 @@ class Server:
         """Take no more requests, and finish those that there are."""
         self._server.stop()
         if self._thread is not None:
-            self._thread.join(_SECONDS_TO_END)
+            self._thread.join(self._limits.end)

@@ -1,15 +1,18 @@
 """An alarm's change of state: the row, its history, and the actions that follow, in one transaction, so that each happens once
-whatever is killed when.
+whatever is killed when. An action is asked for by all who have a hand in it: who put the alarm, and who set the state that led
+to it, if somebody did.
 
 Also the texts of the history, which are AWS's, and what an alarm is called.
 """
 
 import json
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from ..aws import times
+from ..callers import joined
 from ..cloud import Cloud
 from ..state.rows_cloudwatch import Alarm, AlarmAction, AlarmHistory
 
@@ -45,13 +48,17 @@ def forget_history(cloud: Cloud, now: float) -> None:
     cloud.state.alarm_history.remove_where("id <= (select max(id) from alarm_history) - ?", MOST_HISTORY)
 
 
-def change(cloud: Cloud, alarm: Alarm, verdict: Verdict, *, act: bool = True, **fields: Any) -> None:
+def change(cloud: Cloud, alarm: Alarm, verdict: Verdict, *, act: bool = True, set_by: Iterable[str] = (), **fields: Any) -> None:
     """Give an alarm a state, inside the caller's transaction; with `act` its actions are asked for where the state is another.
 
-    `fields` are more columns. An alarm that was deleted meanwhile is left alone.
+    `set_by` are the makers (callers.py) of a state that somebody set; `fields` are more columns. An alarm that was deleted
+    meanwhile is left alone.
     """
+    setters = list(set_by)
     moved, text = verdict.state != alarm.state, json.dumps(verdict.data) if verdict.data else ""
     columns: dict[str, Any] = {"state": verdict.state, "reason": verdict.reason, "reason_data": text, "updated": verdict.at}
+    if moved or not setters:  # who sets the state that it has already, has no hand in it
+        columns["set_by"] = setters
     if moved:
         columns["transitioned"] = verdict.at
     if not cloud.state.alarms.change(alarm.name, **columns, **fields) or not moved:
@@ -61,15 +68,16 @@ def change(cloud: Cloud, alarm: Alarm, verdict: Verdict, *, act: bool = True, **
     data = {"version": "1.0", "oldState": old, "newState": _told(verdict.state, verdict.reason, text)}
     note(cloud, alarm, "StateUpdate", summary, data, at=verdict.at)
     if act and alarm.actions_enabled:
-        queue_actions(cloud, alarm, verdict)
+        queue_actions(cloud, alarm, verdict, set_by=setters)
 
 
-def queue_actions(cloud: Cloud, alarm: Alarm, verdict: Verdict, prefix: str = "") -> None:
-    """Ask for the actions of a state, or for those of them whose ARN begins with `prefix`."""
+def queue_actions(cloud: Cloud, alarm: Alarm, verdict: Verdict, prefix: str = "", *, set_by: Iterable[str] = ()) -> None:
+    """Ask for the actions of a state whose ARN begins with `prefix`, for the alarm's makers and for `set_by`."""
+    makers = joined(alarm.makers, set_by)
     details = {"state": verdict.state, "old": alarm.state, "reason": verdict.reason, "data": verdict.data or {}}
     for action in alarm.settings.get(ACTIONS[verdict.state], ()):
         if action.startswith(prefix):
-            cloud.state.alarm_actions.add(AlarmAction(secrets.token_hex(16), alarm.name, action, verdict.at, details))
+            cloud.state.alarm_actions.add(AlarmAction(secrets.token_hex(16), alarm.name, action, verdict.at, details, makers))
     cloud.state.alarms.change(alarm.name, acted=verdict.at)
 
 

@@ -75,10 +75,13 @@ def parse(text: str) -> Node:
 
 def names(node: Node) -> set[str]:
     """The identifiers that an expression speaks of."""
-    if isinstance(node, Name):
-        return {node.name} if node.name[0].islower() else set()
-    parts = node.items if isinstance(node, Array) else node.arguments if isinstance(node, Apply) else ()
-    return set().union(*(names(part) for part in parts)) if parts else set()
+    found, left = set(), [node]
+    while left:
+        one = left.pop()
+        if isinstance(one, Name) and one.name[0].islower():
+            found.add(one.name)
+        left += one.items if isinstance(one, Array) else one.arguments if isinstance(one, Apply) else ()
+    return found
 
 
 def _words(text: str) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from .expression import ExpressionError
+from .meter import check_length
 from .values import Context, TimeSeries, Value, each, number, reduce, series
 
 REFUSED = frozenset(
@@ -65,6 +66,8 @@ def _fill(context: Context, value: Value, filler: Value) -> Value:
 
 def _filled(context: Context, one: TimeSeries, filler: Value) -> TimeSeries:
     times = context.frame.times(one.period)
+    check_length(context.frame.start, context.frame.end, one.period)
+    context.charge(len(times))
     if filler == "REPEAT":
         return one.of(_repeated(one.points, times))
     if filler == "LINEAR":

@@ -1,7 +1,7 @@
 """The queries of GetMetricData, of alarms and of pictures: metrics, and expressions on them, worked out over a time range.
 
 A query is a dictionary as AWS's MetricDataQuery. An expression may speak of any query by its id, in any order, but not of
-itself. What is wrong with a query is said of that query: the others have their results.
+itself, nor of one that speaks of it. What is wrong with a query is said of that query: the others have their results.
 """
 
 import re
@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..state.metrics import MetricsStore
-from . import expression, labels, reading, searching, statistics
+from . import expression, labels, reading, references, searching, statistics
 from .expression import ExpressionError, Node
+from .meter import Meter, check_length
 from .values import Context, Frame, TimeSeries, Value, series, work_out
 
 _ID = re.compile(r"[a-z][A-Za-z0-9_]*")
@@ -35,6 +36,7 @@ def check(queries: Sequence[Query], check_period: Callable[[int, str], None]) ->
             _check_expression(query, ids, where)
         if "Period" in query:
             check_period(query["Period"], f"{where}.Period")
+    _check_circles(queries)
 
 
 def _check_metric(stat: Mapping[str, Any], where: str) -> None:
@@ -53,14 +55,29 @@ def _check_expression(query: Query, ids: Sequence[str], where: str) -> None:
         raise ExpressionError(f"Error in expression '{query['Id']}': {where} speaks of {min(strange)}, which no query is called.")
 
 
-class Evaluation:
-    """Queries over a time range, each worked out once, when it is asked for. `start` begins the first period."""
+def _check_circles(queries: Sequence[Query]) -> None:
+    referred = {query["Id"]: _referred(query) for query in queries}
+    for query_id in referred:
+        try:
+            references.order(query_id, referred.__getitem__)
+        except references.CircleError as error:
+            raise ExpressionError(f"Error in expression '{error.names[0]}': it refers to itself ({error}).") from error
 
-    def __init__(self, store: MetricsStore, queries: Sequence[Query], start: int, end: int) -> None:
+
+def _referred(query: Query) -> set[str]:
+    """The ids of the queries that one speaks of."""
+    return expression.names(expression.parse(query["Expression"])) if "Expression" in query else set()
+
+
+class Evaluation:
+    """Queries over a time range, each worked out once, when it is asked for. `start` begins the first period; `meter` has the
+    bound for all of them."""
+
+    def __init__(self, store: MetricsStore, queries: Sequence[Query], start: int, end: int, meter: Meter | None = None) -> None:
         self._store, self._start, self._end = store, start, end
+        self._meter = meter or Meter()
         self._queries = {query["Id"]: query for query in queries}
         self._done: dict[str, Value | ExpressionError] = {}
-        self._under_way: list[str] = []
         self._period = max([_period_of(query) for query in queries], default=0) or 300
 
     def of(self, query_id: str) -> list[TimeSeries]:
@@ -72,27 +89,30 @@ class Evaluation:
         return [labels.labelled(one, query, several=isinstance(value, list)) for one in many]
 
     def _value(self, query_id: str) -> Value:
-        if query_id in self._under_way:
-            raise ExpressionError(f"Expression '{query_id}' speaks of itself.")
+        """What a query comes to, after all that it speaks of: however long the chain, none waits inside another."""
         if query_id not in self._done:
-            self._under_way.append(query_id)
             try:
-                self._done[query_id] = self._work_out(self._queries[query_id])
-            except ExpressionError as error:
-                self._done[query_id] = error
-            finally:
-                self._under_way.pop()
+                for one in references.order(query_id, lambda name: _referred(self._queries[name])):
+                    self._done[one] = self._done[one] if one in self._done else self._attempt(one)
+            except references.CircleError as error:
+                raise ExpressionError(f"Expression '{query_id}' refers to itself ({error}).") from error
         found = self._done[query_id]
         if isinstance(found, ExpressionError):
             raise found
         return found
+
+    def _attempt(self, query_id: str) -> Value | ExpressionError:
+        try:
+            return self._work_out(self._queries[query_id])
+        except ExpressionError as error:
+            return error
 
     def _work_out(self, query: Query) -> Value:
         if "MetricStat" in query:
             return self._metric(query)
         period = query.get("Period") or self._period
         node: Node = expression.parse(query["Expression"])
-        context = Context(Frame(self._start, self._end, period), self._value, self._metrics, self._search)
+        context = Context(Frame(self._start, self._end, period), self._value, self._metrics, self._search, self._meter.take)
         return work_out(node, context)
 
     def _metric(self, query: Query) -> TimeSeries:
@@ -106,7 +126,9 @@ class Evaluation:
         statistic = statistics.parse(name)
         if statistic is None:
             raise ExpressionError(f"{name} is no statistic")
+        check_length(self._start, self._end, period)
         found = reading.periods(self._store, wanted, period, self._start, self._end)
+        self._meter.take(1 + len(found))
         points = {time: value for time, what in found.items() if (value := statistic.of(what)) is not None}
         properties = {f"Dim.{key}": value for key, value in wanted.dimensions}
         properties |= {"MetricName": wanted.name, "Namespace": wanted.namespace, "Period": str(period), "Stat": name}

@@ -14,7 +14,7 @@ from .expression import ExpressionError
 MOST_FOUND = 500
 _SCHEMA = re.compile(r"\s*\{([^}]*)\}(.*)", re.DOTALL)
 _WORDS = re.compile(r'\s*(?:(\(|\))|((?:"[^"]*"|[^\s()="]+)(?:\s*=\s*(?:"[^"]*"|[^\s()="]+|\((?:[^()]*)\)))?))')
-_MOST_DEPTH = 40
+_MOST_DEPTH, _MOST_TERMS = 40, 400
 Fits = Callable[[Metric], bool]
 
 
@@ -43,7 +43,7 @@ class _Terms:
                 raise ExpressionError(f"SEARCH cannot be read at {text[at : at + 20].strip()!r}")
             self._words.append(word[1] or word[2])
             at = word.end()
-        self._at, self._depth = 0, 0
+        self._at, self._depth, self._terms = 0, 0, 0
 
     def _peek(self) -> str:
         return self._words[self._at] if self._at < len(self._words) else ""
@@ -69,11 +69,17 @@ class _Terms:
         return lambda metric: all(part(metric) for part in parts)
 
     def _one(self) -> Fits:
+        self._depth, self._terms = self._depth + 1, self._terms + 1
+        if self._depth > _MOST_DEPTH or self._terms > _MOST_TERMS:
+            raise ExpressionError(f"SEARCH is nested more than {_MOST_DEPTH} deep, or has more than {_MOST_TERMS} terms")
+        try:
+            return self._inner()
+        finally:
+            self._depth -= 1
+
+    def _inner(self) -> Fits:
         word = self._peek()
         self._at += 1
-        self._depth += 1
-        if self._depth > _MOST_DEPTH * 10:
-            raise ExpressionError("SEARCH has too many terms")
         if word == "NOT":
             inner = self._one()
             return lambda metric: not inner(metric)

@@ -9,7 +9,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from .expression import Apply, Array, ExpressionError, Name, Node, Number, Text
 
@@ -30,6 +30,7 @@ class TimeSeries:
 
 
 Value = float | str | TimeSeries | list[TimeSeries]
+Result = TypeVar("Result", bound=Value)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Context:
     lookup: Callable[[str], Value]
     metrics: Callable[[], list[TimeSeries]]
     search: Callable[[str, str, int], list[TimeSeries]]
+    charge: Callable[[int], None] = lambda _: None
+    """Told of datapoints before they are made, or as they are. Raises what ends the request."""
 
 
 def work_out(node: Node, context: Context) -> Value:
@@ -66,10 +69,12 @@ def work_out(node: Node, context: Context) -> Value:
     if isinstance(node, Name):
         return context.lookup(node.name) if node.name[0].islower() else node.name
     if isinstance(node, Array):
-        return [one for item in node.items for one in series(work_out(item, context), "[...]")]
+        found: list[TimeSeries] = []
+        for item in node.items:
+            found += _charged(series(work_out(item, context), "[...]"), context)
+        return found
     if node.name in OPERATORS:
-        left, right = (work_out(argument, context) for argument in node.arguments)
-        return binary(OPERATORS[node.name], left, right)
+        return _chained(node, context)
     if node.name in REFUSED:
         raise ExpressionError(f"minicloud does not have {node.name}")
     function = FUNCTIONS.get(node.name)
@@ -78,12 +83,30 @@ def work_out(node: Node, context: Context) -> Value:
     return _applied(node, function, context)
 
 
+def _chained(node: Apply, context: Context) -> Value:
+    """Operators one after another, of which a long sum has hundreds: each is the left argument of the next."""
+    chain, first = [node], node.arguments[0]
+    while isinstance(first, Apply) and first.name in OPERATORS:
+        chain.append(first)
+        first = first.arguments[0]
+    value = work_out(first, context)
+    for one in reversed(chain):
+        value = _charged(binary(OPERATORS[one.name], value, work_out(one.arguments[1], context)), context)
+    return value
+
+
 def _applied(node: Apply, function: tuple[int, int, Callable[..., Value]], context: Context) -> Value:
     least, most, call = function
     if not least <= len(node.arguments) <= most:
         wanted = str(least) if least == most else f"{least} to {most}"
         raise ExpressionError(f"{node.name} takes {wanted} arguments, not {len(node.arguments)}")
-    return call(context, *(work_out(argument, context) for argument in node.arguments))
+    return _charged(call(context, *(work_out(argument, context) for argument in node.arguments)), context)
+
+
+def _charged(value: Result, context: Context) -> Result:
+    many = [value] if isinstance(value, TimeSeries) else value if isinstance(value, list) else []
+    context.charge(sum(1 + len(one.points) for one in many))
+    return value
 
 
 def series(value: Value, name: str) -> list[TimeSeries]:

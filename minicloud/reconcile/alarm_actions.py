@@ -2,6 +2,9 @@
 
 The action, its note in the history and the end of its row are one transaction: it happens once, whatever is killed when. What
 operations want the host to do begins after that. An action that is refused is told in the history and not tried again.
+
+An action is carried out if all who are behind it (AlarmAction.makers) may do that themselves at this moment: publish to the
+topic, execute the policy, stop the instance. Anybody who may put alarms may put such an alarm, as with AWS; it does nothing.
 """
 
 import copy
@@ -10,9 +13,9 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from .. import api
-from ..api import Caller
+from .. import api, callers
 from ..aws import times
+from ..callers import Caller
 from ..cloud import Cloud
 from ..errors import ApiError
 from ..metrics import action_arns, alarm_states
@@ -36,6 +39,9 @@ class _Later:
 
     def refresh(self, operation: str) -> None:
         """Nothing: the daemon's loop looks at the host all the time."""
+
+    def admit(self, *, reads: bool) -> None:
+        """All: what is carried out was let in when it began."""
 
 
 def carry_out(cloud: Cloud, now: float) -> bool:
@@ -69,36 +75,37 @@ def _act(cloud: Cloud, alarm: Alarm, row: AlarmAction, now: float) -> None:
     action = action_arns.read(row.arn)
     if action is None:
         raise ApiError("ValidationError", f"Invalid arn syntax: {row.arn}")
+    caller = callers.acting(cloud, row.makers, alarm_states.arn(cloud, alarm.name), PRINCIPAL)
     if action.kind == "topic":
+        callers.check(caller, "cloudwatch", "sns:Publish", row.arn)
         subject = alarm_messages.subject(cloud, alarm, row)
         notifications.queue(cloud, row.arn, subject, alarm_messages.message(cloud, alarm, row), alarm=alarm.name)
         return
     if action.kind == "policy":
-        _execute_policy(cloud, alarm, row, action.name)
+        _execute_policy(cloud, alarm, row, action.name, caller)
     else:
-        _ec2(cloud, alarm, action.name)
+        _ec2(cloud, alarm, action.name, caller)
     said = f"Successfully executed action {row.arn}"
     alarm_states.note(cloud, alarm, "Action", said, _told(row, "Succeeded"), at=times.text(now))
 
 
-def _execute_policy(cloud: Cloud, alarm: Alarm, row: AlarmAction, group: str) -> None:
+def _execute_policy(cloud: Cloud, alarm: Alarm, row: AlarmAction, group: str, caller: Caller) -> None:
     params: dict[str, Any] = {"AutoScalingGroupName": group, "PolicyName": row.arn}
     recent = [value for value in row.details["data"].get("recentDatapoints", ()) if value is not None]
     if recent:
         params |= {"MetricValue": float(recent[-1]), "BreachThreshold": float(alarm.settings["Threshold"])}
-    caller = Caller(alarm_states.arn(cloud, alarm.name), PRINCIPAL)
     api.call(cloud, "autoscaling", "ExecutePolicy", params, caller=caller)
 
 
-def _ec2(cloud: Cloud, alarm: Alarm, action: str) -> None:
+def _ec2(cloud: Cloud, alarm: Alarm, action: str, caller: Caller) -> None:
     instance_id = _instance_of(alarm.settings)
     if action in _OPERATIONS:
-        api.call(cloud, "ec2", _OPERATIONS[action], {"InstanceIds": [instance_id]})
+        api.call(cloud, "ec2", _OPERATIONS[action], {"InstanceIds": [instance_id]}, caller=caller)
         return
     # Recovery gives the instance a machine anew: with one host that is a restart on it.
     row = cloud.state.instances.get(instance_id)
     off = row is not None and row.state == "stopped"
-    api.call(cloud, "ec2", "StartInstances" if off else "RebootInstances", {"InstanceIds": [instance_id]})
+    api.call(cloud, "ec2", "StartInstances" if off else "RebootInstances", {"InstanceIds": [instance_id]}, caller=caller)
 
 
 def _instance_of(settings: dict[str, Any]) -> str:

@@ -12,13 +12,14 @@ from typing import Any
 
 from ..aws import times
 from ..cloud import Cloud
+from ..errors import HostError
 from ..metrics import action_arns, alarm_states, evaluation, reading, statistics
 from ..metrics.alarm_states import Verdict
 from ..metrics.evaluation import Datapoint, Rule
 from ..metrics.expression import ExpressionError
 from ..metrics.queries import Evaluation
 from ..state.rows_cloudwatch import Alarm
-from . import composite_alarms
+from . import clock, composite_alarms, isolation
 
 log = logging.getLogger(__name__)
 
@@ -45,17 +46,24 @@ class Evaluator:
             return
         self._tick = tick
         rows = self.cloud.state.alarms.find(kind="MetricAlarm")
-        for row in rows:
-            try:
-                self._look(row, now)
-            except Exception:  # one alarm that cannot be worked out must not keep the others from it
-                log.exception("the alarm %s cannot be evaluated", row.name)
+        isolation.each(self.cloud, "alarms", [(row.name, row) for row in rows], lambda row: self._guarded(row, now))
         composite_alarms.step(self.cloud, now)
         if not 0 <= now - self._pruned < HISTORY_EVERY:
             self._pruned = now
             with self.cloud.state.transaction():
-                alarm_states.forget_history(self.cloud, now)
+                alarm_states.forget_history(self.cloud, clock.believed(self.cloud, now))
         self._seen = {row.name: self._seen[row.name] for row in rows if row.name in self._seen}
+
+    def _guarded(self, row: Alarm, now: float) -> None:
+        """Look at one. What nobody foresaw is its reason, and it is looked at again."""
+
+        def record(error: HostError) -> bool:
+            self._seen.pop(row.name, None)
+            self._cannot(row, error.message, now)
+            return False
+
+        with isolation.recorded(record):
+            self._look(row, now)
 
     def _look(self, row: Alarm, now: float) -> None:
         period = period_of(row.settings)
@@ -91,7 +99,10 @@ class Evaluator:
                 return  # put anew, set or deleted meanwhile: the next look is at what it is now
             if verdict.state != fresh.state:
                 alarm_states.change(self.cloud, fresh, verdict, evaluation_state="")
-            elif fresh.actions_enabled and self._again(fresh, verdict):
+                return
+            if fresh.set_by:  # the data say so, too
+                self.cloud.state.alarms.change(fresh.name, set_by=[])
+            if fresh.actions_enabled and self._again(fresh, verdict):
                 alarm_states.queue_actions(self.cloud, fresh, verdict, action_arns.SCALING)
 
     def _again(self, row: Alarm, verdict: Verdict) -> bool:
@@ -100,7 +111,7 @@ class Evaluator:
         if not any(arn.startswith(action_arns.SCALING) for arn in wanted) or not (verdict.data or {}).get("recentDatapoints"):
             return False
         pause = min(LONG, period_of(row.settings))
-        return not row.acted or not 0 <= times.seconds(verdict.at) - times.seconds(row.acted) < pause
+        return not row.acted or times.over(row.acted, pause, times.seconds(verdict.at))
 
     def _cannot(self, row: Alarm, why: str, now: float) -> None:
         if row.evaluation_state != "EVALUATION_ERROR":

@@ -7,18 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..aws.group_launches import Place
 from ..state.rows_autoscaling import InstanceRefresh, ScalingGroup, ScalingMember
-from .autoscaling_view import Place
 
 
 @dataclass(frozen=True)
 class Ask:
-    """A request to another service. What is `light` may fail: it is made again, or does not matter any more."""
+    """A request to another service. What is `light` may fail: it is made again, or does not matter any more.
+
+    `makers` (callers.py) are those for whom it is made; without them it is the group's own affair with its own instances.
+    """
 
     service: str
     operation: str
     params: Mapping[str, Any]
     light: bool = False
+    makers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 
 from ..aws import autoscaling_texts as texts
 from ..aws import times
+from ..aws.group_launches import Place
 from ..state.rows_autoscaling import ScalingMember
 from .autoscaling_actions import Action, Ask, Launch, Move, SetGroup
 from .autoscaling_lifecycle import enter
-from .autoscaling_view import Place, View
+from .autoscaling_view import LONGEST_PAUSE, View
 
 HOUR = 3600.0
 
@@ -123,7 +124,7 @@ def plan(view: View) -> list[Action]:
 def held_back(view: View) -> bool:
     """Whether nothing may be launched now."""
     retry_at = view.group.retry_at
-    return not view.may("Launch") or bool(retry_at and view.now < times.seconds(retry_at))
+    return not view.may("Launch") or bool(retry_at and not times.due(retry_at, LONGEST_PAUSE, view.now))
 
 
 def _grow(view: View, count: int) -> list[Action]:

@@ -8,6 +8,7 @@ import logging
 from typing import Any
 
 from .. import api
+from ..callers import acting
 from ..cloud import Cloud
 from ..errors import ApiError, HostError
 from ..state.rows_autoscaling import ScalingGroup, ScalingMember
@@ -24,27 +25,28 @@ GROUP_TAG = "aws:autoscaling:groupName"
 
 
 def execute(cloud: Cloud, view: View, action: Action) -> bool:
-    """Carry one action out; whether anything was done. Failures of other services are logged, and tried again by a later pass."""
-    try:
-        if isinstance(action, Launch):
-            return autoscaling_launches.launch(cloud, view, action)
-        if isinstance(action, Move):
-            return _move(cloud, view, action)
-        if isinstance(action, SetGroup):
-            return _set_group(cloud, action)
-        if isinstance(action, SetRefresh):
-            return _set_refresh(cloud, view, action)
-        return _forget(cloud, action)
-    except (ApiError, HostError) as error:
-        log.warning("%s: %s", view.group.name, error)
-        return False
+    """Carry one action out; whether anything was done. Raises ApiError, HostError where another service refuses it."""
+    if isinstance(action, Launch):
+        return autoscaling_launches.launch(cloud, view, action)
+    if isinstance(action, Move):
+        return _move(cloud, view, action)
+    if isinstance(action, SetGroup):
+        return _set_group(cloud, action)
+    if isinstance(action, SetRefresh):
+        return _set_refresh(cloud, view, action)
+    return _forget(cloud, action)
+
+
+def _ask(cloud: Cloud, ask: Ask) -> None:
+    api.call(cloud, ask.service, ask.operation, ask.params, caller=acting(cloud, ask.makers))
 
 
 def _light(cloud: Cloud, ask: Ask) -> bool:
     try:
-        api.call(cloud, ask.service, ask.operation, ask.params)
-    except (ApiError, KeyError, HostError) as error:
-        log.warning("%s %s: %s", ask.operation, ask.params, error)
+        _ask(cloud, ask)
+    except Exception as error:
+        foreseen = isinstance(error, (ApiError, HostError))
+        log.warning("%s %s: %s", ask.operation, ask.params, error, exc_info=None if foreseen else error)
         return False
     return True
 
@@ -61,7 +63,7 @@ def _move(cloud: Cloud, view: View, action: Move) -> bool:
             return False
         for ask in action.asks:
             if not ask.light:
-                api.call(cloud, ask.service, ask.operation, ask.params)
+                _ask(cloud, ask)
         return _record(cloud, view, row, action) or bool(action.asks)
 
 
@@ -130,7 +132,7 @@ def _set_refresh(cloud: Cloud, view: View, action: SetRefresh) -> bool:
         group = state.scaling_groups.get(view.group.name)
         if action.settings and group is not None:
             kept = {name: value for name, value in group.settings.items() if name not in LAUNCH_SOURCES}
-            state.scaling_groups.change(group.name, settings={**kept, **action.settings})
+            state.scaling_groups.change(group.name, settings={**kept, **action.settings}, makers=action.row.makers)
     return True
 
 

@@ -4,22 +4,25 @@ So no client token is needed to tell after a crash what was launched: whatever w
 """
 
 import logging
+import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
 from .. import api
 from ..aws import autoscaling_texts as texts
-from ..aws import times
+from ..aws import group_launches, times
+from ..aws.group_launches import Place
+from ..callers import acting, joined
 from ..cloud import Cloud
-from ..errors import ApiError, HostError
+from ..errors import ApiError, HostError, host_error
 from ..state.rows import Tag
 from ..state.rows_autoscaling import ScalingActivity, ScalingGroup, ScalingMember
-from . import autoscaling_launch, autoscaling_tell, autoscaling_warm
+from . import autoscaling_tell, autoscaling_warm
 from .autoscaling_actions import Launch
 from .autoscaling_health import pause
 from .autoscaling_lifecycle import NOT_LAUNCHED
-from .autoscaling_refresh import launch_source
-from .autoscaling_view import GONE, HELD, Place, View
+from .autoscaling_refresh import launch_makers, launch_source
+from .autoscaling_view import GONE, HELD, View
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +34,15 @@ def launch(cloud: Cloud, view: View, action: Launch) -> bool:
     """Launch; whether anything was done. A failure makes the next launch wait."""
     try:
         return _launched(cloud, view, action)
-    except (ApiError, HostError) as error:
+    except sqlite3.OperationalError:
+        raise
+    except Exception as error:
         full = isinstance(error, ApiError) and error.code == _FULL
         if full and any(_makes_room(view, row) for row in view.members):
             return False
-        _refused(cloud, view, action, error.message)
+        if not isinstance(error, (ApiError, HostError)):
+            log.exception("%s: a launch failed", view.group.name)
+        _refused(cloud, view, action, error.message if isinstance(error, ApiError) else host_error(error).message)
         return True
 
 
@@ -48,13 +55,13 @@ def _launched(cloud: Cloud, view: View, action: Launch) -> bool:
     state = cloud.state
     source, data_of = _source(cloud, view)
     full: ApiError | None = None
-    for params in autoscaling_launch.requests(source, action.place, len(action.causes), data_of):
+    for params in group_launches.requests(source, action.place, len(action.causes), data_of):
         try:
             with state.transaction():
                 if not _as_planned(view, state.scaling_groups.get(view.group.name)) or not _room(cloud, view, action):
                     return False
                 made = [_activity(view, action, cause) for cause in action.causes]
-                answer = api.call(cloud, "ec2", "RunInstances", params)
+                answer = api.call(cloud, "ec2", "RunInstances", params, caller=acting(cloud, _makers(cloud, view, params)))
                 for activity, instance in zip(made, answer["Instances"], strict=False):
                     _record(cloud, view, action, activity, instance)
         except ApiError as error:
@@ -66,6 +73,18 @@ def _launched(cloud: Cloud, view: View, action: Launch) -> bool:
     if full is not None:
         raise full
     return False
+
+
+def _makers(cloud: Cloud, view: View, params: Mapping[str, Any]) -> list[str]:
+    """Who is behind a launch: who said how the group launches; of a version that moves, also who made and chose it."""
+    makers, wanted = launch_makers(view), params.get("LaunchTemplate")
+    template = cloud.state.launch_templates.get(wanted["LaunchTemplateId"]) if wanted else None
+    if wanted is None or template is None or not wanted["Version"].startswith("$"):
+        return makers
+    versions = {row.version: row for row in cloud.state.launch_template_versions.find(template_id=template.id)}
+    if wanted["Version"] == "$Default":
+        return joined(makers, template.makers, versions[template.default_version].makers)
+    return joined(makers, versions[max(versions)].makers)
 
 
 def _as_planned(view: View, now: ScalingGroup | None) -> bool:
@@ -97,7 +116,7 @@ def _source(cloud: Cloud, view: View) -> tuple[Mapping[str, Any], dict[str, Any]
             raise ApiError("ValidationError", f"The launch configuration {source['LaunchConfigurationName']} does not exist")
         return {"LaunchConfiguration": found.data, "LaunchConfigurationName": found.name}, {}
     data_of: dict[str, Any] = {}
-    for specification, _ in autoscaling_launch.choices(source):
+    for specification, _ in group_launches.choices(source):
         wanted = {"LaunchTemplateId": specification["LaunchTemplateId"], "Versions": [specification["Version"]]}
         versions = api.call(cloud, "ec2", "DescribeLaunchTemplateVersions", wanted)["LaunchTemplateVersions"]
         if not versions:

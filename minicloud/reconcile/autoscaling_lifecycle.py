@@ -15,7 +15,7 @@ from ..aws import autoscaling_texts as texts
 from ..aws import times
 from ..state.rows_autoscaling import ScalingMember
 from .autoscaling_actions import Ask, Move
-from .autoscaling_view import DOWN, GONE, Sight, View
+from .autoscaling_view import DOWN, GONE, LONGEST_HOOK, Sight, View
 
 LAUNCHING, TERMINATING = "autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_INSTANCE_TERMINATING"
 LAUNCHED, NOT_LAUNCHED = "autoscaling:EC2_INSTANCE_LAUNCH", "autoscaling:EC2_INSTANCE_LAUNCH_ERROR"
@@ -50,7 +50,7 @@ def _verdict(view: View, row: ScalingMember) -> str:
     """What the lifecycle actions that a member waits for come to: CONTINUE, ABANDON, or nothing yet."""
     results = []
     for hook in row.hooks:
-        over = view.now >= min(times.seconds(hook["deadline"]), times.seconds(hook["limit"]))
+        over = times.due(min(hook["deadline"], hook["limit"], key=times.seconds), LONGEST_HOOK, view.now)
         results.append(hook["result"] or (hook["default"] if over else ""))
     if "ABANDON" in results:
         return "ABANDON"
@@ -112,7 +112,7 @@ def _arrive(view: View, row: ScalingMember, sight: Sight) -> Move | None:
         return Move(row, fields, asks=missing, activity={"status": "InProgress", "progress": 80})
     if "ELB" in view.setting("HealthCheckType", "EC2") and view.may("AddToLoadBalancer"):
         unready = any(state in ("initial", "unhealthy") for state in sight.traffic.values())
-        if unready and view.age(row.changed) < view.setting("HealthCheckGracePeriod", 0):
+        if unready and not view.over(row.changed, view.setting("HealthCheckGracePeriod", 0)):
             return None
     fields = enter(view, "InService", in_service=row.in_service or view.moment)
     return Move(row, fields, activity=DONE, tell="" if row.in_service else LAUNCHED)
@@ -158,12 +158,14 @@ def _register(view: View, sight: Sight, row: ScalingMember) -> tuple[Ask, ...]:
 
 def registration(source: dict[str, str], instance_id: str, *, register: bool) -> Ask:
     """The request that makes an instance a target of a source, or makes it none."""
+    makers = tuple(source.get("Makers", "").split()) if register else ()
     if source["Type"] == "elbv2":
         name = "RegisterTargets" if register else "DeregisterTargets"
-        return Ask("elbv2", name, {"TargetGroupArn": source["Identifier"], "Targets": [{"Id": instance_id}]}, light=True)
+        params: dict[str, Any] = {"TargetGroupArn": source["Identifier"], "Targets": [{"Id": instance_id}]}
+        return Ask("elbv2", name, params, light=True, makers=makers)
     name = "RegisterInstancesWithLoadBalancer" if register else "DeregisterInstancesFromLoadBalancer"
     params = {"LoadBalancerName": source["Identifier"], "Instances": [{"InstanceId": instance_id}]}
-    return Ask("elb", name, params, light=True)
+    return Ask("elb", name, params, light=True, makers=makers)
 
 
 # Going

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from .. import api
-from ..aws import times
+from ..aws.group_launches import Place, choices
 from ..cloud import Cloud
 from ..errors import ApiError, HostError
 from ..state.rows import Instance
 from ..state.rows_autoscaling import InstanceRefresh, LifecycleHook, ScalingGroup, ScalingMember
-from .autoscaling_launch import choices
+from . import clock, isolation
 from .autoscaling_refresh import launch_source
-from .autoscaling_view import Place, Sight, View
+from .autoscaling_view import Sight, View
 
 log = logging.getLogger(__name__)
 
@@ -46,18 +46,21 @@ def views(cloud: Cloud, now: float) -> list[View]:
         refreshes = {row.group_name: row for row in state.instance_refreshes.find(ended="")}
         instances = state.instances.among("id", [row.instance_id for rows in members.values() for row in rows])
         subnets = state.subnets.query()
-    traffic = ask(cloud, groups)
-    sights = {row.id: _sight(row, traffic, now) for row in instances}
+    traffic, doubted = ask(cloud, groups), now - clock.believed(cloud, now)
+    sights = {row.id: _sight(row, traffic) for row in instances}
     known = {subnet.id: Place(subnet.id, subnet.zone) for subnet in subnets}
-    defaults = {subnet.zone: Place(subnet.id, subnet.zone) for subnet in reversed(subnets) if subnet.is_default}
-    found = []
-    for group in groups:
+    defaults = {subnet.zone: Place(subnet.id, subnet.zone, by_zone=True) for subnet in reversed(subnets) if subnet.is_default}
+    found: list[View] = []
+
+    def look(group: ScalingGroup) -> None:
         view = View(
             group=group, members=members[group.name], sights=sights, hooks=hooks[group.name], now=now,
             places=_places(group, known, defaults), refresh=refreshes.get(group.name), blind=frozenset(traffic.blind),
-            lost=frozenset(traffic.lost),
+            lost=frozenset(traffic.lost), doubted=doubted,
         )  # fmt: skip
         found.append(view if view.refresh is None else _with_current(cloud, view, view.refresh))
+
+    isolation.each(cloud, "looks at groups", [(group.name, group) for group in groups], look)
     return found
 
 
@@ -75,11 +78,11 @@ def _places(group: ScalingGroup, known: dict[str, Place], defaults: dict[str, Pl
     return [defaults[zone] for zone in group.settings["AvailabilityZones"] if zone in defaults]
 
 
-def _sight(row: Instance, traffic: Traffic, now: float) -> Sight:
+def _sight(row: Instance, traffic: Traffic) -> Sight:
     state = row.state
     if row.wish == "terminated" and state != "terminated":
         state = "shutting-down"
-    impaired = row.state == "running" and row.reachable == "failed" and now >= times.seconds(row.launched)
+    impaired = row.state == "running" and row.reachable == "failed"
     there = {source: states[row.id] for source, states in traffic.states.items() if row.id in states}
     return Sight(state, row.reason_message, impaired, row.protect_termination or row.protect_stop, there)
 
@@ -90,10 +93,11 @@ def ask(cloud: Cloud, groups: Iterable[ScalingGroup]) -> Traffic:
     for name, kind in {(source["Identifier"], source["Type"]) for group in groups for source in group.sources}:
         try:
             found.states[name] = _target_health(cloud, name) if kind == "elbv2" else _classic_health(cloud, name)
-        except (ApiError, KeyError, HostError) as error:
+        except Exception as error:
             lost = isinstance(error, ApiError) and error.code in _LOST
             (found.lost if lost else found.blind).add(name)
-            log.info("%s: %s", name, error)
+            unforeseen = not isinstance(error, (ApiError, HostError))
+            log.info("%s: %s", name, error, exc_info=error if unforeseen else None)
     return found
 
 

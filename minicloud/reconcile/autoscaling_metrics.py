@@ -1,6 +1,5 @@
 """The metrics of groups, each minute, in AWS/AutoScaling: pure counting, and one request for all groups."""
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -8,11 +7,8 @@ from typing import Any
 from .. import api
 from ..aws import times
 from ..cloud import Cloud
-from ..errors import ApiError
-from . import autoscaling_warm
+from . import autoscaling_warm, isolation
 from .autoscaling_view import View
-
-log = logging.getLogger(__name__)
 
 _MOST = 1000
 _PARTS = {
@@ -47,19 +43,19 @@ def put(cloud: Cloud, views: Sequence[View], now: float) -> None:
     minute = times.text(now // 60 * 60)
     due = [view for view in views if view.group.metrics and view.group.measured != minute]
     data: list[dict[str, Any]] = []
-    for view in due:
+
+    def measure(view: View) -> None:
         dimensions = [{"Name": "AutoScalingGroupName", "Value": view.group.name}]
         found = values(view)
-        data += [
+        data.extend(
             {"MetricName": name, "Dimensions": dimensions, "Timestamp": minute, "Value": float(found[name]), "Unit": "None"}
             for name in view.group.metrics
-        ]
-    try:
-        for start in range(0, len(data), _MOST):
-            params = {"Namespace": "AWS/AutoScaling", "MetricData": data[start : start + _MOST]}
-            api.call(cloud, "cloudwatch", "PutMetricData", params)
-    except (ApiError, KeyError) as error:
-        log.warning("metrics of groups: %s", error)
+        )
+
+    isolation.each(cloud, "metrics of groups", [(view.group.name, view) for view in due], measure)
+    for start in range(0, len(data), _MOST):
+        params = {"Namespace": "AWS/AutoScaling", "MetricData": data[start : start + _MOST]}
+        api.call(cloud, "cloudwatch", "PutMetricData", params)
     if due:
         with cloud.state.transaction():
             for view in due:

@@ -27,6 +27,13 @@ def launch_source(view: View) -> Mapping[str, Any]:
     return view.group.settings
 
 
+def launch_makers(view: View) -> list[str]:
+    """Who is behind what `launch_source` says."""
+    going = view.refresh
+    own = going is None or launch_source(view) is not going.wanted
+    return view.group.makers if own or going is None else going.makers
+
+
 def plan(view: View) -> list[Action]:
     """The next step of a refresh."""
     going = view.refresh
@@ -98,7 +105,7 @@ def _failed(view: View, going: InstanceRefresh, *, back: bool) -> list[Action]:
 def _well(view: View, row: ScalingMember, going: InstanceRefresh) -> bool:
     """Whether a member serves; a new one has warmed up, too."""
     old = row.refresh == going.id or row.joined <= going.started
-    return row.state == "InService" and (old or view.age(row.in_service) >= going.preferences["InstanceWarmup"])
+    return row.state == "InService" and (old or view.over(row.in_service, going.preferences["InstanceWarmup"]))
 
 
 def _checkpoint(view: View, going: InstanceRefresh, left: int) -> list[Action] | None:
@@ -111,7 +118,7 @@ def _checkpoint(view: View, going: InstanceRefresh, left: int) -> list[Action] |
         return [
             SetRefresh(going, {"paused": view.moment, "reason": f"Checkpoint of {points[going.checkpoint]} percent reached."})
         ]
-    if view.age(going.paused) < going.preferences.get("CheckpointDelay", 0):
+    if not view.over(going.paused, going.preferences.get("CheckpointDelay", 0)):
         return []
     return [SetRefresh(going, {"checkpoint": going.checkpoint + 1, "paused": "", "reason": ""})]
 

@@ -6,23 +6,27 @@ from ..aws import autoscaling_texts as texts
 from ..aws import scaling_math, scheduled, times
 from ..cloud import Cloud
 from ..state.rows_autoscaling import ScalingGroup, ScheduledAction
+from . import isolation
 
 
 def reconcile(cloud: Cloud, now: float) -> bool:
     """Carry out what is due, in the order in which it was; whether anything was."""
-    state, acted = cloud.state, False
-    due = state.scheduled_actions.query("due != '' and due <= ?", [times.text(now)], "due")
-    for planned in due:
-        with state.transaction():
-            action = state.scheduled_actions.get(planned.group_name, planned.name)
-            group = state.scaling_groups.get(planned.group_name)
-            if action != planned or group is None:
-                continue
-            state.scheduled_actions.change(action.group_name, action.name, due=scheduled.next_due(action.settings, now))
-            if "ScheduledActions" not in group.suspended and not group.deleting:
-                state.scaling_groups.change(group.name, **changes(group, action, times.text(now)))
-            acted = True
-    return acted
+    due = cloud.state.scheduled_actions.query("due != '' and due <= ?", [times.text(now)], "due")
+    rows = [(f"{planned.group_name} {planned.name}", planned) for planned in due]
+    return isolation.each(cloud, "scheduled actions", rows, lambda planned: _carry_out(cloud, planned, now))
+
+
+def _carry_out(cloud: Cloud, planned: ScheduledAction, now: float) -> bool:
+    state = cloud.state
+    with state.transaction():
+        action = state.scheduled_actions.get(planned.group_name, planned.name)
+        group = state.scaling_groups.get(planned.group_name)
+        if action is None or action != planned or group is None:
+            return False
+        state.scheduled_actions.change(action.group_name, action.name, due=scheduled.next_due(action.settings, now))
+        if "ScheduledActions" not in group.suspended and not group.deleting:
+            state.scaling_groups.change(group.name, **changes(group, action, times.text(now)))
+        return True
 
 
 def changes(group: ScalingGroup, action: ScheduledAction, now: str) -> dict[str, Any]:

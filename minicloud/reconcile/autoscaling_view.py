@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..aws import times
+from ..aws.group_launches import Place
 from ..state.rows_autoscaling import InstanceRefresh, LifecycleHook, ScalingGroup, ScalingMember
 
 HELD = ("Pending", "Pending:Wait", "Pending:Proceed", "InService")
 """The states that count as the group's capacity."""
+LONGEST_PAUSE, LONGEST_HOOK = 600.0, 172_800.0
+"""Seconds that launches wait after failures at most, and that anybody waits for a lifecycle hook."""
 GONE = ("", "terminated")
 DOWN = ("stopping", "stopped", "shutting-down", *GONE)
 """The states of instances that do not serve and will not by themselves."""
@@ -31,14 +34,6 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an instance may be launched."""
-
-    subnet_id: str
-    zone: str
-
-
-@dataclass(frozen=True)
 class View:
     """A group at the moment `now`, seconds since 1970.
 
@@ -56,6 +51,8 @@ class View:
     blind: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
     current: tuple[str, ...] = ()
+    doubted: float = 0.0
+    """Seconds by which the clock may lately have been set forward."""
 
     @property
     def moment(self) -> str:
@@ -84,8 +81,12 @@ class View:
         return [source for source in self.group.sources if source["State"] in states]
 
     def age(self, since: str) -> float:
-        """Seconds since a time; none for one that is empty."""
-        return self.now - times.seconds(since) if since else 0.0
+        """Seconds since a time, as far as the clock is believed; none for one that is empty."""
+        return self.now - self.doubted - times.seconds(since) if since else 0.0
+
+    def over(self, since: str, patience: float) -> bool:
+        """Whether a wait that began at a time is over; at an empty one it begins now."""
+        return times.over(since or self.moment, patience, self.now)
 
 
 def identity(row: ScalingMember) -> tuple[str, ...]:

@@ -1,18 +1,14 @@
 """The collector's part for load balancers: reads their statistics at the intervals of the guests' counters."""
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..cloud import Cloud
-from ..errors import HostError
 from ..host.contracts_lb import Statistics, Traffic
 from ..state.lb_registry import Registry
 from ..state.rows_lb import LoadBalancer
-from . import balancer_usage
+from . import balancer_usage, isolation
 from .balancer_usage import NAMESPACES, Figures, Passed
-
-log = logging.getLogger(__name__)
 
 Place = tuple[str, dict[str, str], Figures]
 """A namespace, dimensions, and the figures there."""
@@ -28,11 +24,12 @@ class BalancerSampler:
     def look(self, *, begin: bool) -> list[Place]:
         """What went through since the last look; nothing at a beginning, nor of a balancer that cannot be asked."""
         now: dict[str, Statistics] = {}
-        for row in self.cloud.state.load_balancers.query():
-            try:
-                now[row.id] = self.cloud.host.balancers.statistics(row.id)
-            except HostError as error:
-                log.warning("no metrics of %s: %s", row.id, error)
+
+        def ask(balancer_id: str) -> None:
+            now[balancer_id] = self.cloud.host.balancers.statistics(balancer_id)
+
+        rows = [(row.id, row.id) for row in self.cloud.state.load_balancers.query()]
+        isolation.each(self.cloud, "statistics of load balancers", rows, ask, at_once=[balancer_id for balancer_id, _ in rows])
         last, self._last = self._last, now
         if begin or not now:
             return []
@@ -40,10 +37,14 @@ class BalancerSampler:
             registry = Registry(self.cloud.state)
             standings = self._standings(registry)
         found: list[Place] = []
-        for balancer_id, statistics in now.items():
+
+        def compare(pair: tuple[str, Statistics]) -> None:
+            balancer_id, statistics = pair
             passed = balancer_usage.between(last[balancer_id], statistics) if balancer_id in last else None
             if (balancer := registry.balancers.get(balancer_id)) is not None:
-                found += _places(registry, balancer, passed, standings)
+                found.extend(_places(registry, balancer, passed, standings))
+
+        isolation.each(self.cloud, "metrics of load balancers", [(pair[0], pair) for pair in now.items()], compare, longest=0.0)
         return found
 
     def _standings(self, registry: Registry) -> dict[str, list[str]]:

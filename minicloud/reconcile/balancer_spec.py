@@ -9,6 +9,7 @@ from typing import Any
 from ..aws.ssl_policies import POLICIES
 from ..config import Settings
 from ..errors import Permanent
+from ..host import access_logs
 from ..host.load_balancer_spec import Certificate, Check, Group, Leg, Listener, LoadBalancerSpec, Options, Target, Tls
 from ..state import certificate_keys, rows_lb
 from ..state.lb_registry import Registry
@@ -213,6 +214,7 @@ def _options(settings: Settings, row: rows_lb.LoadBalancer) -> Options:
         drop_invalid_headers=known.get("routing.http.drop_invalid_header_fields.enabled") == "true",
         trace=row.kind == "application",
         log=log,
+        log_most=access_logs.most_of_one(settings.access_logs_mib << 20) if log else 0,
         log_name=short,
     )
 

@@ -35,7 +35,11 @@ def of_volume(host: Host, volume: Volume) -> DiskSpec:
 
 
 def modified(volume: Volume, target: dict[str, Any]) -> Volume:
-    """The volume as a modification wants it."""
+    """The volume as a modification wants it. None gets smaller: one that does in an older state was made larger again since."""
     return dataclasses.replace(
-        volume, size=target["Size"], kind=target["VolumeType"], iops=target["Iops"], throughput=target["Throughput"]
+        volume,
+        size=max(volume.size, target["Size"]),
+        kind=target["VolumeType"],
+        iops=target["Iops"],
+        throughput=target["Throughput"],
     )

@@ -1,16 +1,18 @@
 """The firewall: what the rows say is enforced on the host, before a guest sends its first packet and after its last."""
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from ..cloud import Cloud
 from ..config import Settings
+from ..errors import host_error
 from ..host.firewall_spec import ANY, FirewallSpec, Group, Lan, Permission, Port, Public
 from ..state.rows import Interface, Subnet, Vpc
 from ..state.rows_network import PublicAddress, SecurityGroupRule
 from ..state.store import State
-from . import balancer_clients, guest_spec, locks
+from . import balancer_clients, guest_spec, isolation, locks
 
 _WAIT = 30.0
 _OPEN = "sg-without"
@@ -89,6 +91,7 @@ def wanted(rows: Rows, settings: Settings) -> FirewallSpec:
         uplink=settings.public_interface,
         endpoint=_endpoint(settings),
         metadata_port=settings.metadata_port,
+        dns_port=settings.dns_port,
     )
 
 
@@ -135,18 +138,66 @@ def _group(group_id: str, rules: Sequence[SecurityGroupRule]) -> Group:
     permissions: dict[bool, list[Permission]] = {True: [], False: []}
     for rule in rules:
         if not rule.cidr6:
-            peer = rule.peer_group_id or IPv4Network(rule.cidr)
-            permissions[rule.egress].append(Permission(rule.protocol, rule.from_port, rule.to_port, peer))
+            permissions[rule.egress].append(_permission(rule))
     return Group(group_id, tuple(permissions[False]), tuple(permissions[True]))
 
 
-def reconcile(cloud: Cloud) -> bool:
-    """Bring the firewall to what the rows say; whether anything had to be done. Raises HostError."""
-    if cloud.host.firewall.in_force(wanted(read(cloud.state), cloud.settings)):
+def _permission(rule: SecurityGroupRule) -> Permission:
+    peer = rule.peer_group_id or IPv4Network(rule.cidr)
+    return Permission(rule.protocol, rule.from_port, rule.to_port, peer)
+
+
+def sound(rows: Rows) -> tuple[Rows, dict[str, Exception]]:
+    """The rows without those that make no sense, and by id what these raise.
+
+    Without them the firewall only lets less through: what comes from or goes to a port that it does not know, and what no rule
+    permits, is dropped.
+    """
+    broken: dict[str, Exception] = {}
+
+    def whole(row: Interface | SecurityGroupRule) -> bool:
+        try:
+            if isinstance(row, Interface):
+                _port(row, rows.for_clients)
+            elif not row.cidr6:
+                _permission(row)
+        except Exception as error:  # noqa: BLE001  it is raised again, for this row alone
+            broken[row.id] = error
+        return row.id not in broken
+
+    interfaces, rules = list(filter(whole, rows.interfaces)), list(filter(whole, rows.rules))
+    return dataclasses.replace(rows, interfaces=interfaces, rules=rules), broken
+
+
+def spec_of(cloud: Cloud) -> tuple[FirewallSpec, dict[str, Exception]]:
+    """The firewall, and the rows that it is without (`sound`)."""
+    rows = read(cloud.state)
+    try:
+        return wanted(rows, cloud.settings), {}
+    except Exception:
+        rows, broken = sound(rows)
+        if not broken:
+            raise
+        return wanted(rows, cloud.settings), broken
+
+
+def reconcile(cloud: Cloud, needed: Collection[str] = ()) -> bool:
+    """Bring the firewall to what the rows say; whether anything had to be done. Raises HostError, also for a row that makes no
+    sense if its id is among those `needed`.
+    """
+    spec, broken = spec_of(cloud)
+    isolation.each(cloud, "rows of the firewall", broken.items(), _raise)
+    for failure in (broken[row_id] for row_id in needed if row_id in broken):
+        raise host_error(failure)
+    if cloud.host.firewall.in_force(spec):
         return False
     with locks.held(cloud.settings.run, "firewall", _WAIT):
-        spec = wanted(read(cloud.state), cloud.settings)
+        spec, _ = spec_of(cloud)
         if cloud.host.firewall.in_force(spec):
             return False
         cloud.host.firewall.apply(spec)
     return True
+
+
+def _raise(failure: Exception) -> None:
+    raise failure

@@ -1,13 +1,15 @@
 """From rows to what a driver starts: a pure function, once the rows are read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..aws import instance_types
 from ..aws.names import hostname
 from ..config import Settings
 from ..host.contracts import BaseImage, BootSpec, GuestSpec, Host, NicSpec, Seed
 from ..host.contracts_storage import DiskSpec
+from ..metadata import cloud_init
 from ..state.rows import Image, Instance, Interface, Volume
 from ..state.store import State
 from . import disk_spec
@@ -60,14 +62,15 @@ def card(interface: Interface) -> NicSpec:
     return NicSpec(interface.mac, interface.subnet_id, tap(interface))
 
 
-def seed(given: Parts) -> Seed:
-    """What the guest reads about itself."""
+def seed(given: Parts, about: Mapping[str, Any]) -> Seed:
+    """What the guest reads about itself; `about` is what its metadata says."""
     return Seed(
         instance_id=given.row.id,
         hostname=hostname(given.interfaces[0].address),
         public_keys=(given.row.public_key,) if given.row.public_key else (),
-        user_data=given.row.user_data,
+        user_data=cloud_init.user_data(given.row.user_data),
         default_user=given.image.default_user,
+        about=about,
     )
 
 

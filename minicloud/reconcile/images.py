@@ -6,8 +6,10 @@ from ..cloud import Cloud
 from ..host.contracts import BaseImage
 from ..state.rows import Image
 from ..state.rows_storage import Layer, Snapshot
+from . import isolation
 
 _GIB = 1 << 30
+_LONGEST_NAME = 128
 
 
 def row_of(base: BaseImage, name: str, account: str) -> Image:
@@ -49,15 +51,25 @@ def register(cloud: Cloud, image: Image, virtual_size: int) -> None:
 
 def reconcile(cloud: Cloud) -> bool:
     """Register what is new in the store; whether there was anything."""
-    state = cloud.state
+    cloud.host.images.keep()
     found = cloud.host.images.list()
-    known = {image.id for image in state.images.among("id", found)}
-    if len(known) == len(found):
-        return False
+    known = {image.id for image in cloud.state.images.among("id", found)}
+    new = [(image_id, base) for image_id, base in found.items() if image_id not in known]
+    return isolation.each(cloud, "images", new, lambda base: _register_new(cloud, base))
+
+
+def _distinct(base: BaseImage) -> str:
+    """A name of an AMI, of 128 letters at most, that no other image has."""
+    added = f" ({base.image_id})"
+    return base.name[: _LONGEST_NAME - len(added)] + added
+
+
+def _register_new(cloud: Cloud, base: BaseImage) -> bool:
+    state = cloud.state
     with state.transaction():
-        for base in found.values():
-            if state.images.get(base.image_id) is None:
-                taken = state.images.find(name=base.name, state="available")
-                name = f"{base.name} ({base.image_id})" if taken else base.name
-                register(cloud, row_of(base, name, cloud.settings.account_id), base.virtual_size)
-    return True
+        if state.images.get(base.image_id) is not None:
+            return False
+        taken = state.images.query("name = ? and state in ('available', 'pending', 'disabled')", [base.name])
+        name = _distinct(base) if taken else base.name
+        register(cloud, row_of(base, name, cloud.settings.account_id), base.virtual_size)
+        return True

@@ -37,6 +37,8 @@ ASK_AGAIN = 10.0
 """Seconds after which it is asked again: a guest that is just booting hears no power button."""
 SEEN_AFTER_TERMINATION = 3600.0
 MOST_FAILURES = 5
+LONGEST_PAUSE = 60.0
+"""Seconds between two attempts at most."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ class Seen:
 def plan(row: Instance, seen: Seen, now: float) -> list[Action]:
     """The actions that bring the host nearer to the row's wish; none where they agree or where there is only waiting."""
     if row.state == "terminated":
-        return [Forget()] if now - times.seconds(row.terminated) > SEEN_AFTER_TERMINATION else []
-    if row.retry_at and now < times.seconds(row.retry_at):
+        return [Forget()] if times.over(row.terminated, SEEN_AFTER_TERMINATION, now) else []
+    if row.retry_at and not times.due(row.retry_at, LONGEST_PAUSE, now):
         return []
     toward = {"running": _toward_running, "stopped": _toward_stopped, "terminated": _toward_terminated}
     return toward[row.wish](row, seen, now)
@@ -98,16 +100,16 @@ def _while_on(row: Instance, seen: Seen, now: float) -> list[Action]:
 
 def _restarts(row: Instance, now: float) -> bool:
     """Whether a guest that powers off does so because it was asked to restart."""
-    return bool(row.reboot_began) and now - times.seconds(row.reboot_began) < REBOOT_PATIENCE
+    return bool(row.reboot_began) and not times.over(row.reboot_began, REBOOT_PATIENCE, now)
 
 
 def _rebooting(row: Instance, seen: Seen, now: float) -> list[Action]:
     """Ask, ask again, and in the end reset."""
     if not seen.rebooting:
         return [Record({"reboot_began": ""})]
-    if now - times.seconds(row.reboot_began) > REBOOT_PATIENCE:
+    if times.over(row.reboot_began, REBOOT_PATIENCE, now):
         return [ResetGuest(), Record({"reboot_began": "", "reachable": "", "reachable_since": ""})]
-    if now - times.seconds(row.stop_asked) > ASK_AGAIN:
+    if times.over(row.stop_asked, ASK_AGAIN, now):
         return [RebootGuest(), Record({"stop_asked": times.text(now)})]
     return []
 
@@ -161,9 +163,9 @@ def _shutting_down(row: Instance, now: float) -> list[Action]:
         return [CutPower()]
     if not row.stop_began:
         return [AskToShutDown(), Record({"stop_asked": times.text(now), "stop_began": times.text(now)})]
-    if now - times.seconds(row.stop_began) > STOP_PATIENCE:
+    if times.over(row.stop_began, STOP_PATIENCE, now):
         return [CutPower()]
-    if now - times.seconds(row.stop_asked) > ASK_AGAIN:
+    if times.over(row.stop_asked, ASK_AGAIN, now):
         return [AskToShutDown(), Record({"stop_asked": times.text(now)})]
     return []
 
@@ -194,7 +196,8 @@ def after_failure(row: Instance, message: str, code: str, *, permanent: bool, de
     given_up = permanent or failures >= MOST_FAILURES
     if given_up and row.state == "running" and row.reboots_done < row.reboots_asked:
         # A reboot that cannot be is no reason to stop what runs.
-        return Record({"reboots_done": row.reboots_asked, "failures": 0, "retry_at": ""})
+        told = {"reason_code": code, "reason_message": f"It was not rebooted: {message}"}
+        return Record({"reboots_done": row.reboots_asked, "failures": 0, "retry_at": "", **told})
     if given_up and row.wish == "running":
         # As AWS: a launch that fails ends terminated, a start that fails ends stopped.
         wish, state = ("stopped", "stopping") if row.started_boot else ("terminated", "shutting-down")
@@ -204,5 +207,5 @@ def after_failure(row: Instance, message: str, code: str, *, permanent: bool, de
                 "transition_reason": code,
             }
         )  # fmt: skip
-    wait = min(60.0, delay * 2 ** min(failures - 1, 5))
+    wait = min(LONGEST_PAUSE, delay * 2 ** min(failures - 1, 5))
     return Record({"failures": failures, "retry_at": times.text(now + wait), "reason_code": code, "reason_message": message})

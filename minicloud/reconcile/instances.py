@@ -1,14 +1,17 @@
 """Instances: observe, plan, execute, observe again, row by row, each under its lock."""
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Collection
 from typing import Any
 
+from ..aws import times
 from ..cloud import Cloud
 from ..errors import HostError, Permanent, Retry
+from ..metadata import about, cloud_init
 from ..state.rows import Instance
-from . import actions, addresses, firewall, guest_spec, instance_plan, locks, networks, volumes
+from . import actions, addresses, firewall, guest_spec, instance_plan, isolation, locks, networks, volumes
 from .instance_plan import Seen
 
 log = logging.getLogger(__name__)
@@ -16,6 +19,11 @@ log = logging.getLogger(__name__)
 _PATIENCE = 60.0
 """Seconds that a command waits for another process that is busy with a row it has itself touched."""
 _MOST_ROUNDS = 8
+
+
+def power_of(instance_id: str) -> str:
+    """The name of the lock of a guest's power switch. Under it a guest is started, or cut off; nobody waits for it there."""
+    return f"power of {instance_id}"
 
 
 def unsettled(cloud: Cloud) -> list[Instance]:
@@ -40,22 +48,18 @@ def observe(cloud: Cloud) -> Callable[[Instance], Seen]:
 
 def reconcile(cloud: Cloud, touched: Collection[str]) -> bool:
     """One round over all rows; whether anything was done. Rows in `touched` are waited for, others are left if busy."""
-    rows = unsettled(cloud)
-    if not rows:
-        return False
-    seen, acted = observe(cloud), False
-    for row in rows:
-        if instance_plan.plan(row, seen(row), time.time()):
-            acted |= _see_to(cloud, row.id, wait=_PATIENCE if row.id in touched else 0.0)
-    return acted
+    rows, now = unsettled(cloud), times.now()
+    waiting = {row.id for row in rows if row.retry_at > now}  # as texts, which are compared whatever they say
+    seen = observe(cloud) if rows else None
 
+    def see_to(row: Instance) -> bool:
+        if seen is None or not instance_plan.plan(row, seen(row), time.time()):
+            return False
+        with locks.held(cloud.settings.run, row.id, _PATIENCE if row.id in touched else 0.0):
+            return _until_settled(cloud, row.id)
 
-def _see_to(cloud: Cloud, instance_id: str, wait: float) -> bool:
-    try:
-        with locks.held(cloud.settings.run, instance_id, wait):
-            return _until_settled(cloud, instance_id)
-    except locks.Busy:
-        return False
+    due = [(row.id, row) for row in rows if row.id not in waiting]
+    return isolation.each(cloud, "instances", due, see_to, keep=waiting)
 
 
 def _until_settled(cloud: Cloud, instance_id: str) -> bool:
@@ -69,30 +73,26 @@ def _until_settled(cloud: Cloud, instance_id: str) -> bool:
         if not planned:
             return acted
         acted = True
-        if not execute(cloud, row, planned):
-            return acted
+        execute(cloud, row, planned)
     log.warning("%s does not come to rest; the next pass goes on", instance_id)
     return acted
 
 
-def execute(cloud: Cloud, row: Instance, planned: list[actions.Action]) -> bool:
-    """Carry actions out in their order. A failure is recorded in the row and ends it: False."""
-    try:
+def execute(cloud: Cloud, row: Instance, planned: list[actions.Action]) -> None:
+    """Carry actions out in their order. A failure is recorded in the row, and ends it. Raises HostError, GaveUp."""
+    with isolation.recorded(functools.partial(_failed, cloud, row)):
         for action in planned:
             _EXECUTORS[type(action)](cloud, row, action)
-    except Exception as caught:
-        # A row that nobody foresaw must not keep the others from what they need.
-        if not isinstance(caught, HostError):
-            log.exception("%s", row.id)
-        error = caught if isinstance(caught, HostError) else Retry(f"{type(caught).__name__}: {caught}")
-        delay = error.delay if isinstance(error, Retry) else 2.0
-        record = instance_plan.after_failure(
-            row, error.message, error.code, permanent=isinstance(error, Permanent), delay=delay, now=time.time()
-        )
-        _record(cloud, row, record)
-        log.warning("%s: %s", row.id, error.message)
-        return "wish" in record.fields
-    return True
+
+
+def _failed(cloud: Cloud, row: Instance, error: HostError) -> bool:
+    """Record a failure; whether that was the last attempt, and the row has another wish, or none, from now on."""
+    delay = error.delay if isinstance(error, Retry) else 2.0
+    record = instance_plan.after_failure(
+        row, error.message, error.code, permanent=isinstance(error, Permanent), delay=delay, now=time.time()
+    )
+    _record(cloud, row, record)
+    return not record.fields.get("failures")
 
 
 def _make_disks(cloud: Cloud, row: Instance, _: actions.MakeDisks) -> None:
@@ -102,16 +102,27 @@ def _make_disks(cloud: Cloud, row: Instance, _: actions.MakeDisks) -> None:
 
 
 def _write_seed(cloud: Cloud, row: Instance, _: actions.WriteSeed) -> None:
-    cloud.host.seeds.write(guest_spec.seed(guest_spec.parts(cloud.state, row)))
+    with cloud.state.transaction(write=False):
+        given, known = guest_spec.parts(cloud.state, row), about.of_instance(cloud, row)
+    cloud.host.seeds.write(guest_spec.seed(given, cloud_init.meta_data(known, cloud.settings) if known else {}))
 
 
 def _start(cloud: Cloud, row: Instance, _: actions.StartGuest) -> None:
     # The row may be younger than this pass's look at the networks, and another process may just be taking away an empty one.
     given = guest_spec.parts(cloud.state, row)
     networks.assure(cloud, {interface.subnet_id for interface in given.interfaces})
-    firewall.reconcile(cloud)
-    base = cloud.host.images.list().get(given.image.base)
-    cloud.host.guests.start(guest_spec.guest(given, cloud.host, cloud.settings, base))
+    firewall.reconcile(cloud, {interface.id for interface in given.interfaces})
+    spec = guest_spec.guest(given, cloud.host, cloud.settings, cloud.host.images.list().get(given.image.base))
+    with locks.held(cloud.settings.run, power_of(row.id), _PATIENCE):
+        current = cloud.state.instances.get(row.id)
+        if current is not None and current.wish == row.wish:  # else the plan is made anew
+            cloud.state.thaws.remove(row.id)  # nothing is frozen in what starts anew
+            cloud.host.guests.start(spec)
+
+
+def _reset(cloud: Cloud, row: Instance, _: actions.ResetGuest) -> None:
+    cloud.host.guests.reset(row.id)
+    cloud.state.thaws.remove(row.id)
 
 
 def _drop_scratch(cloud: Cloud, row: Instance, _: actions.DropScratchDisks) -> None:
@@ -158,7 +169,7 @@ _EXECUTORS: dict[type, Callable[[Cloud, Instance, Any], None]] = {
     actions.AskToShutDown: lambda cloud, row, _: cloud.host.guests.shutdown(row.id),
     actions.CutPower: lambda cloud, row, _: cloud.host.guests.destroy(row.id),
     actions.RebootGuest: lambda cloud, row, _: cloud.host.guests.reboot(row.id),
-    actions.ResetGuest: lambda cloud, row, _: cloud.host.guests.reset(row.id),
+    actions.ResetGuest: _reset,
     actions.RemoveGuest: lambda cloud, row, _: cloud.host.guests.remove(row.id),
     actions.RemoveSeed: lambda cloud, row, _: cloud.host.seeds.remove(row.id),
     actions.DropScratchDisks: _drop_scratch,

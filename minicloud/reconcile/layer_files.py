@@ -3,9 +3,10 @@
 from ..aws import times
 from ..aws.ids import new_id
 from ..cloud import Cloud
-from ..errors import Permanent
+from ..errors import Damaged, Permanent
+from ..host import disk_stamp
 from ..state.rows_storage import Layer
-from . import locks
+from . import generations, locks
 
 LOCK = "layers"
 """Held while a file is put on another, or rows and headers come to say that one stands on another; never for long."""
@@ -31,12 +32,23 @@ def make(cloud: Cloud, layer_id: str) -> None:
         if layer.made:
             return
         parent = cloud.state.layers.get(layer.parent) if layer.parent else None
+        generations.count(cloud)
+        if parent is not None and parent.base:
+            cloud.host.images.keep(build=True)
         cloud.host.disks.create(layer.id, layer.size, path(cloud, parent) if parent else None)
         cloud.state.layers.change(layer.id, made=True)
 
 
+def follow_aside(cloud: Cloud) -> None:
+    """Let disks that were set aside stand where what they stand on is, after the home was moved, too. Raises HostError."""
+    settings = cloud.settings
+    stores = [settings.images, *([settings.shared_images] if settings.shared_images else [])]
+    with locks.held(settings.run, LOCK, PATIENCE):
+        disk_stamp.follow(settings.home / "volumes", stores)
+
+
 def verify(cloud: Cloud, layer_id: str, *, thorough: bool = False) -> None:
-    """Whether the files of a layer and of all that it stands on are there and readable. Raises Permanent with the reason.
+    """Whether the files of a layer and of all that it stands on are there and readable. Raises Damaged where not, HostError.
 
     `thorough` reads all their tables; else their headers have to do.
     """
@@ -49,7 +61,7 @@ def verify(cloud: Cloud, layer_id: str, *, thorough: bool = False) -> None:
         elif layer.made:
             cloud.host.disks.size(layer.id)
             if damage := cloud.host.disks.damage(layer.id):
-                raise Permanent(damage)
+                raise Damaged(damage)
             if thorough:
                 cloud.host.disks.check(layer.id)
         layer_id = layer.parent

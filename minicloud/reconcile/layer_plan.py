@@ -15,10 +15,8 @@ would be a moment that a crash makes ambiguous. In all other cases it is a commi
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ..state import chains
 from ..state.rows_storage import Layer
-
-MOST_DEPTH = 16
-"""Layers of a volume, without the image's own, above which its top is flattened."""
 
 
 @dataclass(frozen=True)
@@ -145,4 +143,4 @@ def _flatten(seen: Seen, top: Top) -> Pull | None:
     chain = seen.chain(top.layer_id)
     bottom = chain[-1].id if chain[-1].base else ""
     own = [layer for layer in chain if not layer.base]
-    return Pull(top, bottom) if len(own) > MOST_DEPTH else None
+    return Pull(top, bottom) if len(own) > chains.MOST_DEPTH else None

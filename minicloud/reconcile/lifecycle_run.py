@@ -2,21 +2,24 @@
 
 - What a policy made is known by its tags, `aws:dlm:lifecycle-policy-id` and `aws:dlm:lifecycle-schedule-name`; it deletes
   nothing else. Something that cannot be made or deleted does not keep the rest from being done.
+- It acts as the policy's execution role, with what that role may do at this moment.
 - Each step looks at what there is, so a run that was cut short does what is left when it is carried out again.
 """
 
 import functools
 import logging
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
 from .. import api
 from ..aws import times
+from ..callers import acting
 from ..cloud import Cloud
 from ..errors import ApiError, HostError
 from ..state.rows import Tag
 from ..state.rows_storage import Policy, PolicyRun
-from . import lifecycle_targets
+from . import clock, lifecycle_targets
 from .lifecycle_targets import Made
 
 log = logging.getLogger(__name__)
@@ -47,27 +50,30 @@ class Work:
     def carry_out(self, now: float) -> None:
         """Make, then share, deprecate and delete, then say so."""
         if self._policy.state == "ENABLED":
-            for target in lifecycle_targets.of(self._cloud.state, self._details, self._run.due):
+            for target in lifecycle_targets.of(self._cloud.state, self._details, self._run.due, now):
                 if f"of {target}" not in self._run.failed and not self._made_of(target):
                     self._attempt(functools.partial(self._make, target), f"of {target}")
-        sources = self._sources()
+        sources, steady = self._sources(), clock.steady(self._cloud)
         for rule in self._schedule.get("ShareRules", []):
-            self._share(rule, sources, now)
+            self._share(rule, sources, steady)
         if rule := self._schedule.get("DeprecateRule"):
             self._deprecate(rule, sources, now)
-        self._retain(sources, now)
+        self._retain(sources, steady)
         self._save(ran=times.text(now))
         failed = "; ".join(self._run.failed)
         self._cloud.state.policies.change(self._policy.id, message=f"The last run did not do all: {failed}" if failed else "")
 
     def _call(self, name: str, **params: Any) -> dict[str, Any]:
-        return api.call(self._cloud, "ec2", name, params)
+        return api.call(self._cloud, "ec2", name, params, caller=acting(self._cloud, self._policy.makers))
 
     def _attempt(self, act: Callable[[], object], what: str) -> None:
         try:
             act()
-        except (ApiError, HostError) as error:
-            log.warning("%s: %s: %s", self._policy.id, what, error)
+        except sqlite3.OperationalError:
+            raise
+        except Exception as error:
+            foreseen = isinstance(error, (ApiError, HostError))
+            log.warning("%s: %s: %s", self._policy.id, what, error, exc_info=None if foreseen else error)
             self._run.failed += [what, str(error)]
             self._save()
 
@@ -111,6 +117,7 @@ class Work:
         wanted |= {tag["Key"]: variables[tag["Value"]] for tag in one.get("VariableTags", [])}
         wanted |= {POLICY_TAG: self._policy.id, SCHEDULE_TAG: one["Name"]}
         with state.transaction():
+            (state.images if kind == "image" else state.snapshots).change(made, ahead=clock.ahead(self._cloud))
             for key, value in wanted.items():
                 state.tags.add(Tag(made, key, value, kind))
             self._run.made.append(made)
@@ -164,6 +171,6 @@ class Work:
                 if row is None or row.deprecated_at:
                     continue
                 age = lifecycle_targets.seconds(rule["Interval"], rule["IntervalUnit"]) if "Interval" in rule else 0.0
-                at = times.text(max(one.at + age, now + SOON))
+                at = times.text(max(one.at + age + clock.ahead(self._cloud), now + SOON))
                 act = functools.partial(self._call, "EnableImageDeprecation", ImageId=one.id, DeprecateAt=at)
                 self._attempt(act, f"deprecating {one.id}")

@@ -19,7 +19,7 @@ _SLACK = 3600.0
 
 @dataclass(frozen=True)
 class Made:
-    """A snapshot or an image of a policy: `at` in seconds since 1970; `whole` where it can be restored from."""
+    """A snapshot or an image: `at` in seconds since 1970 by the steady clock; `whole` where it can be restored from."""
 
     id: str
     at: float
@@ -36,8 +36,8 @@ def before(interval: int | None, unit: str | None, now: float) -> float:
     return now - seconds(interval, unit) if interval and unit else float("-inf")
 
 
-def of(state: State, details: Mapping[str, Any], due: str) -> list[str]:
-    """The volumes or the instances that a run, due at a time, makes backups of."""
+def of(state: State, details: Mapping[str, Any], due: str, now: float) -> list[str]:
+    """The volumes or the instances that a run, due at a time, makes backups of. Backups from the future are not recent ones."""
     default = "ResourceType" in details
     kind = details["ResourceType"] if default else details["ResourceTypes"][0]
     if default:
@@ -45,9 +45,9 @@ def of(state: State, details: Mapping[str, Any], due: str) -> list[str]:
         exclusions = details.get("Exclusions", {})
         if kind == "VOLUME":
             volumes = [row for row in _volumes(state) if not _excluded(state, row, exclusions)]
-            found, recent = {row.id for row in volumes}, _recent_snapshots(state, since)
+            found, recent = {row.id for row in volumes}, _recent_snapshots(state, since, now + times.SLACK)
         else:
-            found, recent = {row.id for row in _instances(state)}, _recent_images(state, since)
+            found, recent = {row.id for row in _instances(state)}, _recent_images(state, since, now + times.SLACK)
         return sorted(found - recent - _tagged(state, kind, exclusions.get("ExcludeTags", [])))
     rows: list[Volume] | list[Instance] = _volumes(state) if kind == "VOLUME" else _instances(state)
     return sorted({row.id for row in rows} & _tagged(state, kind, details["TargetTags"]))
@@ -80,14 +80,14 @@ def is_root(state: State, volume: Volume) -> bool:
     return image is not None and image.root_device_name == volume.device
 
 
-def _recent_snapshots(state: State, since: float) -> set[str]:
-    rows = state.snapshots.query("state != 'error'")
-    return {row.volume_id for row in rows if times.seconds(row.started) >= since}
+def _recent_snapshots(state: State, since: float, until: float) -> set[str]:
+    rows = state.snapshots.query("state != 'error' and batch not like 'backup-%'")  # those go when the host is backed up
+    return {row.volume_id for row in rows if since <= times.seconds(row.started) <= until}
 
 
-def _recent_images(state: State, since: float) -> set[str]:
+def _recent_images(state: State, since: float, until: float) -> set[str]:
     rows = state.images.query("state in ('available', 'pending') and instance_id != ''")
-    return {row.instance_id for row in rows if times.seconds(row.created) >= since}
+    return {row.instance_id for row in rows if since <= times.seconds(row.created) <= until}
 
 
 def specification(state: State, details: Mapping[str, Any], instance_id: str) -> dict[str, Any]:
@@ -103,19 +103,22 @@ def specification(state: State, details: Mapping[str, Any], instance_id: str) ->
 
 
 def made(state: State, own: Collection[str], *, images: bool) -> dict[str, list[Made]]:
-    """Of all that a schedule made, what is there by its source, the oldest first. What is still being made is left out."""
+    """Of all that a schedule made, what is there by its source, in the order in which it was made, whatever the clock said.
+
+    What is still being made is left out.
+    """
     found: dict[str, list[Made]] = {}
     if images:
-        for image in state.images.among("id", own):
-            if image.state in ("available", "failed"):
-                one = Made(image.id, times.seconds(image.created), image.state == "available")
+        for image in state.images.query():
+            if image.id in own and image.state in ("available", "failed"):
+                one = Made(image.id, times.seconds(image.created) - image.ahead, image.state == "available")
                 found.setdefault(image.instance_id, []).append(one)
     else:
-        for snapshot in state.snapshots.among("id", own):
-            if snapshot.state != "pending":
-                one = Made(snapshot.id, times.seconds(snapshot.started), snapshot.state == "completed")
+        for snapshot in state.snapshots.query():
+            if snapshot.id in own and snapshot.state != "pending":
+                one = Made(snapshot.id, times.seconds(snapshot.started) - snapshot.ahead, snapshot.state == "completed")
                 found.setdefault(snapshot.volume_id, []).append(one)
-    return {source: sorted(ones, key=lambda one: one.at) for source, ones in found.items()}
+    return found
 
 
 def remaining(state: State, sources: Collection[str]) -> set[str]:

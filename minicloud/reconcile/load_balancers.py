@@ -3,7 +3,6 @@
 HAProxy probes and serves by itself: while no minicloud runs, traffic goes on, and turns away from targets that fail.
 """
 
-import logging
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,11 +14,13 @@ from ..host.contracts_lb import Health
 from ..state import rows_lb
 from ..state.lb_registry import Registry
 from ..state.rows_lb import Target, TargetGroup
-from . import balancer_spec, locks
+from . import balancer_spec, isolation, locks
 from .balancer_classic import group_id
 
-log = logging.getLogger(__name__)
 _WAIT = 30.0
+_LOOK_AGAIN = 5.0
+LONGEST_DRAIN = 3600.0
+"""AWS's limit of a deregistration delay."""
 
 
 def plan(want: Mapping[str, str], have: Mapping[str, str | None]) -> tuple[list[str], list[str]]:
@@ -35,41 +36,50 @@ def _wanted(cloud: Cloud) -> dict[str, str]:
         for row in given.registry.balancers.values():
             try:
                 found[row.id] = balancer_spec.spec(given, row).fingerprint()
-            except Permanent as error:
-                found[row.id] = f"none: {error.message}"
+            except Exception as error:  # noqa: BLE001  `_serve` raises it again, for this one alone
+                found[row.id] = f"none: {error}"
     return found
 
 
 def reconcile(cloud: Cloud) -> bool:
     """Bring all balancers to what the rows say; whether anything was done. Raises HostError."""
-    serve, remove = plan(_wanted(cloud), cloud.host.balancers.list())
-    acted = False
-    for balancer_id in serve:
-        acted |= _serve(cloud, balancer_id)
-    for balancer_id in remove:
-        acted |= _remove(cloud, balancer_id)
+    want, have = _wanted(cloud), cloud.host.balancers.list()
+    serve, remove = plan(want, have)
+    # One that is served as it should be may still say otherwise, where a command was killed before it could record that.
+    serve += [row.id for row in cloud.state.load_balancers.query("state != 'active'") if have.get(row.id) == want.get(row.id)]
+    rows = [(balancer_id, _serve) for balancer_id in serve] + [(balancer_id, _remove) for balancer_id in remove]
+    acted = isolation.each(
+        cloud, "load balancers", ((name, (name, act)) for name, act in rows), lambda one: one[1](cloud, one[0])
+    )
     return _look(cloud) or acted
 
 
 def _serve(cloud: Cloud, balancer_id: str) -> bool:
     """Make one so, after everybody else who is at it: rows are read again."""
-    try:
-        with locks.held(cloud.settings.run, balancer_id, _WAIT):
-            with cloud.state.transaction(write=False):
-                given = balancer_spec.parts(cloud.state, cloud.settings)
-                row = given.registry.balancers.get(balancer_id)
-                if row is None:
-                    return False
-                wanted = balancer_spec.spec(given, row)
-            if cloud.host.balancers.list().get(balancer_id) != wanted.fingerprint():
-                cloud.host.balancers.ensure(wanted)
-    except Permanent as error:
-        return _record(cloud, balancer_id, failed(row.state if row else "", error.message))
-    except (HostError, locks.Busy) as error:
-        log.warning("%s: %s", balancer_id, error)
-        return False
-    _record(cloud, balancer_id, {"state": "active", "reason": ""})
+    with (
+        locks.held(cloud.settings.run, balancer_id, _WAIT),
+        isolation.recorded(lambda error: _failed(cloud, balancer_id, error)),
+    ):
+        with cloud.state.transaction(write=False):
+            given = balancer_spec.parts(cloud.state, cloud.settings)
+            row = given.registry.balancers.get(balancer_id)
+            if row is None:
+                return False
+            wanted = balancer_spec.spec(given, row)
+        if cloud.host.balancers.list().get(balancer_id) != wanted.fingerprint():
+            cloud.host.balancers.ensure(wanted)
+        _record(cloud, balancer_id, {"state": "active", "reason": ""})
     return True
+
+
+def _failed(cloud: Cloud, balancer_id: str, error: HostError) -> bool:
+    """Record a failure, which is never the last attempt: what may pass is no state yet for one that was never served."""
+    row = cloud.state.load_balancers.get(balancer_id)
+    fields = failed(row.state if row else "", error.message)
+    if row is not None and row.state == "provisioning" and not isinstance(error, Permanent):
+        fields["state"] = row.state
+    _record(cloud, balancer_id, fields)
+    return False
 
 
 def failed(state: str, reason: str) -> dict[str, str]:
@@ -90,6 +100,8 @@ def _remove(cloud: Cloud, balancer_id: str) -> bool:
     with locks.held(cloud.settings.run, balancer_id, _WAIT):
         if cloud.state.load_balancers.get(balancer_id) is not None:
             return False
+        if balancer_id in cloud.host.balancers.unmarked():
+            return False  # whose it is nobody wrote down, and there is no row: doctor tells it
         cloud.host.balancers.remove(balancer_id)
     return True
 
@@ -97,14 +109,14 @@ def _remove(cloud: Cloud, balancer_id: str) -> bool:
 def _look(cloud: Cloud) -> bool:
     """Write down what probes say, and forget targets that have drained; whether a target went."""
     probed: dict[str, dict[tuple[str, str], Health]] = {}
-    for row in cloud.state.load_balancers.query():
-        try:
-            probed[row.id] = cloud.host.balancers.health(row.id)
-        except HostError as error:
-            log.warning("%s: %s", row.id, error)
+
+    def ask(balancer_id: str) -> None:
+        probed[balancer_id] = cloud.host.balancers.health(balancer_id)
+
+    rows = cloud.state.load_balancers.query()
+    isolation.each(cloud, "health of targets", [(row.id, row.id) for row in rows], ask, longest=_LOOK_AGAIN)
     now, gone = time.time(), False
-    with cloud.state.transaction(write=False):
-        changes = list(_changes(cloud, probed, now))
+    changes = _changes(cloud, probed, now)
     if not changes:
         return False
     with cloud.state.transaction():
@@ -122,17 +134,19 @@ def _look(cloud: Cloud) -> bool:
 def _changes(
     cloud: Cloud, probed: Mapping[str, Mapping[tuple[str, str], Health]], now: float
 ) -> list[tuple[Target, dict[str, Any] | None]]:
-    """What to write into each target; None for one that goes."""
-    registry = Registry(cloud.state)
-    places = {row.id: _first_group(cloud, row) for row in registry.balancers.values()}
+    """What to write into each target, if it is still what is looked at here; None for one that goes."""
+    with cloud.state.transaction(write=False):
+        registry, targets = Registry(cloud.state), cloud.state.targets.query()
+        places = {row.id: _first_group(cloud, row) for row in registry.balancers.values()}
     found: list[tuple[Target, dict[str, Any] | None]] = []
-    for target in cloud.state.targets.query():
+
+    def look(target: Target) -> None:
         group = registry.groups.get(target.group_id)
         if group is None:
-            continue
-        if target.wish == "draining" and target.drain_until and times.seconds(target.drain_until) <= now:
+            return
+        if target.wish == "draining" and target.drain_until and times.due(target.drain_until, LONGEST_DRAIN, now):
             found.append((target, None))
-            continue
+            return
         balancer = registry.balancer_of(group)
         idle = target.wish != "registered" or balancer is None or registry.unused(group, target) is not None
         health = None
@@ -141,6 +155,9 @@ def _changes(
             health = probed.get(balancer.id, {}).get((name, f"{registry.address_of(target)}:{target.port or port}"))
         if fields := judged(target, group, health, now, idle=idle):
             found.append((target, fields))
+
+    rows = [(f"{one.group_id} {one.target_id}:{one.port}", one) for one in targets]
+    isolation.each(cloud, "targets", rows, look, longest=_LOOK_AGAIN)
     return found
 
 
@@ -176,7 +193,7 @@ def judged(target: Target, group: TargetGroup, health: Health | None, now: float
 
 def _patient(target: Target, group: TargetGroup, now: float) -> bool:
     waits = group.check_interval * group.unhealthy_count
-    return target.reason != "Elb.InitialHealthChecking" or not target.since or now - times.seconds(target.since) < waits
+    return target.reason != "Elb.InitialHealthChecking" or not target.since or not times.over(target.since, waits, now)
 
 
 def problem(health: Health) -> tuple[str, str]:

@@ -3,65 +3,50 @@
 Networks come before instances because a guest must find its address waiting when it starts, and the firewall because it must
 be in force before a guest's first packet; and both again after them, because what was terminated leaves its network. The same
 pass is a command's and the daemon's.
+
+Each step is a stage of its own (`isolation.stage`): one that fails as a whole keeps no other from its work, and no request from
+its answer. No guest starts without its network and the firewall: those that would take their failure as the reason.
 """
 
-import logging
-import sqlite3
+import functools
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from ..cloud import Cloud
-from ..errors import HostError
+from ..errors import Permanent
 from . import (
+    backup_freeze,
     cards,
     certificates,
+    clock,
+    ended,
+    ending,
     firewall,
+    generations,
     halted,
     images,
     instance_plan,
     instances,
+    isolation,
     layers,
-    locks,
     networks,
+    quiesce,
     reachability,
     snapshots,
     volumes,
 )
 
-log = logging.getLogger(__name__)
-
 _MOST_ROUNDS = 6
-
-
-def _networks(cloud: Cloud) -> bool:
-    """What cannot be made is the affair of the instances that need it: they take it as the reason why they do not start."""
-    try:
-        return networks.reconcile(cloud)
-    except HostError as error:
-        log.warning("%s", error)
-        return False
-
-
-def _firewall(cloud: Cloud) -> bool:
-    """No guest starts without it, and those that would take its failure as the reason; what ends may end all the same."""
-    try:
-        return firewall.reconcile(cloud)
-    except HostError as error:
-        log.warning("%s", error)
-        return False
 
 
 def _balancers(cloud: Cloud) -> bool:
     """Guests and load balancers do not wait for one another. What they take is imported when there is one."""
-    try:
-        if not cloud.host.balancers.list() and not _wants_balancers(cloud):
-            return False
-        from . import load_balancers
-
-        return load_balancers.reconcile(cloud)
-    except HostError as error:
-        log.warning("%s", error)
+    if not cloud.host.balancers.list() and not _wants_balancers(cloud):
+        isolation.over(cloud, "load balancers", "health of targets", "targets")
         return False
+    from . import load_balancers
+
+    return load_balancers.reconcile(cloud)
 
 
 def _wants_balancers(cloud: Cloud) -> bool:
@@ -76,62 +61,124 @@ def _balancers_due(cloud: Cloud) -> float | None:
     return load_balancers.due(cloud)
 
 
+def _clock(cloud: Cloud) -> None:
+    """Once a minute what is over is forgotten, and disks that were put aside are looked at. Where the look cannot be noted, on a
+    full disk above all, the next one sees as much.
+    """
+    noted: list[bool] = []
+    isolation.stage(cloud, "clock", lambda: noted.append(clock.follow(cloud)))
+    if True in noted:
+        isolation.stage(cloud, "ended rows", lambda: ended.forget(cloud))
+        isolation.stage(cloud, "disks put aside", lambda: layers.settle_aside(cloud))
+
+
 def take_snapshots(cloud: Cloud, touched: Collection[str]) -> None:
     """Take what snapshots are asked for, now: a caller who has the answer may count on what is in them."""
-    try:
-        snapshots.reconcile(cloud, touched)
-    except (HostError, locks.Busy, sqlite3.OperationalError) as error:
-        log.warning("%s", error)
+    isolation.guarded(cloud, lambda: isolation.stage(cloud, "snapshots", lambda: snapshots.reconcile(cloud, touched)))
+
+
+def end(cloud: Cloud, instances_: Collection[str]) -> None:
+    """Cut off what is to be off among these, now, whatever a loop, or anybody, is waiting for."""
+    isolation.guarded(cloud, lambda: isolation.stage(cloud, "ends", lambda: ending.reconcile(cloud, instances_)))
+
+
+def enforce(cloud: Cloud) -> None:
+    """Bring the firewall to what the rows say, now: a loop may be busy with slow guests for a while."""
+    isolation.guarded(cloud, lambda: isolation.stage(cloud, "firewall", lambda: firewall.reconcile(cloud)))
 
 
 def _groups(cloud: Cloud) -> bool:
     """Auto Scaling; what it takes is imported when there is a group, because most commands need none of it."""
     if not cloud.state.scaling_groups.query("rowid = (select min(rowid) from scaling_groups)"):
+        isolation.over(cloud, "groups", "looks at groups", "actions of groups", "metrics of groups", "scheduled actions")
         return False
     from . import autoscaling
 
     return autoscaling.reconcile(cloud)
 
 
+def _carry_out(cloud: Cloud, stages: dict[str, Callable[[], object]]) -> bool:
+    acted = False
+    for name, act in stages.items():
+        acted |= isolation.stage(cloud, name, act)
+    return acted
+
+
 def _wires(cloud: Cloud, touched: Collection[str]) -> bool:
     """All that has to do with networks, and looks at the host's; another round does so only if this one has changed anything."""
-    acted = _networks(cloud)
-    acted |= _firewall(cloud)
-    acted |= cards.reconcile(cloud, touched)
-    acted |= instances.reconcile(cloud, touched)
-    acted |= _balancers(cloud)
-    return _groups(cloud) or acted
+    return _carry_out(
+        cloud,
+        {
+            "networks": lambda: networks.reconcile(cloud),
+            "firewall": lambda: firewall.reconcile(cloud),
+            "network interfaces": lambda: cards.reconcile(cloud, touched),
+            "instances": lambda: instances.reconcile(cloud, touched),
+            "load balancers": lambda: _balancers(cloud),
+            "groups": lambda: _groups(cloud),
+        },
+    )
 
 
-def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False) -> float | None:
-    """Make the host as it is wished to be. `look` also asks the running instances whether they answer.
+def _round(cloud: Cloud, touched: Collection[str], *, wired: bool, look: bool) -> tuple[bool, bool]:
+    """One round over all stages; whether anything was done, and whether there was anything about networks."""
+    before: dict[str, Callable[[], object]] = {
+        "images": lambda: images.reconcile(cloud),
+        "snapshots": lambda: snapshots.reconcile(cloud, touched),
+        "volumes": lambda: volumes.reconcile(cloud, touched),
+    }
+    after: dict[str, Callable[[], object]] = {
+        "halted guests": lambda: halted.reconcile(cloud),
+        "layers": lambda: layers.reconcile(cloud, merge=look or bool(touched)),
+        "certificates": lambda: certificates.reconcile(cloud),
+    }
+    acted = _carry_out(cloud, before)
+    guests = functools.partial(instances.reconcile, cloud, touched)
+    wired = _wires(cloud, touched) if wired else isolation.stage(cloud, "instances", guests)
+    acted |= wired
+    return _carry_out(cloud, after) or acted, wired
 
-    Returns the time (seconds since 1970) at which something is due by itself, or None. A failure of the host as a whole is
-    logged and ends the pass; failures of single rows are recorded in them.
+
+def run_pass(cloud: Cloud, touched: Collection[str] = (), *, look: bool = False, alone: bool = True) -> float | None:
+    """Make the host as it is wished to be. `look` also asks the running instances whether they answer; `alone` also thaws what
+    a daemon has a thread for.
+
+    Returns the time (seconds since 1970) at which something is due by itself, or None. Raises nothing: failures are recorded.
     """
-    try:
-        wired = True
-        for _ in range(_MOST_ROUNDS):
-            acted = images.reconcile(cloud)
-            acted |= snapshots.reconcile(cloud, touched)
-            acted |= volumes.reconcile(cloud, touched)
-            wired = _wires(cloud, touched) if wired else instances.reconcile(cloud, touched)
-            acted |= wired
-            acted |= halted.reconcile(cloud)
-            acted |= layers.reconcile(cloud, merge=look or bool(touched))
-            acted |= certificates.reconcile(cloud)
-            if not acted:
-                break
-        if look:
-            volumes.watch(cloud)
-            reachability.reconcile(cloud)
-    except (HostError, locks.Busy) as error:
-        log.warning("%s", error)
-    except sqlite3.OperationalError as error:
-        # A full disk above all: what was done on the host is seen again by the next pass, which then records it.
-        log.warning(
-            "the state cannot be read or written: %s%s", error, "; make room where it lies" if "full" in str(error) else ""
+    due: list[float] = []
+    isolation.guarded(cloud, functools.partial(_pass, cloud, touched, due, look=look, alone=alone))
+    return min(due, default=None)
+
+
+def _pass(cloud: Cloud, touched: Collection[str], due: list[float], *, look: bool, alone: bool) -> None:
+    isolation.stage(cloud, "whose the disks are", lambda: _agree(cloud))
+    if generations.known_refusal(cloud):
+        return
+    isolation.stage(cloud, "where the disks are", lambda: generations.note_place(cloud))
+    _clock(cloud)
+    isolation.stage(cloud, "ends", lambda: ending.reconcile(cloud))
+    if alone:
+        isolation.stage(cloud, "thaws", lambda: quiesce.reconcile(cloud))
+    isolation.stage(cloud, "what backups left", lambda: backup_freeze.sweep(cloud))
+    acted = wired = True
+    for _ in range(_MOST_ROUNDS):
+        acted, wired = _round(cloud, touched, wired=wired, look=look)
+        if not acted:
+            break
+    if look:
+        _carry_out(
+            cloud,
+            {"damaged volumes": lambda: volumes.watch(cloud), "reachability": lambda: reachability.reconcile(cloud)},
         )
+    isolation.stage(cloud, "due times", lambda: due.extend(_due(cloud)))
+
+
+def _agree(cloud: Cloud) -> None:
+    """Raise Permanent where nothing may be changed with this state: so it is told."""
+    if why := generations.refusal(cloud):
+        raise Permanent(why)
+
+
+def _due(cloud: Cloud) -> list[float]:
     now = time.time()
-    due = [instance_plan.waits_until(row, now) for row in instances.unsettled(cloud)] + [_balancers_due(cloud)]
-    return min((moment for moment in due if moment is not None), default=None)
+    moments = [instance_plan.waits_until(row, now) for row in instances.unsettled(cloud)] + [_balancers_due(cloud)]
+    return [moment for moment in moments if moment is not None]

@@ -1,10 +1,13 @@
-"""The monitoring of `minicloud serve`: a thread that samples, evaluates alarms and carries their actions out, and one that
-delivers messages, which may take long.
+"""The threads of `minicloud serve` beside its loop. Each step is a stage of its own: it keeps going whatever fails.
 
-It keeps going whatever fails: a host that does not answer makes gaps, and is told once.
+- One samples, evaluates alarms and carries their actions out. A host that does not answer makes gaps.
+- One has messages delivered, each topic's by a thread of its own.
+- One cuts off guests that are to be off, and so does not wait for anything that the others, or the loop, wait for.
+- Two do what asks guests' agents, and waits for them: thawing file systems, and lifecycle policies, which take snapshots.
 """
 
 import copy
+import functools
 import logging
 import threading
 import time
@@ -12,8 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..cloud import Cloud
-from ..errors import HostError
-from . import alarm_actions, notifications
+from . import alarm_actions, clock, ending, generations, isolation, lifecycle, notifications, quiesce
 from .alarms import Evaluator
 from .sampling import Sampler
 from .worker import InDaemon
@@ -23,6 +25,7 @@ log = logging.getLogger(__name__)
 TICK = 0.5
 """Seconds between two looks at what is due."""
 AGE_EVERY = 600.0
+_SECONDS_TO_END = 10.0
 
 
 @dataclass
@@ -36,7 +39,6 @@ class Steps:
     _wall: float = 0.0
     _steady: float = 0.0
     _aged: float = -AGE_EVERY
-    _silent: bool = False
 
     def __post_init__(self) -> None:
         self.sampler = Sampler(self.cloud)
@@ -47,23 +49,42 @@ class Steps:
         boundary = int(wall // self.sampler.interval)
         if boundary != self._sampled:
             self._sampled = boundary
-            self._look(wall, steady)
+            isolation.stage(self.cloud, "metrics", lambda: self.sampler.look(wall, steady))
         self.evaluator.watching = self.sampler.watching or float("inf")
-        self.evaluator.step(wall)
-        alarm_actions.carry_out(self.cloud, wall)
+        isolation.stage(self.cloud, "alarms", lambda: self.evaluator.step(wall))
+        isolation.stage(self.cloud, "actions of alarms", lambda: alarm_actions.carry_out(self.cloud, wall))
         if steady - self._aged >= AGE_EVERY:
             self._aged = steady
-            self.cloud.metrics.age(int(wall))
+            isolation.stage(self.cloud, "age of metrics", lambda: self.cloud.metrics.age(int(clock.believed(self.cloud, wall))))
 
-    def _look(self, wall: float, steady: float) -> None:
-        try:
-            self.sampler.look(wall, steady)
-        except HostError as error:
-            if not self._silent:
-                log.warning("no metrics: %s", error)
-            self._silent = True
-        else:
-            self._silent = False
+
+def bound_logs(cloud: Cloud) -> None:
+    """Keep the access logs within their bound, and tell what goes."""
+    if (cloud.settings.home / "logs").is_dir():
+        isolation.stage(cloud, "access logs", lambda: _bound_logs(cloud))
+
+
+def _bound_logs(cloud: Cloud) -> None:
+    for told in cloud.host.balancers.bound_logs(cloud.settings.home, cloud.settings.access_logs_mib << 20):
+        log.warning("access logs: %s", told)
+
+
+BESIDE: dict[str, Callable[[Cloud], object]] = {
+    "ends": ending.reconcile,
+    "thaws": quiesce.reconcile,
+    "lifecycle policies": lifecycle.reconcile,
+}
+"""The stages that have a thread each, so that nothing else waits for the guests that they wait for."""
+
+
+def carry_out(cloud: Cloud, name: str) -> None:
+    """Once; nothing with a state that may change nothing on this host."""
+
+    def act() -> None:
+        if not generations.known_refusal(cloud):
+            isolation.stage(cloud, name, lambda: BESIDE[name](cloud))
+
+    isolation.guarded(cloud, act)
 
 
 class Monitor:
@@ -79,13 +100,18 @@ class Monitor:
         """Begin."""
         steps = Steps(self._cloud)
         self._run("metrics", lambda: steps.step(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)))
-        self._run("messages", lambda: notifications.deliver(self._cloud, time.time()))
+        deliveries = notifications.Deliveries(self._cloud)
+        self._run("logs", lambda: bound_logs(self._cloud))
+        self._run("messages", lambda: isolation.stage(self._cloud, "messages", lambda: deliveries.step(time.time())))
+        for name in BESIDE:
+            self._run(name, functools.partial(carry_out, self._cloud, name))
 
     def stop(self) -> None:
-        """End, after the step that is under way; a message that takes long is not waited for."""
+        """End, after the steps that are under way; those that take long are not waited for."""
         self._ended.set()
+        deadline = time.monotonic() + _SECONDS_TO_END
         for thread in self._threads:
-            thread.join(10.0)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self, name: str, step: Callable[[], object]) -> None:
         thread = threading.Thread(target=self._loop, args=(name, step), name=name, daemon=True)

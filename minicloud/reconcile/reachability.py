@@ -5,14 +5,18 @@
 
 import time
 from collections import defaultdict
+from concurrent import futures
 from ipaddress import IPv4Address
 
 from ..aws import times
 from ..cloud import Cloud
-from ..state.rows import Instance
+from ..state.rows import Instance, Interface
+from . import isolation
 
 LOOK_AGAIN = 5.0
 """Seconds between two looks at one instance."""
+_AT_ONCE = 16
+"""Subnets that are asked together: a guest that is silent takes the whole second of its own subnet only."""
 LONGEST_BOOT = 600.0
 """Seconds for which an instance that has never answered counts as initializing."""
 
@@ -23,7 +27,7 @@ def verdict(row: Instance, answers: bool, now: float) -> dict[str, str]:
         new = "passed"
     elif row.reachable == "passed":
         new = "silent"
-    elif row.reachable in ("silent", "failed") or now - times.seconds(row.launched) > LONGEST_BOOT:
+    elif row.reachable in ("silent", "failed") or times.over(row.launched, LONGEST_BOOT, now):
         new = "failed"
     else:
         new = ""
@@ -34,18 +38,26 @@ def verdict(row: Instance, answers: bool, now: float) -> dict[str, str]:
 def reconcile(cloud: Cloud) -> None:
     """Look at every running instance that has not just been looked at."""
     now = time.time()
-    due = [
-        row
-        for row in cloud.state.instances.find(state="running")
-        if not row.checked or not 0 <= now - times.seconds(row.checked) < LOOK_AGAIN
-    ]
     by_subnet: dict[str, list[tuple[Instance, IPv4Address]]] = defaultdict(list)
-    rows = {row.id: row for row in due}
-    for interface in cloud.state.interfaces.among("instance_id", rows):
-        if interface.device_index == 0:
-            by_subnet[interface.subnet_id].append((rows[interface.instance_id], IPv4Address(interface.address)))
-    for subnet_id, asked in by_subnet.items():
-        there = cloud.host.networks.answers(subnet_id, [address for _, address in asked])
-        with cloud.state.transaction():
-            for row, address in asked:
-                cloud.state.instances.change(row.id, **verdict(row, address in there, now))
+    running = {row.id: row for row in cloud.state.instances.find(state="running")}
+
+    def gather(interface: Interface) -> None:
+        row = running[interface.instance_id]
+        if not row.checked or times.over(row.checked, LOOK_AGAIN, now):
+            by_subnet[interface.subnet_id].append((row, IPv4Address(interface.address)))
+
+    primary = [(one.instance_id, one) for one in cloud.state.interfaces.among("instance_id", running) if one.device_index == 0]
+    isolation.each(cloud, "reachability of instances", primary, gather)
+    with futures.ThreadPoolExecutor(_AT_ONCE) as askers:
+        looks = [
+            (subnet_id, (asked, askers.submit(cloud.host.networks.answers, subnet_id, [address for _, address in asked])))
+            for subnet_id, asked in by_subnet.items()
+        ]
+    isolation.each(cloud, "reachability", looks, lambda look: _note(cloud, *look, now), longest=LOOK_AGAIN)
+
+
+def _note(cloud: Cloud, asked: list[tuple[Instance, IPv4Address]], answers: futures.Future[set[IPv4Address]], now: float) -> None:
+    there = answers.result()
+    with cloud.state.transaction():
+        for row, address in asked:
+            cloud.state.instances.change(row.id, **verdict(row, address in there, now))

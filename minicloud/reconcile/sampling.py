@@ -18,7 +18,7 @@ from ..cloud import Cloud
 from ..host.contracts_meters import GuestCounters
 from ..state.metrics import Entry, Metric, dimensions
 from ..state.rows import Instance, Volume
-from . import disk_spec, usage
+from . import disk_spec, isolation, usage
 from .balancer_sampling import BalancerSampler
 from .usage import Credits, Figures, Usage
 
@@ -111,15 +111,17 @@ class Sampler:
         groups = {tag.resource_id: tag.value for tag in self.cloud.state.tags.find(key=GROUP_TAG)}
         window = begin - begin % BASIC
         entries: list[Entry] = []
-        for guest_id, used in done.items():
-            if (row := rows.get(guest_id)) is None:
-                continue
-            figures = usage.of_instance(row, used)
-            self._windows.setdefault(guest_id, []).append(figures)
+
+        def measure(row: Instance) -> None:
+            figures = usage.of_instance(row, done[row.id])
+            self._windows.setdefault(row.id, []).append(figures)
             if row.monitoring == "enabled":
                 many = _points([figures])
-                entries += _entries(_places(row, groups.get(row.id), detailed=True), many, self.resolution, begin)
-            self._spend(row, used)
+                entries.extend(_entries(_places(row, groups.get(row.id), detailed=True), many, self.resolution, begin))
+            self._spend(row, done[row.id])
+
+        due = [(guest_id, rows[guest_id]) for guest_id in done if guest_id in rows]
+        isolation.each(self.cloud, "metrics of instances", due, measure, longest=0.0)
         entries += self._volumes(begin, done)
         for namespace, about, figures in self._balancers.look(begin=False):
             entries += _entries([about], _points([figures]), self.resolution, begin, namespace)
@@ -171,16 +173,19 @@ class Sampler:
     def _volumes(self, begin: int, done: Mapping[str, Usage]) -> list[Entry]:
         entries: list[Entry] = []
         attached = self.cloud.state.volumes.among("instance_id", done)
-        for volume in attached:
+
+        def measure(volume: Volume) -> None:
             used = done[volume.instance_id]
             disk = used.disks.get(disk_spec.serial(volume))
             if disk is None:
-                continue
+                return
             figures = usage.of_volume(used, disk)
             if usage.bursts(volume):
                 self._bursts[volume.id] = usage.burst_after(volume, self._burst(volume, begin), used, disk)
                 figures["BurstBalance"] = ("Percent", self._bursts[volume.id])
-            entries += _entries([{"VolumeId": volume.id}], _points([figures]), self.resolution, begin, EBS)
+            entries.extend(_entries([{"VolumeId": volume.id}], _points([figures]), self.resolution, begin, EBS))
+
+        isolation.each(self.cloud, "metrics of volumes", [(row.id, row) for row in attached], measure, longest=0.0)
         there = {volume.id for volume in attached}
         self._bursts = {volume_id: left for volume_id, left in self._bursts.items() if volume_id in there}
         return entries

@@ -1,15 +1,21 @@
 """Private keys of certificates: PEM files of mode 0600 in a directory of their own beside the database, never in it.
 
-A file is written before the row that names it, under a name that was never used before, and goes when no row names it any
-more (`sweep`): a crash between the two leaves a certificate without a key at no moment.
+A file is written before the row that names it, under a name that was never used before, as `.new`; it gets its name when the row
+is there. So a crash between the two leaves a certificate without a key at no moment, and what such a crash leaves can be told
+from the key of a certificate that this state does not know: one that was restored from a backup may lie beside newer keys.
 """
 
 import os
+import re
 import secrets
 from collections.abc import Collection
 from pathlib import Path
 
+from .. import files
+
 NAME = "certificates"
+_OURS = re.compile(r"[0-9a-f]{32}\.key")
+_NEW = ".new"
 
 
 def directory(home: Path) -> Path:
@@ -17,12 +23,15 @@ def directory(home: Path) -> Path:
     return home / NAME
 
 
+def _draft(home: Path, name: str) -> Path:
+    return (directory(home) / name).with_suffix(_NEW)
+
+
 def write(home: Path, pem: str) -> str:
-    """Keep a private key; the name of its file."""
-    there = directory(home)
-    there.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Keep a private key, inside the writing transaction that adds its row; the name of its file."""
+    directory(home).mkdir(parents=True, exist_ok=True, mode=0o700)
     name = f"{secrets.token_hex(16)}.key"
-    descriptor = os.open(there / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(_draft(home, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(pem)
         file.flush()
@@ -32,18 +41,45 @@ def write(home: Path, pem: str) -> str:
 
 def read(home: Path, name: str) -> str:
     """A private key as PEM. Raises FileNotFoundError."""
-    return (directory(home) / name).read_text()
+    try:
+        return files.read(_draft(home, name)).decode()
+    except FileNotFoundError:
+        return files.read(directory(home) / name).decode()
+
+
+def _there(home: Path) -> set[str]:
+    try:
+        return set(os.listdir(directory(home)))
+    except FileNotFoundError:
+        return set()
+
+
+def drafts(home: Path) -> set[str]:
+    """The names of keys that do not have them yet."""
+    found = {Path(name).with_suffix(".key").name for name in _there(home) if name.endswith(_NEW)}
+    return {name for name in found if _OURS.fullmatch(name)}
 
 
 def strangers(home: Path, known: Collection[str]) -> list[str]:
-    """The files that are not among the `known` ones."""
-    try:
-        return sorted(set(os.listdir(directory(home))) - set(known))
-    except FileNotFoundError:
-        return []
+    """The files that are not among the `known` ones: somebody else's, or keys that only another state knows."""
+    return sorted(_there(home) - set(known) - {Path(name).with_suffix(_NEW).name for name in drafts(home)})
 
 
-def sweep(home: Path, known: Collection[str]) -> None:
-    """Remove the files that no row names. Inside a writing transaction, so that nobody is just about to name one."""
-    for name in strangers(home, known):
-        (directory(home) / name).unlink(missing_ok=True)
+def settle(home: Path, known: Collection[str]) -> None:
+    """Give the drafts that rows name their names, and remove the others.
+
+    Inside a writing transaction: whoever is just about to name one holds another.
+    """
+    for name in drafts(home):
+        if name in known:
+            _draft(home, name).rename(directory(home) / name)
+        else:
+            _draft(home, name).unlink(missing_ok=True)
+
+
+def remove(home: Path, name: str) -> None:
+    """Remove the key of a certificate that is gone. Raises ValueError for a name that is none of ours."""
+    if not _OURS.fullmatch(name):
+        raise ValueError(f"not the name of a key: {name!r}")
+    for path in (_draft(home, name), directory(home) / name):
+        path.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import os
 import secrets
 from pathlib import Path
 
+from .. import files
 from ..errors import UsageError
 
 NAME = "credentials.key"
@@ -17,11 +18,11 @@ _SIZE = 32
 def load(home: Path) -> bytes:
     """The key, made now if there is none. Raises UsageError for a file that others may read or that is damaged."""
     path = home / NAME
-    if not path.exists():
+    if not os.path.lexists(path):
         _make(path)
     if path.stat().st_mode & 0o077:
         raise UsageError(f"{path} may be read by others; chmod 600 it, or delete it (all access keys then end)")
-    key = path.read_bytes()
+    key = files.read(path)
     if len(key) != _SIZE:
         raise UsageError(f"{path} is damaged; delete it, and make new access keys")
     return key

@@ -15,7 +15,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,9 @@ def _point(row: Sequence[Any]) -> Point:
 class MetricsStore:
     """The file, opened on first use, a connection for each thread. `most` is in bytes."""
 
-    def __init__(self, path: Path, most: int) -> None:
-        self._path, self._most = path, most
+    def __init__(self, path: Path, most: int, refuse: Callable[[], object] = str) -> None:
+        """`refuse` raises StateError where the file is not to be opened."""
+        self._path, self._most, self._refuse = path, most, refuse
         self._threads = threading.local()
         self._ids: dict[Metric, int] = {}
         self._lock = threading.Lock()
@@ -121,6 +122,7 @@ class MetricsStore:
         return connection
 
     def _open(self) -> sqlite3.Connection:
+        self._refuse()
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))

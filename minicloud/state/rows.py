@@ -77,6 +77,8 @@ class Image:
     """Whether it can be deregistered: empty (yes), `enabled`, `with-cooldown`, or until when it cannot (ISO 8601)."""
     source_image: str = ""
     """The image that it was copied from, or that the instance it was made of was launched from."""
+    ahead: float = 0.0
+    """By how many seconds the wall's clock was ahead of the steady one (`HostClock`) when a policy made it."""
 
 
 @dataclass

@@ -50,13 +50,14 @@ class ProfileAssociation:
 
 @dataclass
 class LaunchTemplate:
-    """A launch template: names its default and its newest version."""
+    """A launch template: names its default and its newest version. `makers` are who chose the default."""
 
     id: str
     name: str
     default_version: int
     latest_version: int
     created: str
+    makers: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -68,6 +69,7 @@ class LaunchTemplateVersion:
     description: str
     data: dict[str, Any]
     created: str
+    makers: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -90,7 +92,10 @@ class AccountSetting:
 
 @dataclass
 class CapacityReservation:
-    """Room for `count` instances of a type. `matches` is open or targeted, `state` active, cancelled or expired."""
+    """Room for `count` instances of a type. `matches` is open or targeted, `state` active, cancelled or expired.
+
+    `ended` is when it was cancelled.
+    """
 
     id: str
     instance_type: str
@@ -101,3 +106,4 @@ class CapacityReservation:
     ends: str
     ebs_optimized: bool
     created: str
+    ended: str = ""

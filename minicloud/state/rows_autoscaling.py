@@ -15,7 +15,8 @@ class ScalingGroup:
     """A group. `cause` says why `desired` is what it is, until the size agrees with it.
 
     `failures` counts launches that came to nothing, one after another; before `retry_at` no other is tried. `deleting` is empty,
-    or `force` while its instances are terminated and it goes after them. `sources` are traffic sources: Identifier, Type, State.
+    or `force` while its instances are terminated and it goes after them. `sources` are traffic sources: Identifier, Type, State,
+    and Makers, separated by blanks. `makers` (callers.py) are who said how it launches.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ScalingGroup:
     retry_at: str = ""
     deleting: str = ""
     measured: str = ""
+    makers: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -135,19 +137,21 @@ class ScheduledAction:
 
 @dataclass
 class LifecycleHook:
-    """A lifecycle hook: `settings` by AWS's names."""
+    """A lifecycle hook: `settings` by AWS's names. `makers` (callers.py) are who said whom it tells."""
 
     group_name: str
     name: str
     transition: str
     settings: dict[str, Any]
+    makers: list[str] = field(default_factory=list)
 
 
 @dataclass
 class InstanceRefresh:
     """A refresh: `total` instances are to be replaced. `before` is how the group launched until then, for a rollback.
 
-    `checkpoint` counts the checkpoints that were passed; `paused` is when the latest was reached.
+    `checkpoint` counts the checkpoints that were passed; `paused` is when the latest was reached. `makers` (callers.py) are
+    behind what is `wanted`.
     """
 
     id: str
@@ -163,6 +167,7 @@ class InstanceRefresh:
     checkpoint: int = 0
     paused: str = ""
     rollback: dict[str, Any] = field(default_factory=dict)
+    makers: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -177,17 +182,9 @@ class ScalingTag:
 
 @dataclass
 class ScalingNotification:
-    """Whom (a topic's ARN) a group tells what."""
+    """Whom (a topic's ARN) a group tells what. `makers` (callers.py) are who said so."""
 
     group_name: str
     topic: str
     kind: str
-
-
-@dataclass
-class ScalingClock:
-    """When this host last looked: by the wall and by its uptime, seconds. Of one boot they go alike, unless a clock is set."""
-
-    boot_id: str
-    wall: float
-    uptime: float
+    makers: list[str] = field(default_factory=list)

@@ -15,6 +15,7 @@ class Alarm:
 
     `settings` has what Put...Alarm was given, by AWS's names. `state` is OK, ALARM or INSUFFICIENT_DATA; `updated` is when
     its state, reason or data last changed, `transitioned` when the state did. `acted` is when its actions last ran.
+    `makers` (callers.py) are who put it and who enabled its actions; `set_by` who set its present state, if anybody did.
     `suppressed_by` is WaitPeriod, ExtensionPeriod or Alarm where a composite alarm's actions are held back since `suppressed_at`.
     """
 
@@ -33,6 +34,8 @@ class Alarm:
     suppressed_by: str = ""
     suppressed_at: str = ""
     suppressed_reason: str = ""
+    makers: list[str] = field(default_factory=list)
+    set_by: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -50,18 +53,25 @@ class AlarmHistory:
 
 @dataclass
 class AlarmAction:
-    """An action that an alarm's change of state asked for and that has not been carried out. `details` are for the action."""
+    """An action that an alarm's change of state asked for and that has not been carried out. `details` are for the action.
+
+    `makers` (callers.py) are all who are behind it.
+    """
 
     id: str
     alarm: str
     arn: str
     created: str
     details: dict[str, Any] = field(default_factory=dict)
+    makers: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Notification:
-    """A message on its way to a topic. `id` is its MessageId, the same at every attempt. `alarm` is whose history tells of it."""
+    """A message on its way to a topic. `id` is its MessageId, the same at every attempt. `alarm` is whose history tells of it.
+
+    `reason` is why the last attempt failed.
+    """
 
     id: str
     topic: str
@@ -71,6 +81,7 @@ class Notification:
     alarm: str = ""
     attempts: int = 0
     due: str = ""
+    reason: str = ""
 
     @classmethod
     def of(cls, topic: str, subject: str, body: dict[str, Any], created: str, *, alarm: str = "") -> "Notification":

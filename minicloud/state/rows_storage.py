@@ -47,6 +47,8 @@ class Snapshot:
     failures: int = 0
     users: list[str] = field(default_factory=list)
     image_id: str = ""
+    ahead: float = 0.0
+    """By how many seconds the wall's clock was ahead of the steady one (`HostClock`) when a policy made it."""
 
 
 @dataclass
@@ -67,8 +69,26 @@ DELETED = "DELETED"
 
 
 @dataclass
+class Thaw:
+    """A guest whose file systems may be frozen: from before its agent is asked to freeze them until it has let them go on.
+
+    It is asked to at `due`; `tries` counts how often it was in vain, and `message` is what came of the last: at first, that its
+    agent was asked.
+    """
+
+    instance_id: str
+    due: str
+    tries: int = 0
+    message: str = ""
+
+
+@dataclass
 class Policy:
-    """A lifecycle policy. `details` is AWS's PolicyDetails; `state` ENABLED, DISABLED, or DELETED."""
+    """A lifecycle policy. `details` is AWS's PolicyDetails; `state` ENABLED, DISABLED, or DELETED.
+
+    `makers` (callers.py) is its execution role, bound to the role's unique id; where it names no role of this account, who
+    changed it last.
+    """
 
     id: str
     description: str
@@ -78,6 +98,7 @@ class Policy:
     details: dict[str, Any]
     created: str
     modified: str
+    makers: list[str] = field(default_factory=list)
 
 
 @dataclass

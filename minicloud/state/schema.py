@@ -10,7 +10,16 @@ from sqlite_utils import Database, Migrations
 
 from ..aws.ids import new_id
 from ..errors import UsageError
-from . import schema_autoscaling, schema_cloudwatch, schema_endpoint, schema_lb, schema_network
+from . import (
+    schema_autoscaling,
+    schema_clock,
+    schema_cloudwatch,
+    schema_endpoint,
+    schema_failures,
+    schema_identity,
+    schema_lb,
+    schema_network,
+)
 
 migrations = Migrations("minicloud")
 
@@ -235,11 +244,20 @@ def m006_auto_recovery(db: Database) -> None:
     db.table("instances").add_column("auto_recovery", str, not_null_default="default")
 
 
+@migrations()
+def m102_thaws(db: Database) -> None:
+    """The guests whose file systems may be frozen."""
+    db.table("thaws").create({"instance_id": str, "due": str, "tries": int, "message": str}, pk="instance_id")
+
+
 schema_network.register(migrations)
 schema_endpoint.register(migrations)
 schema_lb.register(migrations)
 schema_cloudwatch.register(migrations)
 schema_autoscaling.register(migrations)
+schema_identity.register(migrations)
+schema_failures.register(migrations)
+schema_clock.register(migrations)
 
 
 def _write_ahead(db: Database) -> None:

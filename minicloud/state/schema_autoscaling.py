@@ -12,6 +12,16 @@ def register(migrations: Migrations) -> None:
         _groups(db)
         _steering(db)
 
+    @migrations()
+    def m602_makers(db: Database) -> None:
+        """Who is behind what acts later: nobody but the account for all that there is already."""
+        for name in (
+            "alarms", "alarm_actions", "scaling_groups", "instance_refreshes", "scaling_notifications", "lifecycle_hooks",
+            "launch_templates", "launch_template_versions", "policies",
+        ):  # fmt: skip
+            db.table(name).add_column("makers", str, not_null_default="[]")
+        db.table("alarms").add_column("set_by", str, not_null_default="[]")
+
 
 def _groups(db: Database) -> None:
     db.table("scaling_groups").create(

@@ -58,7 +58,7 @@ def main() -> None:
     directory, count = Path(sys.argv[1]), int(sys.argv[2])
     host = fake.host()
     host.add_image(IMAGE)
-    cloud = Cloud(Settings(home=directory / "home", run=directory / "run"), lambda _: host)
+    cloud = Cloud(Settings(home=directory / "home", run=directory / "run"), lambda *_: host)
     api.call(cloud, "ec2", "DescribeVpcs", {})
     loop.run_pass(cloud)
     cloud.worker = InDaemon(cloud)

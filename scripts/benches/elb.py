@@ -19,6 +19,7 @@ from minicloud.host.load_balancer_spec import Check, Forward, Leg, Listener, Loa
 from minicloud.host.load_balancer_spec import Group as TargetGroup
 from minicloud.host.run import run
 from tests.host.wires import Wire
+from tests.real_cloud import IDENTITY
 
 from .measure import command, wait_for
 
@@ -108,7 +109,7 @@ def answers(address: str) -> bool:
 def main() -> None:
     """Measure."""
     directory = Path(tempfile.mkdtemp(dir="/run"))
-    wall = IptablesFirewall(directory / "firewall")
+    wall = IptablesFirewall(directory / "firewall", IDENTITY)
     bridges.ensure(LAN.network_id, LAN.gateway)
     macs = [f"0a:00:00:00:00:0{number}" for number in range(3)]
     ports = [port(f"mc0{number}", macs[number], str(target.address)) for number, target in enumerate(TARGETS)]
@@ -117,7 +118,8 @@ def main() -> None:
     wall.apply(FirewallSpec((LAN,), tuple(ports), (Group("sg-0a", every, every),)))
     wires = [Wire(one.tap, one.mac, str(one.addresses[0]), LAN.network_id, LAN.gateway) for one in ports[:3]]
     processes = [serve(wire, directory) for wire in wires]
-    ours = haproxy.HaproxyBalancers(directory / "balancers", networks.BridgeNetworks(directory / "networks"), Path("/dev/null"))
+    nets = networks.BridgeNetworks(directory / "networks", IDENTITY)
+    ours = haproxy.HaproxyBalancers(directory / "balancers", nets, Path("/dev/null"), IDENTITY)
     ours.ensure(spec())
     threads = int(re.findall(r"nbthread (\d+)", (directory / "balancers/elb-0a/current/haproxy.cfg").read_text())[0])
     by_hand(directory, threads)

@@ -22,7 +22,7 @@ SIZES, METRICS, MINUTES = (100, 400, 1600), 20, 3
 
 def _cloud() -> Cloud:
     home = Path(tempfile.mkdtemp(prefix="minicloud-bench-"))
-    return Cloud(Settings(home=home, run=home / "run"), lambda _: fake.host())
+    return Cloud(Settings(home=home, run=home / "run"), lambda *_: fake.host())
 
 
 def _put(cloud: Cloud, instances: int, minute: int) -> None:

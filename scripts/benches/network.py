@@ -126,7 +126,7 @@ def main() -> None:
     """All three."""
     bridges.ensure(LAN.network_id, LAN.gateway)
     with tempfile.TemporaryDirectory() as directory:
-        wall = IptablesFirewall(Path(directory))
+        wall = IptablesFirewall(Path(directory), "0" * 32)
         change(wall)
         guests = [Wire(one.tap, one.mac, str(one.addresses[0]), LAN.network_id, LAN.gateway) for one in (port(0), port(1))]
         latency(wall, guests)

@@ -23,7 +23,8 @@ from minicloud.config import Settings
 from minicloud.errors import ApiError
 from minicloud.host import fake
 from minicloud.host.contracts import BaseImage, BootSpec, Capacity
-from minicloud.reconcile import autoscaling, autoscaling_clock, loop
+from minicloud.host.fake_drivers import FakeMachine
+from minicloud.reconcile import autoscaling, loop
 
 DAY, TARGET, COOLDOWN, WARMUP = 86400.0, 50.0, 900.0, 300
 MOST, LEAST, MEAN = 20, 3, 10
@@ -59,7 +60,7 @@ class Day:
         host = fake.host()
         host.add_image(IMAGE)
         host.set_capacity(Capacity(100_000, 1 << 30))
-        self.cloud = Cloud(Settings(home=directory / "home", run=directory / "run", listen="none"), lambda _: host, Idle())
+        self.cloud = Cloud(Settings(home=directory / "home", run=directory / "run", listen="none"), lambda *_: host, Idle())
         self.now = self.start = 1_800_000_000.0
         self.curves = [
             Curve(f"group-{number:04}", KINDS[number % 3], number / groups, random.Random(number)) for number in range(groups)
@@ -71,12 +72,12 @@ class Day:
     @contextlib.contextmanager
     def clock(self) -> Iterator[None]:
         """The virtual clock in place of the real one."""
-        real = time.time, autoscaling_clock.uptime
-        time.time, autoscaling_clock.uptime = lambda: self.now, lambda: self.now - self.start
+        real = time.time, FakeMachine.uptime
+        time.time, FakeMachine.uptime = lambda: self.now, lambda _: self.now - self.start  # type: ignore[method-assign]
         try:
             yield
         finally:
-            time.time, autoscaling_clock.uptime = real
+            time.time, FakeMachine.uptime = real  # type: ignore[method-assign]
 
     def __call__(self, service: str, operation: str, caller: api.Caller | None = None, **params: Any) -> dict[str, Any]:
         """An operation."""

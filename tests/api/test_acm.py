@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from minicloud.aws import times
+from minicloud.cli import doctor_upkeep
 from minicloud.cloud import Cloud
 from minicloud.reconcile import loop
 from minicloud.state import certificate_keys
@@ -79,6 +80,37 @@ def test_a_key_that_a_crash_left_is_removed(scene: Scene) -> None:
     assert [path.name for path in files(scene)] == [row.key_file]
 
 
+def test_keys_that_only_another_state_knows_stay_and_are_told(scene: Scene) -> None:
+    """A state restored from a backup beside newer keys, and files of the administrator's."""
+    home = scene.cloud.settings.home
+    older = scene.cloud.state.certificates.get(put(scene, issue(["a.example.com"])))
+    newer = scene.cloud.state.certificates.get(put(scene, issue(["b.example.com"])))
+    assert older is not None
+    assert newer is not None
+    scene.cloud.state.certificates.remove(newer.arn)  # as in a copy of the state from before
+    others = {"ca.key", "0123.new", "notes.txt", f"{'g' * 32}.key"}
+    for name in others:
+        (certificate_keys.directory(home) / name).write_text("somebody's")
+    loop.run_pass(scene.cloud)
+    scene.acm("DeleteCertificate", CertificateArn=older.arn)
+    assert {path.name for path in files(scene)} == others | {newer.key_file}
+    found = "\n".join(check.found for check in doctor_upkeep.checks(scene.cloud))
+    assert all(name in found for name in {*others, newer.key_file})
+    assert "rm " not in "".join(check.remedy for check in doctor_upkeep.checks(scene.cloud))
+
+
+def test_a_key_is_found_whenever_an_import_is_killed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificate_keys, "settle", lambda *_: None)
+    made = issue(["a.example.com"])
+    row = scene.cloud.state.certificates.get(put(scene, made))
+    assert row is not None
+    assert certificate_keys.read(scene.cloud.settings.home, row.key_file) == made.key.decode()
+    monkeypatch.undo()
+    loop.run_pass(scene.cloud)
+    assert [path.name for path in files(scene)] == [row.key_file]
+    assert certificate_keys.read(scene.cloud.settings.home, row.key_file) == made.key.decode()
+
+
 def test_what_is_no_certificate_is_refused_and_leaves_nothing(scene: Scene) -> None:
     good, other, old, young = (
         issue(["a.example.com"]), issue(["b.example.com"]), issue(["c.example.com"], days=(-9, -1)),
@@ -134,7 +166,7 @@ def test_pages_and_tags(scene: Scene) -> None:
     scene.acm("TagResource", ResourceArn=arn, Tags=[{"Key": "c"}])
     scene.acm("UntagResource", ResourceArn=arn, TagKeys=["c"])
     assert scene.acm("ListTagsForResource", ResourceArn=arn)["Tags"] == [{"Key": "a", "Value": "1"}]
-    assert scene.acm.refused("TagResource", ResourceArn=arn, Tags=[{"Key": "aws:x"}])[0] == "InvalidTagException"
+    assert scene.acm.refused("TagResource", ResourceArn=arn, Tags=[{"Key": "aws:x"}])[0] == "ValidationException"
     assert scene.acm.refused("DescribeCertificate", CertificateArn="arn:aws:iam::1:user/somebody")[0] == "ValidationException"
 
 

@@ -20,7 +20,7 @@ UNKNOWN = "0fedcba9876543210"
 
 
 def small(tmp_path: Path, host: FakeHost, **changes: Any) -> Ec2:
-    made = Cloud(settings(tmp_path, **changes), lambda _: host)
+    made = Cloud(settings(tmp_path, **changes), lambda *_: host)
     made.worker = worker_for(made)
     return Ec2(made)
 
@@ -156,7 +156,7 @@ def test_what_is_in_use_is_not_released(ec2: Ec2) -> None:
 def test_a_pending_instance_gets_none(idle: Ec2) -> None:
     mine, instance_id = idle("AllocateAddress"), idle.run()
     error = idle.refused("AssociateAddress", AllocationId=mine["AllocationId"], InstanceId=instance_id)
-    assert error.code == "IncorrectInstanceState"
+    assert error.code == "InvalidInstanceID"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_200_racing_allocations_double_nothing(tmp_path: Path, host: FakeHost) -
     found: list[str] = []
 
     def allocate() -> None:
-        cloud = Cloud(dataclasses.replace(ec2.cloud.settings), lambda _: host)
+        cloud = Cloud(dataclasses.replace(ec2.cloud.settings), lambda *_: host)
         found.extend([Ec2(cloud)("AllocateAddress")["PublicIp"] for _ in range(25)])
 
     threads = [threading.Thread(target=allocate) for _ in range(8)]

@@ -162,7 +162,7 @@ class TestLaunch:
         [
             ([{"DeviceIndex": 0}, {"DeviceIndex": 0}], "InvalidParameterValue"),
             ([{"DeviceIndex": 1}], "InvalidParameterValue"),
-            ([{"DeviceIndex": 0}, {}], "MissingParameter"),
+            ([{"DeviceIndex": 0}, {"Description": "x"}], "MissingParameter"),
             ([{"DeviceIndex": 0, "AssociatePublicIpAddress": True}, {"DeviceIndex": 1}], "InvalidParameterCombination"),
             ([{"DeviceIndex": number} for number in range(3)], "AttachmentLimitExceeded"),
             ([{"DeviceIndex": 0, "NetworkCardIndex": 1}], "InvalidParameterValue"),

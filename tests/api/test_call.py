@@ -28,7 +28,7 @@ def test_services_and_operations_that_there_are_not(ec2: Ec2) -> None:
 
 def test_what_is_none_is_not_there(ec2: Ec2) -> None:
     assert ec2("DescribeInstances", InstanceIds=None) == {"Reservations": []}
-    assert error(ec2, "TerminateInstances", InstanceIds=None)[0] == "MissingParameter"
+    assert error(ec2, "DeleteVolume", VolumeId=None)[0] == "MissingParameter"
 
 
 @pytest.mark.parametrize(
@@ -40,17 +40,21 @@ def test_what_is_none_is_not_there(ec2: Ec2) -> None:
         ({"MinCount": True}, "InvalidParameterValue", "parameter MinCount is invalid"),
         ({"MinCount": 2**70}, "InvalidParameterValue", "32 bits"),
         ({"ImageId": 5}, "InvalidParameterValue", "parameter ImageId is invalid. It must be text"),
-        ({"SecurityGroupIds": "sg-1"}, "InvalidParameterValue", "parameter SecurityGroupIds is invalid. It must be a list"),
-        ({"SecurityGroupIds": ["sg-1", 2]}, "InvalidParameterValue", "parameter SecurityGroupIds.2 is invalid"),
+        ({"SecurityGroupIds": "sg-1"}, "InvalidParameterValue", "parameter SecurityGroupId is invalid. It must be a list"),
+        ({"SecurityGroupIds": ["sg-1", 2]}, "InvalidParameterValue", "parameter SecurityGroupId.2 is invalid"),
         ({"Placement": "here"}, "InvalidParameterValue", "parameter Placement is invalid. It must be a structure"),
         ({"Placement": {"Zone": "a"}}, "UnknownParameter", "The parameter Placement.Zone is not recognized"),
         ({"EbsOptimized": "true"}, "InvalidParameterValue", "parameter EbsOptimized is invalid. It must be true or false"),
-        ({"InstanceInitiatedShutdownBehavior": "burn"}, "InvalidParameterValue", "enum value set: [stop, terminate]"),
-        ({"Monitoring": {}}, "MissingParameter", "The request must contain the parameter Monitoring.Enabled"),
+        ({"InstanceInitiatedShutdownBehavior": "burn"}, "InvalidParameterValue", "Allowed: stop, terminate."),
+        (
+            {"Monitoring": {"MetricCategoryIds": ["x"]}},
+            "MissingParameter",
+            "The request must contain the parameter Monitoring.Enabled",
+        ),
         (
             {"BlockDeviceMappings": [{"Ebs": {"VolumeSize": 8.5}}]},
             "InvalidParameterValue",
-            "BlockDeviceMappings.1.Ebs.VolumeSize",
+            "BlockDeviceMapping.1.Ebs.VolumeSize",
         ),
     ],
 )
@@ -194,7 +198,7 @@ class TestTags:
 
 def test_an_error_inside_an_operation_takes_everything_back(ec2: Ec2, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
-        raise ApiError("InternalError", "after half of it")
+        raise ApiError("InternalError", "after half of it", 500)
 
     monkeypatch.setattr(type(ec2.cloud.state.volumes), "add", _failing_at("volumes", full))
     assert ec2.refused("RunInstances", **RUN, ClientToken="t").code == "InternalError"

@@ -100,6 +100,11 @@ def test_refusals_and_hints_are_the_same(both: Both) -> None:
         ([*RUN, "--kernel-id", "aki-1"], "UnsupportedOperation"),
         (["describe-instances", "--filters", "Name=no,Values=x"], "InvalidParameterValue"),
         (["iam", "get-role", "--role-name", "x"], "NoSuchEntity"),
+        (["create-tags", "--resources", "vpc-1", "--tags", "Key=Name,Value=a,b"], "It must be text"),
+        (["create-tags", "--resources", "vpc-1", "--tags", '[{"Key": "Name", "Value": 7}]'], "It must be text"),
+        (["create-tags", "--resources", "vpc-1", "--tags", '[{"Key": "Name", "Value": null}]'], "It must be text"),
+        (["create-tags", "--resources", "vpc-1", "--tags", '[{"Key": "Name", "Value": {"a": 1}}]'], "It must be text"),
+        (["create-key-pair", "--key-name", ""], "MissingParameter"),
     ):
         assert code in both.same(*args)
 
@@ -270,3 +275,23 @@ def test_a_broken_file_of_profiles_is_said_so(tmp_path: Path) -> None:
     (tmp_path / ".aws" / "config").write_text("no section\n")
     with pytest.raises((ConfigurationError, UsageError), match="config"):
         profiles.read("x")
+
+
+def test_the_name_of_an_image_does_for_its_id(both: Both) -> None:
+    run = json.loads(both.there("run-instances", "--image-id", IMAGE.name, "--instance-type", "t3.nano")[1])
+    assert run["Instances"][0]["ImageId"] == IMAGE.image_id
+    assert json.loads(both.here("describe-images", "--image-ids", IMAGE.name)[1])["Images"][0]["ImageId"] == IMAGE.image_id
+    template = ["--launch-template-name", "ttt", "--launch-template-data", f'{{"ImageId":"{IMAGE.name}"}}']
+    assert both.there("create-launch-template", *template)[0] == 0
+    shown = json.loads(both.here("describe-launch-template-versions", "--launch-template-name", "ttt")[1])
+    assert shown["LaunchTemplateVersions"][0]["LaunchTemplateData"]["ImageId"] == IMAGE.image_id
+    launch = ["autoscaling", "create-launch-configuration", "--launch-configuration-name", "c", "--instance-type", "t3.nano"]
+    assert both.there(*launch, "--image-id", IMAGE.name)[0] == 0
+    (shown,) = json.loads(both.here("autoscaling", "describe-launch-configurations")[1])["LaunchConfigurations"]
+    assert shown["ImageId"] == IMAGE.image_id
+
+
+def test_a_name_of_no_image_is_refused_in_the_words_of_aws(both: Both) -> None:
+    text = both.same("run-instances", "--image-id", "no-such-image", "--instance-type", "t3.nano")
+    assert "InvalidAMIID.Malformed" in text
+    assert "no-such-image" in text

@@ -62,9 +62,9 @@ def test_a_life_through_boto3(served: Served) -> None:
 def test_paginators_lose_nothing_while_instances_come_and_go(served: Served) -> None:
     ec2 = served.boto()
     ec2.create_key_pair(KeyName="web")
-    there = {ec2.run_instances(**RUN)["Instances"][0]["InstanceId"] for _ in range(7)}
+    there = {ec2.run_instances(**RUN)["Instances"][0]["InstanceId"] for _ in range(12)}
     seen: list[str] = []
-    for page in ec2.get_paginator("describe_instances").paginate(PaginationConfig={"PageSize": 2}):
+    for page in ec2.get_paginator("describe_instances").paginate(PaginationConfig={"PageSize": 5}):
         seen += [instance["InstanceId"] for each in page["Reservations"] for instance in each["Instances"]]
         ec2.run_instances(**RUN)
     assert there <= set(seen)

@@ -67,7 +67,7 @@ def test_a_balancer_from_its_making_to_its_end(scene: Scene) -> None:
         ({"Listeners": [{**WEB, "Protocol": "HTTPS"}]}, "ValidationError"),
         ({"Listeners": [{**WEB, "Protocol": "HTTPS", "SSLCertificateId": "x"}]}, "CertificateNotFound"),
         ({"Listeners": [{**WEB, "SSLCertificateId": "x"}]}, "ValidationError"),
-        ({"Listeners": [WEB, {**WEB, "InstancePort": 81}]}, "DuplicateListener"),
+        ({"Listeners": [WEB, {**WEB, "InstancePort": 81}]}, "InvalidConfigurationRequest"),
         ({"Scheme": "other"}, "InvalidScheme"),
         ({"AvailabilityZones": []}, "ValidationError"),
         ({"AvailabilityZones": ["mars-1a"]}, "ValidationError"),

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from minicloud.api import Caller
+from minicloud.callers import Caller, Principal, authorize
 from minicloud.cli.main import execute
 from minicloud.cli.session import Session
 from minicloud.cloud import Cloud
 from minicloud.errors import ApiError
 from minicloud.host.fake import FakeHost
-from minicloud.services.iam import policies
 
 from ..cloud_fixtures import cloud_in
 from ..lb_scene import Scene, issue
@@ -135,8 +134,9 @@ def test_nothing_is_half_made_where_no_public_address_is_left(tmp_path: Path, ho
     ],
 )
 def test_managed_policies(policy: str, allowed: tuple[str, str], denied: tuple[str, str]) -> None:
-    caller = Caller("arn:aws:sts::000000000000:assumed-role/r/s", "AROA:s", policies=(policy,))
-    policies.authorize(caller, *allowed)
+    arn = "arn:aws:sts::000000000000:assumed-role/r/s"
+    caller = Caller(arn, "AROA:s", principals=(Principal("AROA:s", arn, (policy,)),))
+    authorize(caller, *allowed)
     with pytest.raises(ApiError) as caught:
-        policies.authorize(caller, *denied)
+        authorize(caller, *denied)
     assert caught.value.status in (400, 403)

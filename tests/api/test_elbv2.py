@@ -317,7 +317,7 @@ def test_limits_are_those_that_are_enforced(scene: Scene) -> None:
     arn = scene.balancer()
     assert scene.v2.refused(
         "CreateListener", LoadBalancerArn=arn, Protocol="HTTP", Port=80, DefaultActions=[forward(*groups)]
-    )[0] == "TooManyTargetGroups"  # fmt: skip
+    )[0] == "InvalidLoadBalancerAction"  # fmt: skip
     for port in range(1, int(limits["listeners-per-application-load-balancer"]) + 1):
         scene.listener(arn, ANSWER, port=port)
     assert scene.v2.refused(

@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -24,6 +25,7 @@ from minicloud.http import certificate, requests
 from minicloud.http.app import Endpoint
 from minicloud.http.rates import Rates
 from minicloud.http.server import Server, listen
+from scripts.benches.api_server import fill
 from tests.cloud_fixtures import RUN
 from tests.endpoint_fixtures import Served, error_of, new_keys
 
@@ -191,16 +193,16 @@ def test_it_ends_by_finishing_what_it_began(cloud: Cloud, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("sent", "statuses"),
     [
-        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n", {400, 403}),
-        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", {400}),
-        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n", {413}),
-        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", {400, 403}),
-        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", {400, 403}),
-        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", {400, 413, 414}),
-        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * 20_000 + b"\r\n", {400, 413, 431}),
-        (b"GET http://elsewhere/?Action=%ff HTTP/1.1\r\nHost: a\r\n\r\n", {400, 403}),
-        (b"GET /..%2f..%2fetc/passwd HTTP/1.1\r\nHost: \xff\r\n\r\n", {400, 403}),
-        (b"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", {400, 403}),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n", {400, 403}),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", {400}),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n", {413}),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", {400, 403}),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", {400, 403}),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", {400, 413, 414}),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"A: b\r\n" * 20_000 + b"\r\n", {400, 413, 431}),
+        (b"GET http://elsewhere/?Action=%ff HTTP/1.1\r\nHost: localhost\r\n\r\n", {400, 403}),
+        (b"GET /..%2f..%2fetc/passwd HTTP/1.1\r\nHost: \xff\r\n\r\n", {421}),
+        (b"DELETE / HTTP/1.1\r\nHost: localhost\r\n\r\n", {400, 403}),
     ],
 )
 def test_bytes_that_are_hardly_http(served: Served, sent: bytes, statuses: set[int]) -> None:
@@ -228,3 +230,43 @@ def test_tls_with_its_own_certificate(cloud: Cloud, tmp_path: Path) -> None:
     vpcs = Served(cloud, url, new_keys(cloud)).boto(verify=str(made)).describe_vpcs()
     assert len(vpcs["Vpcs"]) == 1
     server.stop()
+
+
+def test_a_thousand_instances_are_small_on_the_wire(cloud: Cloud) -> None:
+    fill(cloud, 1000)
+    server = Server(listen("127.0.0.1:0", None, None, insecure=False), Endpoint(cloud))
+    served = Served(cloud, server.start().url, new_keys(cloud))
+    body = b"Action=DescribeInstances&Version=2016-11-15"
+    try:
+        status, packed = post(served, body, **{"accept-encoding": "gzip"})
+        plain = post(served, body)[1]
+    finally:
+        server.stop()
+    assert (status, plain.count(b"<instanceId>")) == (200, 1000)
+    assert gzip.decompress(packed).count(b"<instanceId>") == 1000
+    print(f"{len(packed)} of {len(plain)} bytes")  # noqa: T201
+    assert len(packed) < 250_000
+
+
+@pytest.mark.parametrize("version", ["2016-11-15", "2010-05-08"])
+def test_signature_version_2_is_named(served: Served, version: str) -> None:
+    query = f"Action=A&Version={version}&AWSAccessKeyId=A&SignatureVersion=2&SignatureMethod=HmacSHA256&Signature=x"
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"{served.url}/?{query}", timeout=60)
+    body = caught.value.read()
+    assert caught.value.code == 400
+    assert b"<Code>IncompleteSignature</Code><Message>Signature Version 2 is not supported." in body
+    assert (b"<Errors>" in body) is (version == "2016-11-15")
+
+
+def test_a_plus_in_a_url_is_a_space(served: Served) -> None:
+    """As libcloud writes it, which signs %20."""
+    vpc = served.boto().describe_vpcs()["Vpcs"][0]["VpcId"]
+    fields = f"Action=CreateTags&ResourceId.1={vpc}&Tag.1.Key=Name&Tag.1.Value=a%20b&Version=2016-11-15"
+    host = urllib.parse.urlsplit(served.url).netloc
+    plain = WireRequest("GET", "/", fields, {"host": host}, b"")
+    signed = sigv4.sign(plain, (served.keys.access_key, served.keys.secret, ""), "us-east-1", "ec2", time.time())
+    sent = urllib.request.Request(f"{served.url}/?{fields.replace('%20', '+')}", headers=signed)
+    with urllib.request.urlopen(sent, timeout=60) as response:
+        assert b"<return>true</return>" in response.read()
+    assert served.boto().describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Tags"] == [{"Key": "Name", "Value": "a b"}]

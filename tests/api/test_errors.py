@@ -43,7 +43,7 @@ def _snapshot(ec2: Ec2) -> str:
 NO_SUCH_TYPE = ("InvalidParameterValue", 400, "")
 WITHOUT_STATE: list[tuple[tuple[str, Params], Known]] = [
     (("Nonsense", {}), ("InvalidAction", 400, "The action Nonsense is not valid for this web service.")),
-    (("StartInstances", {}), ("MissingParameter", 400, "The request must contain the parameter InstanceIds")),
+    (("StartInstances", {}), ("InvalidParameterCombination", 400, "No instances specified")),
     (run(Imageid="x"), ("UnknownParameter", 400, "")),
     (run(DryRun=True), ("DryRunOperation", 412, "Request would have succeeded, but DryRun flag is set.")),
     (run(ClientToken="x" * 65), ("InvalidParameterValue", 400, "")),
@@ -151,7 +151,7 @@ class TestRunInstances:
 
     def test_a_subnet_without_free_addresses(self, tmp_path: Path, host: FakeHost) -> None:
         small = settings(tmp_path, vpc_cidr=IPv4Network("172.31.0.0/24"), zones=1)
-        ec2 = Ec2(Cloud(small, lambda _: host))
+        ec2 = Ec2(Cloud(small, lambda *_: host))
         loop.run_pass(ec2.cloud)
         assert len(ec2("RunInstances", **{**RUN, "MinCount": 11, "MaxCount": 11})["Instances"]) == 11
         expect(ec2, *run(), ("InsufficientFreeAddressesInSubnet", 400, ""))
@@ -296,6 +296,6 @@ def test_deleting_a_key_that_is_not_there_succeeds(ec2: Ec2) -> None:
 
 
 def test_a_host_without_images_says_so(tmp_path: Path) -> None:
-    cloud = Cloud(settings(tmp_path), lambda _: fake.host())
+    cloud = Cloud(settings(tmp_path), lambda *_: fake.host())
     cloud.worker = worker_for(cloud)
     expect(Ec2(cloud), *run(), ("InvalidAMIID.NotFound", 400, f"The image id '[{IMAGE.image_id}]' does not exist"))

@@ -117,28 +117,28 @@ def instance_ids(answer: dict[str, Any]) -> list[str]:
 
 class TestPages:
     def test_all_items_once(self, ec2: Ec2) -> None:
-        launched = [ec2.run() for _ in range(5)]
+        launched = [ec2.run() for _ in range(12)]
         seen, token, sizes = [], None, []
         while True:
-            answer = ec2("DescribeInstances", MaxResults=2, NextToken=token)
+            answer = ec2("DescribeInstances", MaxResults=5, NextToken=token)
             seen += instance_ids(answer)
             sizes.append(len(answer["Reservations"]))
             token = answer.get("NextToken")
             if token is None:
                 break
-        assert sizes == [2, 2, 1]
+        assert sizes == [5, 5, 2]
         assert sorted(seen) == sorted(launched)
 
     def test_a_last_page_that_is_full_has_no_token(self, ec2: Ec2) -> None:
-        for _ in range(2):
+        for _ in range(5):
             ec2.run()
-        assert "NextToken" not in ec2("DescribeInstances", MaxResults=2)
+        assert "NextToken" not in ec2("DescribeInstances", MaxResults=5)
         assert "NextToken" not in ec2("DescribeInstances", MaxResults=1000)
 
     def test_what_comes_and_goes_between_two_pages_hides_and_doubles_nothing(self, idle: Ec2) -> None:
-        for _ in range(6):
+        for _ in range(8):
             idle.run()
-        first = idle("DescribeInstances", MaxResults=3)
+        first = idle("DescribeInstances", MaxResults=5)
         stayed = set(instance_ids(idle("DescribeInstances")))
         for instance_id in instance_ids(first)[1:]:  # also the one that the token names
             idle.cloud.state.instances.remove(instance_id)
@@ -149,11 +149,13 @@ class TestPages:
         assert stayed <= set(instance_ids(first)) | set(instance_ids(rest))
 
     def test_filters_come_before_pages(self, three: Ec2) -> None:
+        for _ in range(4):
+            three.run(TagSpecifications=tagged(Name="web-more"))
         wanted = [{"Name": "tag:Name", "Values": ["web-*"]}]
-        first = three("DescribeInstances", Filters=wanted, MaxResults=1)
-        second = three("DescribeInstances", Filters=wanted, MaxResults=1, NextToken=first["NextToken"])
+        first = three("DescribeInstances", Filters=wanted, MaxResults=5)
+        second = three("DescribeInstances", Filters=wanted, MaxResults=5, NextToken=first["NextToken"])
         assert "NextToken" not in second
-        assert len({*instance_ids(first), *instance_ids(second)}) == 2
+        assert len({*instance_ids(first), *instance_ids(second)}) == 6
 
     @pytest.mark.parametrize("token", ["nonsense", "bWluaWNsb3Vk", "ä", "==", "bWluaWNsb3VkOg=", "\n"])
     def test_tokens_that_nobody_gave_out(self, ec2: Ec2, token: str) -> None:

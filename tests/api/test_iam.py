@@ -69,7 +69,7 @@ def test_waiters_wait(iam: Any) -> None:
         ("update_access_key", {"AccessKeyId": "AKIAAAAAAAAAAAAAAAAA", "Status": "Sleeping"}, ("ValidationError", 400)),
         ("get_role", {"RoleName": "nobody"}, ("NoSuchEntity", 404)),
         ("attach_role_policy", {"RoleName": "nobody", "PolicyArn": READ_ONLY}, ("NoSuchEntity", 404)),
-        ("list_users", {}, ("UnsupportedOperation", 400)),
+        ("create_user", {"UserName": "me"}, ("UnsupportedOperation", 400)),
     ],
 )
 def test_refusals(iam: Any, operation: str, params: dict[str, Any], expected: tuple[str, int]) -> None:

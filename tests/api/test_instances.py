@@ -2,7 +2,6 @@
 
 import base64
 import io
-import time
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from minicloud.host.contracts import Capacity, NetworkSpec, Power
 from minicloud.host.fake import FakeHost
 from minicloud.reconcile import instance_plan
 
+from ..clocks import Clock
 from ..cloud_fixtures import RUN, Ec2
 
 
@@ -99,8 +99,7 @@ class TestLaunch:
         host.fail("guests.start", Retry("busy"))
         instance_id = ec2.run()
         assert ec2.state(instance_id) == "pending"
-        later = time.time() + 10
-        monkeypatch.setattr("time.time", lambda: later)
+        Clock(monkeypatch).pass_(10)
         assert ec2.state(instance_id) == "running"
         assert "StateReason" not in ec2.instance(instance_id)
 
@@ -140,13 +139,12 @@ class TestLife:
     def test_a_deaf_guest_is_reset_when_it_was_waited_for(
         self, ec2: Ec2, host: FakeHost, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        genuine, shift = time.time, [0.0]
-        monkeypatch.setattr("time.time", lambda: genuine() + shift[0])
+        clock = Clock(monkeypatch)
         instance_id = ec2.run()
         host.deafen(instance_id)
         ec2("RebootInstances", InstanceIds=[instance_id])
         assert host.guests.rebooting(instance_id)
-        shift[0] += 300
+        clock.pass_(300)
         ec2.look()
         assert not host.guests.rebooting(instance_id)
         assert [call for call in host.calls() if call[0] == "guests.reset"] == [["guests.reset", instance_id]]
@@ -159,8 +157,7 @@ class TestLife:
         assert instance["State"] == {"Code": 48, "Name": "terminated"}
         assert (instance["NetworkInterfaces"], instance["BlockDeviceMappings"]) == ([], [])
         assert "PrivateIpAddress" not in instance
-        later = time.time() + instance_plan.SEEN_AFTER_TERMINATION + 1
-        monkeypatch.setattr("time.time", lambda: later)
+        Clock(monkeypatch).pass_(instance_plan.SEEN_AFTER_TERMINATION + 1)
         ec2.look()
         assert ec2.refused("DescribeInstances", InstanceIds=[instance_id]).code == "InvalidInstanceID.NotFound"
 
@@ -259,18 +256,17 @@ class TestChecks:
     def test_initializing_until_it_answers_then_ok_then_impaired(
         self, ec2: Ec2, host: FakeHost, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        genuine, shift = time.time, [0.0]
-        monkeypatch.setattr("time.time", lambda: genuine() + shift[0])
+        clock = Clock(monkeypatch)
         instance_id = ec2.run()
         host.deafen(instance_id)
         assert self.checks(ec2, instance_id) == ("ok", "initializing")
         with host.store.change() as held:
             held["guests"][instance_id]["deaf"] = False
-        shift[0] += 6
+        clock.pass_(6)
         assert self.checks(ec2, instance_id) == ("ok", "ok")
         host.deafen(instance_id)
         for expected in ("ok", "impaired", "impaired"):
-            shift[0] += 6
+            clock.pass_(6)
             assert self.checks(ec2, instance_id) == ("ok", expected)
 
     def test_only_running_ones_unless_all_are_asked_for(self, ec2: Ec2) -> None:

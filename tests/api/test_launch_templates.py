@@ -52,7 +52,7 @@ def test_versions_are_made_chosen_and_deleted(ec2: Ec2) -> None:
     assert [version["VersionNumber"] for version in gone["SuccessfullyDeletedLaunchTemplateVersions"]] == [3]
     assert [version["VersionNumber"] for version in gone["UnsuccessfullyDeletedLaunchTemplateVersions"]] == [2, 9]
     assert ec2("DescribeLaunchTemplates", LaunchTemplateIds=[made])["LaunchTemplates"][0]["LatestVersionNumber"] == 2
-    again = ec2("CreateLaunchTemplateVersion", **of, LaunchTemplateData={})["LaunchTemplateVersion"]
+    again = ec2("CreateLaunchTemplateVersion", **of, LaunchTemplateData={"EbsOptimized": False})["LaunchTemplateVersion"]
     assert again["VersionNumber"] == 4
     ec2("DeleteLaunchTemplate", LaunchTemplateName="web")
     assert ec2("DescribeLaunchTemplates")["LaunchTemplates"] == []
@@ -61,7 +61,7 @@ def test_versions_are_made_chosen_and_deleted(ec2: Ec2) -> None:
 def test_pages_of_versions_lose_none(ec2: Ec2) -> None:
     made = template(ec2)
     for _ in range(11):
-        ec2("CreateLaunchTemplateVersion", LaunchTemplateId=made, LaunchTemplateData={})
+        ec2("CreateLaunchTemplateVersion", LaunchTemplateId=made, LaunchTemplateData={"EbsOptimized": False})
     found, token = list[int](), None
     while True:
         page = ec2("DescribeLaunchTemplateVersions", LaunchTemplateId=made, MaxResults=5, NextToken=token)
@@ -89,14 +89,14 @@ def test_an_instance_is_what_its_template_says_unless_the_request_says_otherwise
     assert {tag["Key"] for tag in second["Tags"]} == {"Mine", "aws:ec2launchtemplate:id", "aws:ec2launchtemplate:version"}
     assert not ec2.row(second["InstanceId"]).protect_stop
     once = ec2("RunInstances", **run, ClientToken="t")["Instances"][0]["InstanceId"]
-    ec2("CreateLaunchTemplateVersion", LaunchTemplateId=made, LaunchTemplateData={})
+    ec2("CreateLaunchTemplateVersion", LaunchTemplateId=made, LaunchTemplateData={"EbsOptimized": False})
     assert ec2("RunInstances", **run, ClientToken="t")["Instances"][0]["InstanceId"] == once
 
 
 @pytest.mark.parametrize(
     ("operation", "params", "code"),
     [
-        ("CreateLaunchTemplate", {**WEB, "LaunchTemplateData": {}}, NAME + ".AlreadyExistsException"),
+        ("CreateLaunchTemplate", {**WEB, "LaunchTemplateData": {"EbsOptimized": False}}, NAME + ".AlreadyExistsException"),
         ("CreateLaunchTemplate", {"LaunchTemplateName": "new", "LaunchTemplateData": {"KernelId": "a"}}, "UnsupportedOperation"),
         ("DescribeLaunchTemplates", {"LaunchTemplateNames": ["none"]}, NAME + ".NotFoundException"),
         ("DescribeLaunchTemplates", {"LaunchTemplateIds": ["lt-0123456789abcdef0"]}, ID + ".NotFound"),
@@ -111,6 +111,15 @@ def test_an_instance_is_what_its_template_says_unless_the_request_says_otherwise
 def test_what_is_wrong_with_templates_is_said(ec2: Ec2, operation: str, params: dict[str, Any], code: str) -> None:
     template(ec2)
     assert ec2.refused(operation, **params).code == code
+
+
+def test_a_template_has_so_many_versions_at_most(ec2: Ec2, monkeypatch: pytest.MonkeyPatch) -> None:
+    template(ec2)
+    monkeypatch.setattr("minicloud.services.ec2.launch_templates.MOST_VERSIONS", 2)
+    ec2("CreateLaunchTemplateVersion", **WEB, LaunchTemplateData={"EbsOptimized": False})
+    refused = ec2.refused("CreateLaunchTemplateVersion", **WEB, LaunchTemplateData={"EbsOptimized": False})
+    assert (refused.code, refused.status) == ("MaxTemplateVersionLimitExceeded", 400)
+    assert len(ec2("DescribeLaunchTemplateVersions", **WEB)["LaunchTemplateVersions"]) == 2
 
 
 def test_a_profile_gives_an_instance_its_role(ec2: Ec2) -> None:
@@ -194,6 +203,6 @@ def test_the_parts_of_the_default_vpc_fit_together(ec2: Ec2) -> None:
         "Value": True
     }
     assert ec2.refused("DescribeRouteTables", RouteTableIds=["rtb-0123456789abcdef0"]).code == "InvalidRouteTableID.NotFound"
-    assert ec2.refused("DescribeNetworkAcls", NetworkAclIds=["x"]).code == "InvalidNetworkAclID.Malformed"
+    assert ec2.refused("DescribeNetworkAcls", NetworkAclIds=["x"]).code == "InvalidNetworkAclId.Malformed"
     assert ec2("DescribePrefixLists")["PrefixLists"] == ec2("DescribeManagedPrefixLists")["PrefixLists"] == []
     assert ec2.refused("DescribePrefixLists", PrefixListIds=["pl-0123456789abcdef0"]).code == "InvalidPrefixListId.NotFound"

@@ -189,7 +189,7 @@ class TestNetwork:
         assert len(set(values(together(*make)))) == 1
 
     def test_zones_and_regions_are_what_the_settings_say(self, tmp_path: Any, host: FakeHost) -> None:
-        ec2 = Ec2(Cloud(settings(tmp_path, region="eu-central-1", zones=2), lambda _: host))
+        ec2 = Ec2(Cloud(settings(tmp_path, region="eu-central-1", zones=2), lambda *_: host))
         zones = ec2("DescribeAvailabilityZones")["AvailabilityZones"]
         assert [(zone["ZoneName"], zone["ZoneId"]) for zone in zones] == [
             ("eu-central-1a", "euc1-az1"), ("eu-central-1b", "euc1-az2"),

@@ -100,7 +100,7 @@ CASES: dict[str, tuple[tuple[str, Params], tuple[str, int, str]]] = {
             LaunchTemplate=None,
             MixedInstancesPolicy={
                 "LaunchTemplate": {"LaunchTemplateSpecification": TEMPLATE},
-                "InstancesDistribution": {"SpotAllocationStrategy": "lowest-price"},
+                "InstancesDistribution": {"OnDemandPercentageAboveBaseCapacity": 50, "SpotAllocationStrategy": "lowest-price"},
             },
         ),
         ("UnsupportedOperation", 400, ""),

@@ -5,8 +5,12 @@ import json
 import pytest
 
 from minicloud import api
+from minicloud.cloud import Cloud
 from minicloud.errors import Permanent
 from minicloud.host.contracts import Capacity
+from minicloud.reconcile import autoscaling, loop
+from minicloud.reconcile.autoscaling_actions import Action
+from minicloud.reconcile.autoscaling_view import View
 
 from ..cloud_fixtures import IMAGE
 from .scene import ZONES, Scaling
@@ -284,6 +288,32 @@ def test_what_nobody_foresaw_in_one_group_leaves_the_others_alone(scaling: Scali
     assert len(scaling.in_service("good")) == 2
 
 
+def test_a_group_that_cannot_be_planned_says_so_once(scaling: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = autoscaling.plan
+
+    def plan(view: View) -> list[Action]:
+        if view.group.name == "bad":
+            raise ValueError("min() of an empty sequence")
+        return genuine(view)
+
+    monkeypatch.setattr(autoscaling, "plan", plan)
+    scaling.create("bad", DesiredCapacity=1)
+    scaling.create("good")
+    for _ in range(3):
+        scaling.look()
+    assert len(scaling.in_service("good")) == 2
+    (activity,) = scaling("DescribeScalingActivities", AutoScalingGroupName="bad")["Activities"]
+    assert activity["StatusCode"] == "Failed"
+    assert activity["StatusMessage"].endswith("ValueError: min() of an empty sequence")
+    failing = scaling.cloud.state.failures.find(part="groups")
+    assert [failure.subject for failure in failing] == ["bad"]
+    monkeypatch.setattr(autoscaling, "plan", genuine)
+    scaling.clock.pass_(60.0)
+    scaling.look()
+    assert len(scaling.in_service("bad")) == 1
+    assert scaling.cloud.state.failures.query() == []
+
+
 def test_a_launch_that_fails_on_the_host_is_a_failed_activity(scaling: Scaling) -> None:
     scaling.host.fail("guests.start", Permanent("no such thing as a guest", "Server.InternalError"))
     scaling.create(DesiredCapacity=1)
@@ -300,3 +330,14 @@ def test_everything_can_be_described(scaling: Scaling) -> None:
             required = found.model.input_shape.required if found.model.input_shape else []
             scaling.cloud.state.scaling_groups.get("group") or scaling.create()
             scaling(name, **dict.fromkeys(required, "group"))
+
+
+def test_a_group_may_be_the_first_thing_that_is_asked_for(cloud: Cloud) -> None:
+    """Its zones are those of the default VPC, which is made for it."""
+    loop.run_pass(cloud)
+    launches = {"LaunchConfigurationName": "first", "ImageId": IMAGE.image_id, "InstanceType": "t3.nano"}
+    api.call(cloud, "autoscaling", "CreateLaunchConfiguration", launches)
+    group = {"AutoScalingGroupName": "first", "MinSize": 1, "MaxSize": 1, "LaunchConfigurationName": "first"}
+    api.call(cloud, "autoscaling", "CreateAutoScalingGroup", {**group, "AvailabilityZones": ZONES})
+    (instance,) = cloud.state.instances.query()
+    assert instance.state == "running"

@@ -18,7 +18,8 @@ POINTS = [
     *both(f"{LAUNCHES}:launch", f"{LAUNCHES}:_record", "minicloud.reconcile.autoscaling_execute:_move"),
     Point("minicloud.reconcile.autoscaling_execute:_move", "before", 2),
     Point("minicloud.reconcile.autoscaling_execute:_record", "after"),
-    *both("minicloud.services.ec2.launch:_record", "guests.start", "StartGuest"),
+    *(Point("minicloud.services.ec2.launch:_record", when, 2) for when in ("before", "after")),  # the first is a rehearsal
+    *both("guests.start", "StartGuest"),
     Point("minicloud.reconcile.worker:SelfOrDaemon.work", "before"),
 ]
 ENDS = [

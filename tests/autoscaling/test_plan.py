@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from minicloud.aws import times
-from minicloud.http.metadata_tree import target_state
+from minicloud.aws.group_launches import Place
+from minicloud.metadata.tree import target_state
 from minicloud.reconcile import autoscaling_capacity
 from minicloud.reconcile.autoscaling_actions import Launch, Move, SetGroup
 from minicloud.reconcile.autoscaling_health import pause
 from minicloud.reconcile.autoscaling_plan import plan
-from minicloud.reconcile.autoscaling_view import Place, Sight, View
+from minicloud.reconcile.autoscaling_view import Sight, View
 from minicloud.state.rows_autoscaling import LifecycleHook, ScalingGroup, ScalingMember
 
 NOW = 1_800_000_000.0

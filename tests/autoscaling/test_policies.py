@@ -6,6 +6,7 @@ import pytest
 
 from minicloud import api
 from minicloud.aws import scaling_math as maths
+from minicloud.callers import Caller
 
 from .scene import Scaling
 
@@ -66,7 +67,7 @@ def test_a_simple_policy_honours_its_cooldown(scaling: Scaling) -> None:
     assert len(scaling.in_service()) == 2
     cause = scaling.activities()[0]["Cause"]
     assert "a monitor alarm hot in state ALARM triggered policy more changing the desired capacity from 1 to 2" in cause
-    caller = api.Caller("arn:aws:cloudwatch:us-east-1:000000000000:alarm:hot", "cloudwatch.amazonaws.com")
+    caller = Caller("arn:aws:cloudwatch:us-east-1:000000000000:alarm:hot", "cloudwatch.amazonaws.com")
     with pytest.raises(api.ApiError, match="ScalingActivityInProgress"):
         scaling("ExecutePolicy", caller, PolicyName=arn)
     assert scaling.refused("ExecutePolicy", PolicyName=arn, HonorCooldown=True).code == "ScalingActivityInProgress"

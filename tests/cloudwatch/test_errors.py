@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from minicloud.api import Caller
+from minicloud.callers import Caller, Principal, authorize
 from minicloud.errors import ApiError
-from minicloud.services.iam import policies
 
 from .world import World
 
@@ -241,7 +240,7 @@ def test_alarms_of_nobody(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "operation", ["PutAnomalyDetector", "DescribeInsightRules", "ListMetricStreams", "PutManagedInsightRules"]
+    "operation", ["PutAnomalyDetector", "DescribeAlarmContributors", "PutMetricStream", "PutManagedInsightRules"]
 )
 def test_what_is_not_there_is_refused_by_name(world: World, operation: str) -> None:
     refused = world.refused(operation)
@@ -249,11 +248,11 @@ def test_what_is_not_there_is_refused_by_name(world: World, operation: str) -> N
 
 
 def test_roles_for_monitoring() -> None:
-    agent = Caller("arn", "id", policies=("CloudWatchAgentServerPolicy",))
-    policies.authorize(agent, "cloudwatch", "PutMetricData")
-    reader = Caller("arn", "id", policies=("CloudWatchReadOnlyAccess",))
-    policies.authorize(reader, "cloudwatch", "GetMetricData")
+    agent = Caller("arn", "id", principals=(Principal("id", "arn", ("CloudWatchAgentServerPolicy",)),))
+    authorize(agent, "cloudwatch", "PutMetricData")
+    reader = Caller("arn", "id", principals=(Principal("id", "arn", ("CloudWatchReadOnlyAccess",)),))
+    authorize(reader, "cloudwatch", "GetMetricData")
     refused = ((agent, "cloudwatch", "DeleteAlarms"), (reader, "cloudwatch", "PutMetricData"), (reader, "ec2", "DescribeVpcs"))
     for caller, service, name in refused:
         with pytest.raises(ApiError):
-            policies.authorize(caller, service, name)
+            authorize(caller, service, name)

@@ -90,6 +90,7 @@ def _environment(directory: Path) -> dict[str, str]:
         "PYTHONPATH": os.getcwd(),
         "LC_ALL": "C.UTF-8",  # without a locale of UTF-8 Ansible does nothing
         "HOME": str(directory),
+        "ANSIBLE_REMOTE_TEMP": str(directory / ".ansible"),  # else in the home that the user database names
     }
 
 

@@ -18,4 +18,4 @@ def upgrade(guest: Login) -> None:
     until("GRUB's menu is made", lambda: guest.run(ended) in ("exited", "failed"), PATIENCE, pause=3.0)
     assert newer in guest.run("sudo cat /boot/grub/grub.cfg")
     guest.ec2("RebootInstances", InstanceIds=[guest.instance_id])
-    until("it has started from the newer kernel", lambda: newer in guest.run("cat /proc/cmdline"), PATIENCE, pause=3.0)
+    until("it has started from the newer kernel", lambda: newer in guest.seen("cat /proc/cmdline"), PATIENCE, pause=3.0)

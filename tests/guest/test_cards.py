@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from minicloud import api
 from minicloud.cli import uninstall
+from minicloud.cloud import Cloud
 from minicloud.host.run import run
 
+from ..holding import held_up
 from .network_scene import Guests, scene, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.guest]
@@ -36,9 +39,9 @@ def interfaces(guests: Guests) -> dict[int, dict[str, str]]:
     return {one["Attachment"]["DeviceIndex"]: one for one in found["NetworkInterfaces"]}
 
 
-def device(guests: Guests, mac: str) -> str:
+def device(guests: Guests, mac: str, name: str = "two") -> str:
     """What the guest calls the card with a hardware address; empty while it has none."""
-    shown = guests.ssh("two", "ip -o link").text.splitlines()
+    shown = guests.ssh(name, "ip -o link").text.splitlines()
     return next((line.split(": ")[1] for line in shown if mac in line), "")
 
 
@@ -82,6 +85,38 @@ def test_one_comes_and_goes_while_the_guest_runs(guest: Guests) -> None:
     guest("DeleteNetworkInterface", NetworkInterfaceId=made["NetworkInterfaceId"])
 
 
+@pytest.mark.parametrize("kind", ["interface", "volume"])
+def test_what_is_taken_back_while_a_booting_guest_gets_it_goes_again(guest: Guests, kind: str) -> None:
+    cloud, peer = guest.cloud, guest.ids["peer"]
+    booted = guest.ssh("peer", "cat /proc/sys/kernel/random/boot_id").text
+    if kind == "interface":
+        made = guest("CreateNetworkInterface", SubnetId=interfaces(guest)[0]["SubnetId"])["NetworkInterface"]
+        wish, owner = ("NetworkInterface", made["NetworkInterfaceId"], {"DeviceIndex": 1}), cloud.host.cards
+    else:
+        zone = guest("DescribeSubnets")["Subnets"][0]["AvailabilityZone"]
+        made = guest("CreateVolume", Size=1, AvailabilityZone=zone)
+        wish, owner = ("Volume", made["VolumeId"], {"Device": "/dev/sdg"}), cloud.host.blocks
+    noun, ident, more = wish
+
+    def attach() -> None:
+        guest(f"Attach{noun}", InstanceId=peer, **{f"{noun}Id": ident}, **more)
+        cloud.state.close()
+
+    def detach() -> None:
+        """Only said: whoever works is busy with the instance."""
+        row = cloud.state.interfaces.get(ident)
+        quiet = Cloud(cloud.settings, lambda *_: cloud.host)
+        api.call(quiet, "ec2", f"Detach{noun}", {"AttachmentId": row.attachment_id} if row else {"VolumeId": ident})
+
+    guest("RebootInstances", InstanceIds=[peer])
+    held_up(owner, "attach", attach, detach, done=True)
+    until(lambda: _is_free(guest, noun, ident))
+    until(lambda: guest.ssh("peer", "cat /proc/sys/kernel/random/boot_id").text not in ("", booted))
+    assert device(guest, made.get("MacAddress", "none"), "peer") == ""
+    assert ident.replace("-", "") not in cloud.host.blocks.chains(peer)
+    guest(f"Delete{noun}", **{f"{noun}Id": ident})
+
+
 def test_by_force_the_cable_of_a_guest_that_does_not_listen_is_cut(guest: Guests) -> None:
     second = interfaces(guest)[1]
     virsh = ["virsh", "-q", "-c", "qemu:///system"]
@@ -117,3 +152,10 @@ def _group(guest: Guests, name: str = "pinged") -> str:
 
 def _status(guest: Guests, interface_id: str) -> str:
     return str(guest("DescribeNetworkInterfaces", NetworkInterfaceIds=[interface_id])["NetworkInterfaces"][0]["Status"])
+
+
+def _is_free(guest: Guests, noun: str, ident: str) -> bool:
+    """Whether an interface or a volume is attached to nothing."""
+    if noun == "NetworkInterface":
+        return _status(guest, ident) == "available"
+    return bool(guest("DescribeVolumes", VolumeIds=[ident])["Volumes"][0]["State"] == "available")

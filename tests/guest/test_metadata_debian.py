@@ -16,7 +16,9 @@ import pytest
 from minicloud import api
 from minicloud.http.app import Endpoint
 from minicloud.http.server import Server, listen
+from minicloud.metadata import about, cloud_init
 
+from ..real_cloud import debian_name, image_named
 from .network_scene import Guests, scene, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.guest]
@@ -41,10 +43,7 @@ def guests() -> Iterator[Guests]:
     with scene() as made:
         for name, value in (("seed_disk", False), ("listen", f"0.0.0.0:{PORT}"), ("guest_endpoint", True)):
             object.__setattr__(made.cloud.settings, name, value)
-        images = made("DescribeImages")["Images"]
-        debian = next((image["ImageId"] for image in images if image["Name"].startswith("debian")), None)
-        if debian is None:
-            pytest.skip("no Debian image on this machine; scripts/setup builds it")
+        image = image_named(debian_name())
         for operation, params in (
             ("CreateRole", {"RoleName": "looker", "AssumeRolePolicyDocument": json.dumps(TRUST)}),
             ("CreateInstanceProfile", {"InstanceProfileName": "looks"}),
@@ -52,7 +51,7 @@ def guests() -> Iterator[Guests]:
         ):
             api.call(made.cloud, "iam", operation, params)
         made.launch(
-            "debian", [], ImageId=debian, InstanceType="t3.small", UserData=base64.b64encode(USER_DATA).decode(),
+            "debian", [], ImageId=image, InstanceType="t3.small", UserData=base64.b64encode(USER_DATA).decode(),
             IamInstanceProfile={"Name": "looks"}, MetadataOptions={"HttpTokens": "required"},
         )  # fmt: skip
         until(lambda: made.ssh("debian", "test -e /run/told", user="debian").status == 0, 500)
@@ -64,6 +63,13 @@ def test_cloud_init_finds_ec2(guests: Guests) -> None:
     assert told["cloud_id"] == "aws"
     assert told["v1"]["instance_id"] == guests.ids["debian"]
     assert told["v1"]["platform"] == "ec2"
+    # What a seed says in its place is the same to the letter; names beside it are what the other datasource asks for.
+    row = guests.cloud.state.instances.get(guests.ids["debian"])
+    known = row and about.of_instance(guests.cloud, row)
+    assert known
+    seeded = cloud_init.meta_data(known, guests.cloud.settings)
+    assert told["ds"]["meta-data"] == {name: value for name, value in seeded.items() if name not in cloud_init.ONLY_SEEDED}
+    assert (told["v1"]["region"], told["v1"]["availability_zone"]) == (seeded["region"], seeded["availability-zone"])
     assert guests.ssh("debian", "hostname", user="debian").text.strip() == "ip-" + guests.private["debian"].replace(".", "-")
     token = (
         "curl -sf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.lab, pytest.mark.guest, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.guest, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).resolve().parents[2]
-MINICLOUD = str(ROOT / ".venv/bin/minicloud")
+MINICLOUD = "/usr/local/bin/minicloud"
 
 
 def quickstart() -> str:

@@ -29,7 +29,7 @@ from minicloud.reconcile import firewall, guest_spec, loop
 from minicloud.reconcile.worker import worker_for
 
 from .. import balancers
-from ..cloud_fixtures import IMAGE, RUN
+from ..cloud_fixtures import IMAGE, RUN, waited
 from .wires import Wire
 
 WEB = """\
@@ -131,8 +131,8 @@ class Scene:
         self.vpc = self("ec2", "DescribeVpcs")["Vpcs"][0]["VpcId"]
         self.groups = {name: self.group(name, "0.0.0.0/0") for name in ("guests", "balancers")}
 
-    def _host(self, settings: config.Settings) -> Host:
-        real, shadow = local.host(settings), self.imagined
+    def _host(self, settings: config.Settings, identity: str) -> Host:
+        real, shadow = local.host(settings, identity), self.imagined
         parts = {name: getattr(shadow, name) for name in ("guests", "disks", "blocks", "seeds", "images", "machine")}
         return dataclasses.replace(real, networks=_Both(real.networks, shadow.networks), **parts)  # type: ignore[arg-type]
 
@@ -141,6 +141,7 @@ class Scene:
 
     def look(self) -> None:
         """A pass, as the daemon makes it."""
+        waited(self.cloud)
         loop.run_pass(self.cloud)
 
     def group(self, name: str, *allowed: str) -> str:

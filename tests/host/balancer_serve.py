@@ -14,8 +14,8 @@ def main(directory: str) -> None:
     """Run until killed. The hypervisor is a fake that knows no guests, so instances are not looked at: only balancers are."""
     from minicloud.reconcile import load_balancers, loop
 
-    def host(settings: config.Settings) -> Host:
-        return dataclasses.replace(local.host(settings), guests=fake.host().guests)
+    def host(settings: config.Settings, identity: str) -> Host:
+        return dataclasses.replace(local.host(settings, identity), guests=fake.host().guests)
 
     settings = dataclasses.replace(config.load(), home=Path(directory) / "home", run=Path(directory) / "run")
     cloud = Cloud(settings, host)

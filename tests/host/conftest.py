@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def tiny() -> BaseImage:
     """The tiny guest: it answers SSH some seconds after its start, also under emulation, and its console is a root shell."""
-    found = [image for image in BaseImages(store(load())).list().values() if image.name == "tiny"]
+    found = [image for image in BaseImages(store(load()), load().home).list().values() if image.name == "tiny"]
     if not found:
         pytest.skip("no image named tiny on this machine; scripts/setup --tests builds it")
     return found[-1]

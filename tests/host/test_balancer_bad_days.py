@@ -75,6 +75,9 @@ class _OnlyBalancers:
     def refresh(self, operation: str) -> None:
         """Nothing."""
 
+    def admit(self, *, reads: bool) -> None:
+        """Anything."""
+
 
 def test_fifty_changes_lose_no_request(field: Scene, alb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Listeners, rules, attributes and targets come and go."""

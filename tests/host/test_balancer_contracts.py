@@ -16,6 +16,8 @@ from minicloud.host.contracts import Host, NetworkSpec
 from minicloud.host.contracts_lb import Health
 from minicloud.host.load_balancer_spec import Check, FixedResponse, Forward, Group, Leg, Listener, LoadBalancerSpec, Target
 
+from ..real_cloud import IDENTITY
+
 LEG = Leg("mct0lb", "0a:00:00:00:02:0a", "subnet-0a", IPv4Interface("172.31.0.100/20"), IPv4Address("172.31.0.1"), "us-east-1a")
 NAME = "a-0123.us-east-1.elb.internal"
 GROUP = Group(
@@ -35,7 +37,7 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
     if request.param != "real":
         made: Host = fake.host(tmp_path if "directory" in request.param else None)
     else:
-        made = local.host(dataclasses.replace(load(), home=Path("/var/lib/minicloud/b"), run=Path("/run/minicloud/b")))
+        made = local.host(dataclasses.replace(load(), home=Path("/var/lib/minicloud/b"), run=Path("/run/minicloud/b")), IDENTITY)
     made.networks.ensure(NetworkSpec("subnet-0a", IPv4Interface("172.31.0.1/20"), "ec2.internal"))
     yield made
     for balancer_id in made.balancers.list():

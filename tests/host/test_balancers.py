@@ -1,16 +1,22 @@
 """Load balancers on real packets: HAProxy, firewall and networks as they are in life, targets in namespaces."""
 
 import base64
+import dataclasses
 import hashlib
+import http.client
+import re
 import shlex
 import socket
 import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cryptography import x509
+
+from minicloud.host import access_logs, log_writers
 
 from .balancer_scene import Scene, ask, context, forward, scene, until
 
@@ -231,6 +237,60 @@ def test_requests_are_noted(field: Scene, alb: str) -> None:
     assert (words[0], words[2], words[8], words[9]) == ("http", alb.partition(":loadbalancer/")[2], "200", "200")
     assert words[12:14] == [f"GET http://{field.dns(alb)}/noted HTTP/1.1", 'it\'s "me"']
     assert len(words) == 30
+
+
+def _noted(field: Scene, alb: str, prefix: str) -> Path:
+    """The access log of a balancer, begun with a request."""
+    keys = {"access_logs.s3.enabled": "true", "access_logs.s3.bucket": "logs", "access_logs.s3.prefix": prefix}
+    pairs = [{"Key": key, "Value": value} for key, value in keys.items()]
+    field("elbv2", "ModifyLoadBalancerAttributes", LoadBalancerArn=alb, Attributes=pairs)
+    ask(field.dns(alb), "/first")
+    (path,) = (field.settings.home / "logs/logs" / prefix).rglob("*.log")
+    until(path.read_text)
+    return path
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The paths that were asked for. Fails if a line is neither of a request, nor what HAProxy says as it leaves."""
+    said = re.compile(r"Proxy \S+ stopped \(cumulated conns: .*\)\.")
+    lines = [shlex.split(line) for line in path.read_text().splitlines() if not said.fullmatch(line)]
+    assert [(words[0], len(words)) for words in lines] == [("http", 30)] * len(lines)
+    return ["/" + words[12].split("/", 3)[3].partition(" ")[0] for words in lines]
+
+
+def test_notes_have_a_bound(field: Scene, alb: str) -> None:
+    """A log that the kernel lets grow no more: requests are answered, and when it was turned they are noted again."""
+    field.cloud.settings = dataclasses.replace(field.settings, access_logs_mib=1)
+    path = _noted(field, alb, "small")
+    most = access_logs.most_of_one(1 << 20)
+    with open(log_writers.open_for(path), "wb") as file:
+        file.write(b"x" * (most - path.stat().st_size))
+    for _ in range(20):
+        assert ask(field.dns(alb), "/full").status == 200
+    assert path.stat().st_size == most
+    told = field.cloud.host.balancers.bound_logs(field.settings.home, 4 * most)
+    assert told == []
+    ask(field.dns(alb), "/after")
+    until(lambda: _whole_lines(path)[-1:] == ["/after"])
+    assert path.with_name(f"{path.name}.1").stat().st_size == most
+
+
+def test_notes_outlive_changes(field: Scene, alb: str) -> None:
+    """What a process notes stands after what was noted before it, and beside what the one that leaves still notes."""
+    path = _noted(field, alb, "kept")
+    asked = ["/first"]
+    for number in range(3):
+        kept = http.client.HTTPConnection(field.dns(alb), 80, timeout=10)
+        kept.request("GET", f"/before{number}")
+        kept.getresponse().read()
+        field.listener(alb, field.targets(f"noted{number}"), port=870 + number)
+        ask(field.dns(alb), f"/new{number}")
+        kept.request("GET", f"/leaving{number}")
+        kept.getresponse().read()
+        ask(field.dns(alb), f"/last{number}")
+        asked += [f"/{name}{number}" for name in ("before", "new", "leaving", "last")]
+    until(lambda: set(asked) <= set(_whole_lines(path)))
+    assert sorted(_whole_lines(path)) == sorted(asked)
 
 
 def test_security_groups_of_both_sides(field: Scene, alb: str) -> None:

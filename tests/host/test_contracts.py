@@ -14,10 +14,14 @@ from minicloud.host.contracts import BootSpec, GuestSpec, Host, NetworkSpec, Nic
 from minicloud.host.contracts_storage import DiskSpec
 from minicloud.host.firewall_spec import FirewallSpec, Group, Lan, Port
 
+from ..real_cloud import IDENTITY, remove_all, take_away
+
+GUEST = "i-0000000000000000a"
+
 MAC = "02:00:00:00:00:0a"
 RESERVED = Reservation(MAC, IPv4Address("172.31.0.10"), "ip-172-31-0-10")
 NETWORK = NetworkSpec("subnet-0a", IPv4Interface("172.31.0.1/20"), "ec2.internal", (RESERVED,))
-SEED = Seed("i-0a", "ip-172-31-0-10", ("ssh-ed25519 AAAA me",), b"", "admin")
+SEED = Seed(GUEST, "ip-172-31-0-10", ("ssh-ed25519 AAAA me",), b"", "admin")
 
 
 @pytest.fixture(params=["fake", "fake-in-a-directory", pytest.param("real", marks=pytest.mark.lab)])
@@ -25,14 +29,10 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
     if request.param != "real":
         yield fake.host(tmp_path if "directory" in request.param else None)
         return
-    real = local.host(dataclasses.replace(load(), home=Path("/var/lib/minicloud/t"), run=Path("/run/minicloud/t")))
+    real = local.host(dataclasses.replace(load(), home=Path("/var/lib/minicloud/t"), run=Path("/run/minicloud/t")), IDENTITY)
     yield real
-    for guest_id in real.guests.list():
-        real.guests.remove(guest_id)
-    for network_id in real.networks.list():
-        real.networks.remove(network_id)
-    for disk_id in real.disks.list():
-        real.disks.remove(disk_id)
+    take_away(real)
+    remove_all(real.disks)
     for instance_id in real.seeds.list():
         real.seeds.remove(instance_id)
 
@@ -41,42 +41,46 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
 def spec(host: Host) -> GuestSpec:
     """A guest whose disk, seed and network are there."""
     host.networks.ensure(NETWORK)
-    host.disks.create("vol-0a", 1 << 30, None)
-    disk = DiskSpec("vol-0a", host.disks.path("vol-0a"), "vol0a", "/dev/xvda")
-    return GuestSpec("i-0a", 1, 64, 0.1, (disk,), (NicSpec(MAC, "subnet-0a", "mct0a"),), host.seeds.write(SEED), BootSpec())
+    host.disks.create("layer-0000000000000000a", 1 << 30, None)
+    disk = DiskSpec("layer-0000000000000000a", host.disks.path("layer-0000000000000000a"), "vol0a", "/dev/xvda")
+    nic = NicSpec(MAC, "subnet-0a", "mc0000000000a")
+    return GuestSpec(GUEST, 1, 64, 0.1, (disk,), (nic,), host.seeds.write(SEED), BootSpec())
 
 
 def power(host: Host) -> Power:
-    return host.guests.list()["i-0a"].power
+    return host.guests.list()[GUEST].power
 
 
 class TestCards:
-    CARD = NicSpec("02:00:00:00:00:0b", "subnet-0a", "mct0b")
+    CARD = NicSpec("02:00:00:00:00:0b", "subnet-0a", "mc0000000000b")
 
     def test_a_guest_that_is_off_has_none_and_gets_none(self, host: Host, spec: GuestSpec) -> None:
-        assert host.cards.list("i-0a") == set()
+        assert host.cards.list(GUEST) == set()
         host.guests.start(spec)
-        host.guests.destroy("i-0a")
-        assert host.cards.list("i-0a") == set()
-        for act in (lambda: host.cards.attach("i-0a", self.CARD), lambda: host.cards.detach("i-0a", MAC)):
+        host.guests.destroy(GUEST)
+        assert host.cards.list(GUEST) == set()
+        for act in (
+            lambda: host.cards.attach(GUEST, self.CARD),
+            lambda: host.cards.detach(GUEST, MAC),
+        ):
             with pytest.raises(Permanent):
                 act()
 
     def test_one_is_plugged_in_once_and_its_cable_is_cut(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)
         for _ in range(2):
-            host.cards.attach("i-0a", self.CARD)
-            assert host.cards.list("i-0a") == {MAC, self.CARD.mac}
+            host.cards.attach(GUEST, self.CARD)
+            assert host.cards.list(GUEST) == {MAC, self.CARD.mac}
         for _ in range(2):
-            host.cards.seize("i-0a", self.CARD.mac)
-            assert host.cards.list("i-0a") == {MAC}
-        host.cards.detach("i-0a", "02:00:00:00:00:ff")
+            host.cards.seize(GUEST, self.CARD.mac)
+            assert host.cards.list(GUEST) == {MAC}
+        host.cards.detach(GUEST, "02:00:00:00:00:ff")
 
     def test_a_network_that_is_not_there(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)
         with pytest.raises(Retry):
-            host.cards.attach("i-0a", dataclasses.replace(self.CARD, network_id="subnet-0f"))
-        assert host.cards.list("i-0a") == {MAC}
+            host.cards.attach(GUEST, dataclasses.replace(self.CARD, network_id="subnet-0f"))
+        assert host.cards.list(GUEST) == {MAC}
 
 
 class TestGuests:
@@ -87,22 +91,22 @@ class TestGuests:
         host.guests.start(spec)
         host.guests.start(spec)
         assert power(host) is Power.RUNNING
-        host.guests.destroy("i-0a")
-        host.guests.destroy("i-0a")
+        host.guests.destroy(GUEST)
+        host.guests.destroy(GUEST)
         assert power(host) is Power.OFF
 
     def test_a_guest_that_was_off_starts_as_the_new_spec_says(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)
-        host.guests.destroy("i-0a")
+        host.guests.destroy(GUEST)
         host.guests.start(dataclasses.replace(spec, memory=128, vcpus=2))
         assert power(host) is Power.RUNNING
 
     def test_remove_forgets_a_running_guest(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)
-        host.guests.remove("i-0a")
-        host.guests.remove("i-0a")
+        host.guests.remove(GUEST)
+        host.guests.remove(GUEST)
         assert host.guests.list() == {}
-        assert host.guests.console_log("i-0a") == b""
+        assert host.guests.console_log(GUEST) == b""
 
     def test_nothing_is_done_to_guests_that_are_not_there(self, host: Host) -> None:
         for act in (host.guests.shutdown, host.guests.reboot, host.guests.reset, host.guests.destroy, host.guests.remove):
@@ -112,55 +116,55 @@ class TestGuests:
 
     def test_a_guest_that_is_off_stays_off(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)
-        host.guests.destroy("i-0a")
-        host.guests.shutdown("i-0a")
-        host.guests.reboot("i-0a")
-        host.guests.reset("i-0a")
+        host.guests.destroy(GUEST)
+        host.guests.shutdown(GUEST)
+        host.guests.reboot(GUEST)
+        host.guests.reset(GUEST)
         assert power(host) is Power.OFF
-        assert not host.guests.rebooting("i-0a")
+        assert not host.guests.rebooting(GUEST)
 
     def test_a_running_guest_is_reset(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)
-        host.guests.reset("i-0a")
+        host.guests.reset(GUEST)
         assert power(host) is Power.RUNNING
-        assert not host.guests.rebooting("i-0a")
+        assert not host.guests.rebooting(GUEST)
 
     def test_a_guest_that_is_asked_to_restart_goes_on(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)
-        host.guests.reboot("i-0a")
+        host.guests.reboot(GUEST)
         assert power(host) is Power.RUNNING
 
     def test_counters_are_those_of_running_guests(self, host: Host, spec: GuestSpec) -> None:
         assert host.guests.counters() == {}
         host.guests.start(spec)
-        first = host.guests.counters()["i-0a"]
-        assert (first.vcpus, first.halted, set(first.disks), set(first.nics)) == (1, False, {"vol0a"}, {"mct0a"})
-        later = host.guests.counters()["i-0a"]
+        first = host.guests.counters()[GUEST]
+        assert (first.vcpus, first.halted, set(first.disks), set(first.nics)) == (1, False, {"vol0a"}, {"mc0000000000a"})
+        later = host.guests.counters()[GUEST]
         assert later.life == first.life
         assert later.cpu_seconds >= first.cpu_seconds >= 0
-        host.guests.destroy("i-0a")
+        host.guests.destroy(GUEST)
         assert host.guests.counters() == {}
         host.guests.start(spec)
-        assert host.guests.counters()["i-0a"].life != first.life
+        assert host.guests.counters()[GUEST].life != first.life
 
     def test_screen_and_console_of_a_running_guest(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)
-        assert host.guests.screenshot("i-0a").startswith(b"\x89PNG\r\n")
-        assert Path(host.guests.console_path("i-0a")).is_char_device()
+        assert host.guests.screenshot(GUEST).startswith(b"\x89PNG\r\n")
+        assert Path(host.guests.console_path(GUEST)).is_char_device()
 
     def test_screen_and_console_of_a_guest_that_is_off(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)
-        host.guests.destroy("i-0a")
+        host.guests.destroy(GUEST)
         for look in (host.guests.screenshot, host.guests.console_path):
             with pytest.raises(Permanent, match="not running"):
-                look("i-0a")
+                look(GUEST)
 
     def test_a_start_without_its_disk_may_be_tried_again(self, host: Host, spec: GuestSpec) -> None:
-        host.disks.remove("vol-0a")
+        host.disks.remove("layer-0000000000000000a")
         with pytest.raises(Retry):
             host.guests.start(spec)
         assert [guest.power for guest in host.guests.list().values()] in ([], [Power.OFF]), "it failed to start: it did not die"
-        host.disks.create("vol-0a", 1 << 30, None)
+        host.disks.create("layer-0000000000000000a", 1 << 30, None)
         host.guests.start(spec)
         assert power(host) is Power.RUNNING
 
@@ -175,32 +179,40 @@ class TestGuests:
 
 class TestDisks:
     def test_create_twice_list_and_remove_twice(self, host: Host) -> None:
-        host.disks.create("vol-0a", 1 << 30, None)
-        host.disks.create("vol-0a", 1 << 30, None)
-        assert list(host.disks.list()) == ["vol-0a"]
-        assert host.disks.list()["vol-0a"] < 1 << 20
-        host.disks.remove("vol-0a")
-        host.disks.remove("vol-0a")
+        host.disks.create("layer-0000000000000000a", 1 << 30, None)
+        host.disks.create("layer-0000000000000000a", 1 << 30, None)
+        assert list(host.disks.list()) == ["layer-0000000000000000a"]
+        assert host.disks.list()["layer-0000000000000000a"] < 1 << 20
+        host.disks.remove("layer-0000000000000000a")
+        host.disks.remove("layer-0000000000000000a")
         assert host.disks.list() == {}
 
     def test_a_disk_on_a_base(self, host: Host) -> None:
-        host.disks.create("vol-0a", 1 << 30, None)
-        host.disks.create("vol-0b", 2 << 30, host.disks.path("vol-0a"))
-        assert set(host.disks.list()) == {"vol-0a", "vol-0b"}
+        host.disks.create("layer-0000000000000000a", 1 << 30, None)
+        host.disks.create("layer-0000000000000000b", 2 << 30, host.disks.path("layer-0000000000000000a"))
+        assert set(host.disks.list()) == {"layer-0000000000000000a", "layer-0000000000000000b"}
 
     def test_paths_are_told_before_the_disk_is_there(self, host: Host) -> None:
-        before = host.disks.path("vol-0a")
-        host.disks.create("vol-0a", 1 << 20, None)
-        assert host.disks.path("vol-0a") == before
+        before = host.disks.path("layer-0000000000000000a")
+        host.disks.create("layer-0000000000000000a", 1 << 20, None)
+        assert host.disks.path("layer-0000000000000000a") == before
+
+    def test_those_of_a_guest_that_is_on_are_in_use(self, host: Host, spec: GuestSpec) -> None:
+        host.disks.create("layer-0000000000000000c", 1 << 20, None)
+        assert host.disks.in_use() == set()
+        host.guests.start(spec)
+        assert host.disks.in_use() == {"layer-0000000000000000a"}
+        host.guests.destroy(GUEST)
+        assert host.disks.in_use() == set()
 
 
 class TestSeeds:
     def test_write_twice_list_and_remove_twice(self, host: Host) -> None:
-        assert host.seeds.write(SEED) == host.seeds.path("i-0a")
-        assert host.seeds.write(dataclasses.replace(SEED, user_data=b"x" * 16384)) == host.seeds.path("i-0a")
-        assert host.seeds.list() == {"i-0a"}
-        host.seeds.remove("i-0a")
-        host.seeds.remove("i-0a")
+        assert host.seeds.write(SEED) == host.seeds.path(GUEST)
+        assert host.seeds.write(dataclasses.replace(SEED, user_data=b"x" * 16384)) == host.seeds.path(GUEST)
+        assert host.seeds.list() == {GUEST}
+        host.seeds.remove(GUEST)
+        host.seeds.remove(GUEST)
         assert host.seeds.list() == set()
 
 
@@ -241,9 +253,9 @@ class TestNetworks:
 
 
 class TestFirewall:
-    PORT = Port("mct0a", MAC, "subnet-0a", (RESERVED.address,), ("sg-0a",))
+    PORT = Port("mc0000000000a", MAC, "subnet-0a", (RESERVED.address,), ("sg-0000000000000000a",))
     LAN = Lan("subnet-0a", NETWORK.gateway, IPv4Network("172.31.0.0/16"))
-    SPEC = FirewallSpec((LAN,), (PORT,), (Group("sg-0a"),))
+    SPEC = FirewallSpec((LAN,), (PORT,), (Group("sg-0000000000000000a"),))
 
     def test_a_host_starts_with_nothing_in_force(self, host: Host) -> None:
         assert host.firewall.in_force(FirewallSpec())

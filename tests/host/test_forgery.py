@@ -17,7 +17,7 @@ from .wires import arp, inside, raw_mac, udp_packet
 
 pytestmark = pytest.mark.lab
 
-MAC_A, MAC_B = GUESTS["mc0a"][0], GUESTS["mc0b"][0]
+MAC_A, MAC_B = GUESTS["mc0000000000a"][0], GUESTS["mc0000000000b"][0]
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
 MARK = b"minicloud-forged"
 
@@ -46,25 +46,25 @@ def seen(sock: socket.socket, what: bytes) -> bool:
 
 
 def attempt(scene: Scene, frame: bytes, what: bytes = MARK) -> bool:
-    """mc0a sends; whether mc0b receives."""
-    watcher = scene.guests["mc0b"].listen_frames()
-    scene.guests["mc0a"].send_frame(frame)
+    """mc0000000000a sends; whether mc0000000000b receives."""
+    watcher = scene.guests["mc0000000000b"].listen_frames()
+    scene.guests["mc0000000000a"].send_frame(frame)
     return seen(watcher, what)
 
 
 def frame(scene: Scene, kind: int, body: bytes, target: str = MAC_B, source: str = "") -> bytes:
-    return scene.guests["mc0a"].frame(target, kind, body, source)
+    return scene.guests["mc0000000000a"].frame(target, kind, body, source)
 
 
 def test_an_honest_packet_arrives(scene: Scene) -> None:
     assert attempt(scene, frame(scene, 0x0800, udp_packet(A, B, 5000, 80, MARK)))
-    scene.guests["mc0a"].send_frame(frame(scene, 0x0806, arp(1, MAC_A, A, "00:00:00:00:00:00", B), EVERYBODY))
+    scene.guests["mc0000000000a"].send_frame(frame(scene, 0x0806, arp(1, MAC_A, A, "00:00:00:00:00:00", B), EVERYBODY))
 
 
 def test_another_hardware_address(scene: Scene) -> None:
     body = udp_packet(A, B, 5000, 80, MARK)
     assert not attempt(scene, frame(scene, 0x0800, body, source="0a:00:00:00:00:99"))
-    assert not attempt(scene, frame(scene, 0x0800, body, source=GUESTS["mc0c"][0]))
+    assert not attempt(scene, frame(scene, 0x0800, body, source=GUESTS["mc0000000000c"][0]))
 
 
 def test_another_address(scene: Scene) -> None:
@@ -77,7 +77,7 @@ def test_an_answer_for_another(scene: Scene) -> None:
     assert not attempt(scene, frame(scene, 0x0806, claim), claim)
     other = arp(2, MAC_A, "172.31.0.99", MAC_B, B)
     assert not attempt(scene, frame(scene, 0x0806, other), other)
-    hardware = arp(2, GUESTS["mc0c"][0], A, MAC_B, B)
+    hardware = arp(2, GUESTS["mc0000000000c"][0], A, MAC_B, B)
     assert not attempt(scene, frame(scene, 0x0806, hardware), hardware)
 
 
@@ -85,14 +85,14 @@ def test_a_gratuitous_claim(scene: Scene) -> None:
     for address in (B, "172.31.0.1"):
         claim = arp(1, MAC_A, address, "00:00:00:00:00:00", address)
         assert not attempt(scene, frame(scene, 0x0806, claim, EVERYBODY), claim)
-    there = run(["ip", "-netns", "mc0b", "neigh"]).text
+    there = run(["ip", "-netns", "mc0000000000b", "neigh"]).text
     assert not [line for line in there.splitlines() if line.startswith("172.31.0.1 ") and MAC_A in line]
 
 
 def test_the_host_learns_nothing_wrong(scene: Scene) -> None:
-    assert scene.guests["mc0b"].tcp(A, 80) == B
+    assert scene.guests["mc0000000000b"].tcp(A, 80) == B
     claim = arp(2, MAC_A, B, "00:00:00:00:00:00", "172.31.0.1")
-    scene.guests["mc0a"].send_frame(frame(scene, 0x0806, claim, EVERYBODY))
+    scene.guests["mc0000000000a"].send_frame(frame(scene, 0x0806, claim, EVERYBODY))
     assert wires.ask_tcp(socket.socket(), B, 80) == "172.31.0.1"
     assert f"{B} " not in " ".join(line for line in run(["ip", "neigh"]).text.splitlines() if MAC_A in line)
 
@@ -121,13 +121,13 @@ def test_router_advertisements_and_any_ipv6(scene: Scene) -> None:
 
 def test_neighbours_do_not_reach_one_another_by_ipv6(scene: Scene) -> None:
     """Their systems have link-local addresses, and would speak by them if the frames passed, as they do without rules."""
-    listener = scene.guests["mc0b"].open(socket.AF_INET6, socket.SOCK_DGRAM)
+    listener = scene.guests["mc0000000000b"].open(socket.AF_INET6, socket.SOCK_DGRAM)
     listener.bind(("::", 5006))
     listener.settimeout(wires.PATIENCE)
-    target, index = link_local("mc0b"), inside("mc0a", lambda: socket.if_nametoindex("eth0"))
+    target, index = link_local("mc0000000000b"), inside("mc0000000000a", lambda: socket.if_nametoindex("eth0"))
 
     def arrives() -> bool:
-        with scene.guests["mc0a"].open(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
+        with scene.guests["mc0000000000a"].open(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
             sender.sendto(MARK, (target, 5006, 0, index))
         try:
             return listener.recv(64) == MARK
@@ -136,13 +136,13 @@ def test_neighbours_do_not_reach_one_another_by_ipv6(scene: Scene) -> None:
 
     with listener:
         assert not any(arrives() for _ in range(3))
-        assert "lladdr" not in run(["ip", "-netns", "mc0a", "-6", "neigh", "show", target, "dev", "eth0"]).text
+        assert "lladdr" not in run(["ip", "-netns", "mc0000000000a", "-6", "neigh", "show", target, "dev", "eth0"]).text
         scene.firewall.apply(FirewallSpec())
         try:
             assert any(arrives() for _ in range(5))
         finally:
             scene.apply()
-        run(["ip", "-netns", "mc0a", "-6", "neigh", "flush", "dev", "eth0"])
+        run(["ip", "-netns", "mc0000000000a", "-6", "neigh", "flush", "dev", "eth0"])
         assert not any(arrives() for _ in range(3))
 
 
@@ -164,33 +164,33 @@ def test_any_other_kind_of_frame(scene: Scene, kind: int) -> None:
 
 
 def test_a_packet_for_one_guest_at_anothers_door(scene: Scene) -> None:
-    for target in ("8.8.8.8", GUESTS["mc0c"][1], "172.31.0.77"):
+    for target in ("8.8.8.8", GUESTS["mc0000000000c"][1], "172.31.0.77"):
         assert not attempt(scene, frame(scene, 0x0800, udp_packet(A, target, 5000, 80, MARK)))
 
 
 def test_anothers_metadata(scene: Scene) -> None:
     scene.apply(metadata_port=9000)
-    sock = scene.guests["mc0a"].open(socket.AF_INET, socket.SOCK_STREAM)
-    run(["ip", "-netns", "mc0a", "address", "add", "172.31.0.99/20", "dev", "eth0"])
+    sock = scene.guests["mc0000000000a"].open(socket.AF_INET, socket.SOCK_STREAM)
+    run(["ip", "-netns", "mc0000000000a", "address", "add", "172.31.0.99/20", "dev", "eth0"])
     try:
         sock.bind(("172.31.0.99", 0))
         assert wires.ask_tcp(sock, "169.254.169.254", 80) is None
         # Its questions for the gateway as another had no answer; it must ask again as itself.
-        run(["ip", "-netns", "mc0a", "neigh", "flush", "dev", "eth0"])
-        assert scene.guests["mc0a"].tcp("169.254.169.254", 80) == A
+        run(["ip", "-netns", "mc0000000000a", "neigh", "flush", "dev", "eth0"])
+        assert scene.guests["mc0000000000a"].tcp("169.254.169.254", 80) == A
     finally:
-        run(["ip", "-netns", "mc0a", "address", "delete", "172.31.0.99/20", "dev", "eth0"])
+        run(["ip", "-netns", "mc0000000000a", "address", "delete", "172.31.0.99/20", "dev", "eth0"])
         scene.apply(metadata_port=0)
 
 
 def test_the_hosts_ports(scene: Scene) -> None:
     for target in ("172.31.0.1", "172.31.16.1", "10.9.0.1"):
-        assert scene.guests["mc0a"].tcp(target, 9000) is None
+        assert scene.guests["mc0000000000a"].tcp(target, 9000) is None
 
 
 def test_without_the_check_a_guest_may_speak_for_others_by_ip_only(scene: Scene) -> None:
     before = scene.spec.ports
-    loose = tuple(_port(tap, ("sg-open",), strict=tap != "mc0a") for tap in GUESTS)
+    loose = tuple(_port(tap, ("sg-open",), strict=tap != "mc0000000000a") for tap in GUESTS)
     scene.apply(ports=loose)
     packet = udp_packet("10.200.0.1", B, 5000, 80, MARK)
     assert attempt(scene, frame(scene, 0x0800, packet))
@@ -202,7 +202,7 @@ def test_without_the_check_a_guest_may_speak_for_others_by_ip_only(scene: Scene)
 
 
 def forgeries(scene: Scene) -> dict[str, list[bytes]]:
-    """All that mc0a might try, by kind. Each frame has MARK in it, where its kind has room for it."""
+    """All that mc0000000000a might try, by kind. Each frame has MARK in it, where its kind has room for it."""
     body, everybody6 = udp_packet(A, B, 5000, 80, MARK), "33:33:00:00:00:01"
     source, other = IPv6Address("fe80::800:ff:fe00:a"), IPv6Address("fe80::800:ff:fe00:b")
 
@@ -214,9 +214,12 @@ def forgeries(scene: Scene) -> dict[str, list[bytes]]:
         return frame(scene, 0x0806, arp(operation, mac, address, MAC_B, target) + MARK, EVERYBODY)
 
     return {
-        "hardware address": [frame(scene, 0x0800, body, source=mac) for mac in (MAC_B, GUESTS["mc0c"][0], "0a:00:00:00:00:99")],
+        "hardware address": [
+            frame(scene, 0x0800, body, source=mac) for mac in (MAC_B, GUESTS["mc0000000000c"][0], "0a:00:00:00:00:99")
+        ],
         "address": [frame(scene, 0x0800, udp_packet(one, B, 5000, 80, MARK)) for one in (C, "172.31.0.99", "8.8.8.8")],
-        "another's ARP": [claims(2, one, B) for one in ("172.31.0.1", C, "172.31.0.99")] + [claims(2, A, B, GUESTS["mc0c"][0])],
+        "another's ARP": [claims(2, one, B) for one in ("172.31.0.1", C, "172.31.0.99")]
+        + [claims(2, A, B, GUESTS["mc0000000000c"][0])],
         "gratuitous ARP": [claims(operation, one, one) for operation in (1, 2) for one in (B, "172.31.0.1")],
         "DHCP server": [frame(scene, 0x0800, udp_packet(A, to, 67, 68, MARK), EVERYBODY) for to in (B, "255.255.255.255")],
         "router advertisement": [frame(scene, 0x86DD, six(134, IPv6Address("ff02::1")), everybody6)],
@@ -236,12 +239,12 @@ def test_all_kinds_together_for_a_minute(scene: Scene) -> None:
     """None gets through to another guest, or to what listens on the host; an honest packet between them always does."""
     kinds, sent = forgeries(scene), 0
     assert len(kinds) >= 10
-    watchers = [scene.guests[tap].listen_frames() for tap in ("mc0b", "mc0c", "mc0d")]
+    watchers = [scene.guests[tap].listen_frames() for tap in ("mc0000000000b", "mc0000000000c", "mc0000000000d")]
     host = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     host.bind(("172.31.0.1", 9001))
     host.setblocking(False)
     honest = frame(scene, 0x0800, udp_packet(A, B, 5000, 80, b"minicloud-honest"))
-    door = scene.guests["mc0a"].open(socket.AF_PACKET, socket.SOCK_RAW)
+    door = scene.guests["mc0000000000a"].open(socket.AF_PACKET, socket.SOCK_RAW)
     door.bind(("eth0", 0))
     before, end, arrived = dropped_frames(), time.monotonic() + 60, 0
     with door, host:
@@ -257,7 +260,7 @@ def test_all_kinds_together_for_a_minute(scene: Scene) -> None:
     assert arrived > 100
     assert sent > 1000
     assert dropped_frames() - before >= sent // 2, "they were dropped by the rules that are there for it"
-    there = run(["ip", "-netns", "mc0b", "neigh"]).text + run(["ip", "neigh"]).text
+    there = run(["ip", "-netns", "mc0000000000b", "neigh"]).text + run(["ip", "neigh"]).text
     assert not [line for line in there.splitlines() if MAC_A in line and not line.startswith(f"{A} ")]
     for watcher in watchers:
         watcher.close()
@@ -284,7 +287,7 @@ def heard(watcher: socket.socket, until: bytes = b"") -> list[bytes]:
 
 def dropped_frames() -> int:
     """How many frames the rules for frames have dropped."""
-    lines = run(["ebtables-nft", "-t", "nat", "-L", "MC-F-mc0a", "--Lc"]).text.splitlines()
+    lines = run(["ebtables-nft", "-t", "nat", "-L", "MC-F-mc0000000000a", "--Lc"]).text.splitlines()
     return sum(int(line.split("pcnt = ")[1].split()[0]) for line in lines if "-j DROP" in line)
 
 

@@ -19,6 +19,11 @@ from minicloud.host import console, local
 from minicloud.host.contracts import BaseImage, GuestSpec, Host, NetworkSpec, NicSpec, Power, Reservation, Seed
 from minicloud.host.contracts_storage import DiskSpec
 from minicloud.host.run import run
+from minicloud.state.chains import MOST_CHAIN
+
+from ..real_cloud import IDENTITY, remove_all, take_away
+
+GUEST = "i-0000000000000000a"
 
 pytestmark = [pytest.mark.lab, pytest.mark.guest]
 
@@ -37,14 +42,10 @@ def comes(what: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    real = local.host(dataclasses.replace(load(), home=Path("/var/lib/minicloud/g"), run=Path("/run/minicloud/g")))
+    real = local.host(dataclasses.replace(load(), home=Path("/var/lib/minicloud/g"), run=Path("/run/minicloud/g")), IDENTITY)
     yield real
-    for guest_id in real.guests.list():
-        real.guests.remove(guest_id)
-    for network_id in real.networks.list():
-        real.networks.remove(network_id)
-    for disk_id in real.disks.list():
-        real.disks.remove(disk_id)
+    take_away(real)
+    remove_all(real.disks)
     for instance_id in real.seeds.list():
         real.seeds.remove(instance_id)
 
@@ -52,14 +53,14 @@ def host() -> Iterator[Host]:
 @pytest.fixture
 def spec(host: Host, tiny: BaseImage) -> GuestSpec:
     host.networks.ensure(NETWORK)
-    host.disks.create("vol-0a", 1 << 30, tiny.path)
-    seed = host.seeds.write(Seed("i-0a", "ten", (), b"", tiny.default_user))
-    disk = DiskSpec("vol-0a", host.disks.path("vol-0a"), "vol0a", "/dev/xvda")
-    return GuestSpec("i-0a", 1, 128, 0.5, (disk,), (NicSpec(MAC, "subnet-0a", "mct0a"),), seed, tiny.boot)
+    host.disks.create("layer-0000000000000000a", 1 << 30, tiny.path)
+    seed = host.seeds.write(Seed(GUEST, "ten", (), b"", tiny.default_user))
+    disk = DiskSpec("layer-0000000000000000a", host.disks.path("layer-0000000000000000a"), "vol0a", "/dev/xvda")
+    return GuestSpec(GUEST, 1, 128, 0.5, (disk,), (NicSpec(MAC, "subnet-0a", "mct0a"),), seed, tiny.boot)
 
 
 def power(host: Host) -> Power:
-    return host.guests.list()["i-0a"].power
+    return host.guests.list()[GUEST].power
 
 
 def answers(host: Host) -> bool:
@@ -70,7 +71,7 @@ def hypervisor() -> int:
     """The process of the one guest."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         words = path.read_bytes().split(b"\0")
-        if b"guest=i-0a,debug-threads=on" in words:
+        if b"guest=i-0000000000000000a,debug-threads=on" in words:
             return int(path.parent.name)
     raise AssertionError("no process of QEMU")
 
@@ -116,13 +117,23 @@ def type_at_console(path: str, line: bytes, until: bytes) -> bytes:
     return read
 
 
+def test_a_guest_starts_with_as_many_layers_as_a_volume_may_have(host: Host, spec: GuestSpec, tiny: BaseImage) -> None:
+    below = tiny.path
+    for number in range(MOST_CHAIN - 1):  # the image's own is one of them
+        host.disks.create(f"layer-{number + 256:017x}", 1 << 30, below)
+        below = host.disks.path(f"layer-{number + 256:017x}")
+    host.guests.start(dataclasses.replace(spec, disks=(dataclasses.replace(spec.disks[0], path=below),)))
+    assert power(host) is Power.RUNNING
+    assert len(host.blocks.chains(GUEST)["vol0a"]) == MOST_CHAIN
+
+
 def test_a_guest_has_its_address_its_console_and_its_end(host: Host, spec: GuestSpec) -> None:
     host.guests.start(spec)
     comes(lambda: answers(host))
-    comes(lambda: b"ssh-ed25519" in host.guests.console_log("i-0a"))
-    said = type_at_console(host.guests.console_path("i-0a"), b"ls /dev/disk/by-id; echo e''nd\n", b"end")
+    comes(lambda: b"ssh-ed25519" in host.guests.console_log(GUEST))
+    said = type_at_console(host.guests.console_path(GUEST), b"ls /dev/disk/by-id; echo e''nd\n", b"end")
     assert b"virtio-vol0a" in said
-    host.guests.shutdown("i-0a")
+    host.guests.shutdown(GUEST)
     comes(lambda: power(host) is Power.OFF_BY_GUEST)
     stop_libvirtd()
     start_libvirtd(host)
@@ -132,30 +143,30 @@ def test_a_guest_has_its_address_its_console_and_its_end(host: Host, spec: Guest
 def hears(host: Host) -> bool:
     """Whether the guest has heard that it is to go down; one that is just coming up may not hear it, and is asked again."""
     time.sleep(2.0)
-    if b"tiny: poweroff" in host.guests.console_log("i-0a"):
+    if b"tiny: poweroff" in host.guests.console_log(GUEST):
         return True
-    host.guests.reboot("i-0a")
+    host.guests.reboot(GUEST)
     return False
 
 
 def test_its_system_restarts_when_asked_and_when_not(host: Host, spec: GuestSpec) -> None:
     """Asked, it goes down in order, which its console tells, and libvirt starts it again; by a reset it does not."""
     host.guests.start(spec)
-    comes(lambda: b"tiny: ready" in host.guests.console_log("i-0a"))
-    tail = host.guests.console_log("i-0a", 100)
+    comes(lambda: b"tiny: ready" in host.guests.console_log(GUEST))
+    tail = host.guests.console_log(GUEST, 100)
     assert len(tail) == 100
-    assert tail in host.guests.console_log("i-0a", 1 << 30)
+    assert tail in host.guests.console_log(GUEST, 1 << 30)
     process = hypervisor()
-    host.guests.reboot("i-0a")
-    assert host.guests.rebooting("i-0a")
+    host.guests.reboot(GUEST)
+    assert host.guests.rebooting(GUEST)
     comes(lambda: hears(host))
-    comes(lambda: host.guests.console_log("i-0a").count(b"tiny: ready") == 2)
-    assert not host.guests.rebooting("i-0a")
-    assert host.guests.console_log("i-0a").count(b"tiny: poweroff") == 1
-    host.guests.reset("i-0a")
-    comes(lambda: host.guests.console_log("i-0a").count(b"tiny: ready") == 3)
+    comes(lambda: host.guests.console_log(GUEST).count(b"tiny: ready") == 2)
+    assert not host.guests.rebooting(GUEST)
+    assert host.guests.console_log(GUEST).count(b"tiny: poweroff") == 1
+    host.guests.reset(GUEST)
+    comes(lambda: host.guests.console_log(GUEST).count(b"tiny: ready") == 3)
     comes(lambda: answers(host))
-    assert host.guests.console_log("i-0a").count(b"tiny: poweroff") == 1
+    assert host.guests.console_log(GUEST).count(b"tiny: poweroff") == 1
     assert hypervisor() == process
     assert power(host) is Power.RUNNING
 
@@ -178,22 +189,24 @@ def test_a_guest_outlives_libvirtd_and_its_death_is_seen(host: Host, spec: Guest
 
 
 def test_uefi_keeps_its_variables_until_the_guest_is_removed(host: Host, spec: GuestSpec) -> None:
-    variables = Path("/var/lib/minicloud/g/nvram/i-0a.fd")
+    variables = Path("/var/lib/minicloud/g/nvram/i-0000000000000000a.fd")
     host.guests.start(dataclasses.replace(spec, boot=dataclasses.replace(spec.boot, firmware="uefi", kernel=None)))
-    host.guests.destroy("i-0a")
+    host.guests.destroy(GUEST)
     assert variables.exists()
-    host.guests.remove("i-0a")
-    assert [path.name for path in Path("/var/lib/minicloud/g").rglob("*i-0a*")] == ["i-0a.iso"], "the seed is not the guest's"
+    host.guests.remove(GUEST)
+    assert [path.name for path in Path("/var/lib/minicloud/g").rglob("*i-0000000000000000a*")] == [f"{GUEST}.iso"], (
+        "the seed is not the guest's"
+    )
 
 
 def test_a_domain_of_somebody_else_is_left_alone(host: Host) -> None:
-    text = "<domain type='qemu'><name>i-0b</name><memory>65536</memory><os><type>hvm</type></os></domain>"
+    text = "<domain type='qemu'><name>i-0000000000000000b</name><memory>65536</memory><os><type>hvm</type></os></domain>"
     file = Path("/run/foreign.xml")
     file.write_text(text)
     run(["virsh", "-c", "qemu:///system", "define", file])
     try:
         assert host.guests.list() == {}
-        host.guests.remove("i-0b")
-        assert "i-0b" in run(["virsh", "-c", "qemu:///system", "list", "--all", "--name"]).text
+        host.guests.remove("i-0000000000000000b")
+        assert "i-0000000000000000b" in run(["virsh", "-c", "qemu:///system", "list", "--all", "--name"]).text
     finally:
-        run(["virsh", "-c", "qemu:///system", "undefine", "i-0b"])
+        run(["virsh", "-c", "qemu:///system", "undefine", "i-0000000000000000b"])

@@ -1,5 +1,6 @@
 """Importing and pulling with the real qemu-img: every form that is taken, and hostile files around a secret."""
 
+import gzip
 import hashlib
 import os
 import signal
@@ -69,6 +70,10 @@ FORMS = {
     "dynamic vhd": ("vpc",),
     "fixed vhd": ("vpc", "-o", "subformat=fixed"),
     "exact vhd": ("vpc", "-o", "force_size=on"),
+    "vhdx": ("vhdx",),
+    "fixed vhdx": ("vhdx", "-o", "subformat=fixed"),
+    "vdi": ("vdi",),
+    "fixed vdi": ("vdi", "-o", "static=on"),
 }
 
 
@@ -109,6 +114,60 @@ def test_compression_around_compression_is_refused(store: ImageStore, tmp_path: 
     packed.write_bytes(run(["gzip", "-c"], input=run(["gzip", "-c", disk]).stdout).stdout)
     with pytest.raises(ApiError, match="compressed twice"):
         import_image(str(packed), store, max_bytes=LIMIT)
+
+
+def ova(disk: Path, directory: Path) -> dict[str, bytes]:
+    """The files of an OVA as VirtualBox and VMware write it: description, list of checksums, disk."""
+    streamed = converted(disk, directory, "vmdk", "-o", "subformat=streamOptimized").read_bytes()
+    files = {"box.ovf": b"<Envelope/>", "box.vmdk": streamed}
+    sums = "".join(f"SHA256({name})= {hashlib.sha256(data).hexdigest()}\n" for name, data in files.items())
+    return {**files, "box.mf": sums.encode()}
+
+
+@pytest.mark.parametrize("kind", ["plain", "compressed", "disk compressed", "raw in gnu tar"])
+def test_the_disk_of_an_archive(store: ImageStore, tmp_path: Path, disk: Path, kind: str) -> None:
+    files = ova(disk, tmp_path)
+    if kind == "disk compressed":
+        files = {"box.ovf": b"<Envelope/>", "box.vmdk.gz": gzip.compress(files["box.vmdk"], 1)}
+    path = tmp_path / "Box 1.ova"
+    if kind == "raw in gnu tar":
+        run(["tar", "--format=gnu", "-C", disk.parent, "-czf", path, disk.name], check=True)
+    else:
+        path.write_bytes(forge.archive(files, "w:gz" if kind == "compressed" else "w"))
+    made = import_image(str(path), store, max_bytes=LIMIT)
+    assert made.name == "Box-1"
+    assert same(store, made, disk)
+    assert {entry.name for entry in store.directory.iterdir()} == {made.image_id}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"box.vmdk": b""}, "checksum"),
+        ({"second.vmdk": b"x"}, "2 disks \\(box.vmdk, second.vmdk\\)"),
+        ({"box.vmdk": None, "box.mf": None}, "without a disk"),
+        ({"box.vmdk": forge.archive({"a.raw": forge.raw()}), "box.mf": None}, "archive in an archive"),
+        ({"box.vmdk": forge.DESCRIPTOR.encode(), "box.mf": None}, "in other files"),
+    ],
+)
+def test_archives_that_are_refused(
+    store: ImageStore, tmp_path: Path, disk: Path, change: dict[str, bytes | None], words: str
+) -> None:
+    files = {name: data for name, data in {**ova(disk, tmp_path), **change}.items() if data is not None}
+    path = tmp_path / "box.ova"
+    path.write_bytes(forge.archive(files))
+    with pytest.raises((ApiError, Permanent), match=words):
+        import_image(str(path), store, max_bytes=LIMIT)
+    assert list(store.directory.iterdir()) == []
+
+
+def test_an_archive_with_a_sparse_file_is_refused_by_that_name(store: ImageStore, tmp_path: Path) -> None:
+    (tmp_path / "disk.raw").write_bytes(b"")
+    os.truncate(tmp_path / "disk.raw", 8 * MIB)
+    for form in ("gnu", "pax"):
+        run(["tar", f"--format={form}", "-S", "-C", tmp_path, "-cf", tmp_path / "box.tar", "disk.raw"])
+        with pytest.raises(ApiError, match="sparse"):
+            import_image(str(tmp_path / "box.tar"), store, max_bytes=LIMIT)
 
 
 def hostile(directory: Path, kind: str) -> Path:
@@ -156,6 +215,26 @@ def test_hostile_images_are_refused_before_qemu_img_sees_them(
     assert list(store.directory.iterdir()) == []
 
 
+@pytest.mark.parametrize("label", ["dos", "gpt"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_partitioned_disk_that_was_cut_off_is_refused_by_name(
+    store: ImageStore, tmp_path: Path, label: str, packed: bool
+) -> None:
+    path = tmp_path / "disk.raw"
+    path.write_bytes(b"")
+    os.truncate(path, 16 * MIB)
+    run(["/usr/sbin/sfdisk", "-q", path], input=f"label: {label}\nsize=4MiB\nsize=8MiB\n".encode())
+    assert import_image(str(path), store, max_bytes=LIMIT).virtual_size == 16 * MIB
+    os.truncate(path, 10 * MIB)
+    if packed:
+        path = tmp_path / "disk.raw.gz"
+        path.write_bytes(gzip.compress((tmp_path / "disk.raw").read_bytes(), 1))
+    with pytest.raises(ApiError, match=f"truncated: its partition 2 ends at byte {13 * MIB}, the file has {10 * MIB}"):
+        import_image(str(path), store, max_bytes=LIMIT)
+    os.truncate(tmp_path / "disk.raw", 13 * MIB)
+    assert import_image(str(tmp_path / "disk.raw"), store, max_bytes=LIMIT).virtual_size == 13 * MIB
+
+
 def test_a_qcow2_posing_as_raw_is_refused(store: ImageStore, tmp_path: Path, disk: Path) -> None:
     path = converted(disk, tmp_path, "qcow2")
     with pytest.raises(ApiError, match="posing"):
@@ -187,12 +266,33 @@ def test_a_disk_larger_than_the_limit_costs_nothing(store: ImageStore, tmp_path:
     assert caught.value.code == "DiskImageSizeTooLarge"
 
 
+@pytest.mark.parametrize("form", ["qcow2", "vmdk", "streamed vmdk", "dynamic vhd", "vhdx", "vdi"])
+@pytest.mark.parametrize("kept", [0.5, 0.95])
+def test_an_image_that_was_cut_off_is_refused(store: ImageStore, tmp_path: Path, disk: Path, form: str, kept: float) -> None:
+    source = converted(disk, tmp_path, *FORMS[form])
+    os.truncate(source, int(source.stat().st_size * kept))
+    with pytest.raises(ApiError) as caught:
+        import_image(str(source), store, max_bytes=LIMIT)
+    assert caught.value.code == "InvalidFormat"
+    assert list(store.directory.iterdir()) == []
+
+
+def test_clusters_that_nothing_refers_to_are_no_damage(store: ImageStore, tmp_path: Path, disk: Path) -> None:
+    source = converted(disk, tmp_path, "qcow2")
+    data = bytearray(source.read_bytes())
+    (refcounts,) = struct.unpack_from(">Q", data, 1 << 16)
+    struct.pack_into(">H", data, refcounts + 2 * (len(data) >> 16), 1)
+    source.write_bytes(data + bytes(1 << 16))
+    assert run(["qemu-img", "check", "-q", "-f", "qcow2", source], check=False).status == 3
+    assert same(store, import_image(str(source), store, max_bytes=LIMIT), disk)
+
+
 def test_tables_of_rubbish_are_refused_in_our_words(store: ImageStore, tmp_path: Path) -> None:
     """A header that is right and tables that are not: qemu-img itself says no."""
     data = bytearray(forge.qcow2())
     data[3 << 16 : (3 << 16) + 8] = struct.pack(">Q", (1 << 63) | 512)
     (tmp_path / "bad").write_bytes(data)
-    with pytest.raises(ApiError, match="qemu-img can't read it") as caught:
+    with pytest.raises(ApiError, match="damaged, or cut off") as caught:
         import_image(str(tmp_path / "bad"), store, max_bytes=LIMIT)
     assert caught.value.code == "InvalidFormat"
     assert list(store.directory.iterdir()) == []

@@ -48,7 +48,7 @@ def test_fingerprint_of_a_new_ed25519_key_is_ssh_keygens(tmp_path: Path) -> None
     assert told == "SHA256:" + key.fingerprint.removesuffix("=")
 
 
-@pytest.mark.parametrize("bits", [1024, 2048, 4096])
+@pytest.mark.parametrize("bits", [1024, 2048, 3072, 4096])
 @pytest.mark.parametrize("form", ["line", "RFC4716", "DER"])
 def test_fingerprint_of_an_imported_rsa_key_is_openssls(tmp_path: Path, bits: int, form: str) -> None:
     file = tmp_path / "key"

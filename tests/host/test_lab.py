@@ -1,8 +1,10 @@
 """scripts/lab: a laboratory of its own, its command's exit status, and nothing left. Laboratories can stand in one another."""
 
 import os
+import platform
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,47 @@ def test_state_starts_empty_and_ends_with_it() -> None:
     mark = "/var/lib/minicloud/mark-of-a-test"
     assert lab("sh", "-c", f"ls -A /var/lib/minicloud; touch {mark} && ls {mark}").stdout.split() == [mark]
     assert not Path(mark).exists()
+
+
+@pytest.mark.parametrize("directory", ["/opt", "/usr/local/bin", "/var/cache/minicloud"])
+def test_what_setup_writes_in_it_stays_in_it(directory: str) -> None:
+    mark = f"{directory}/mark-of-a-test"
+    assert lab("sh", "-c", f"touch {mark} && ls {mark}", MINICLOUD_IN_LAB="").stdout.split() == [mark]
+    assert not Path(mark).exists()
+
+
+def test_it_is_of_the_release_that_was_asked_for_with_that_releases_own_programs() -> None:
+    """Of this machine's, where none was."""
+    codename = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    assert os.environ.get("MINICLOUD_LAB_SUITE", codename) == codename
+    said = subprocess.run(["libvirtd", "--version"], capture_output=True, text=True, check=True).stdout
+    major = int(said.split()[-1].split(".")[0])
+    assert major >= {"bookworm": 9, "trixie": 11}.get(codename, 9)
+    assert Path(sys.executable).is_relative_to(ROOT / ".venv")
+
+
+def test_an_unknown_release_is_refused_with_the_usage() -> None:
+    done = lab("--suite", "woody", "true")
+    assert done.returncode == 252
+    assert "scripts/suite trixie" in done.stderr
+
+
+def test_settings_of_the_caller_do_not_lead_out_of_it(tmp_path: Path) -> None:
+    """A homelab's own home, hypervisor, keys and accounts are not what its tests run on."""
+    (tmp_path / "config.toml").write_text(f'home = "{tmp_path / "elsewhere"}"\n')
+    outside = {
+        "MINICLOUD_HOME": str(tmp_path), "MINICLOUD_RUN": str(tmp_path), "MINICLOUD_CONFIG": str(tmp_path / "config.toml"),
+        "MINICLOUD_IMAGES_DIR": str(tmp_path), "LIBVIRT_DEFAULT_URI": "qemu+ssh://elsewhere/system", "AWS_PROFILE": "work",
+        "AWS_ENDPOINT_URL": "http://192.0.2.1", "SSH_AUTH_SOCK": str(tmp_path / "agent"), "https_proxy": "http://192.0.2.1:3128",
+        "XDG_CONFIG_HOME": str(tmp_path), "TMPDIR": str(tmp_path), "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"),
+    }  # fmt: skip
+    inside = "import os, tempfile; from minicloud import config; print(*os.environ, config.load().home, tempfile.gettempdir())"
+    done = lab(sys.executable, "-c", inside, **outside, LC_TIME="C", CI="true", MINICLOUD_LAB_SIZE="10%")
+    *names, home, temporary = done.stdout.split()
+    assert outside.keys() & set(names) == set()
+    assert {"PATH", "LC_TIME", "CI", "MINICLOUD_LAB_SIZE", "MINICLOUD_IN_LAB", "MINICLOUD_SHARED_IMAGES"} <= set(names)
+    assert (home, temporary) == ("/var/lib/minicloud", "/tmp")
+    assert list(tmp_path.iterdir()) == [tmp_path / "config.toml"]
 
 
 def test_images_are_shared_and_cannot_be_changed(tmp_path: Path) -> None:

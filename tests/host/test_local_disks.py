@@ -1,6 +1,7 @@
 """Disks as files: whole or not there, shared with QEMU and nobody else."""
 
 import fcntl
+import json
 import os
 import stat
 import threading
@@ -10,6 +11,7 @@ import pytest
 
 from minicloud.errors import HostError, Permanent
 from minicloud.host import qemu_img
+from minicloud.host.contracts_storage import Stamp
 from minicloud.host.disks import LocalDisks
 from minicloud.host.run import run
 
@@ -22,96 +24,165 @@ def disks(tmp_path: Path) -> LocalDisks:
 
 
 def test_an_empty_disk(disks: LocalDisks) -> None:
-    disks.create("vol-0a", 10 << 30, None)
-    path = Path(disks.path("vol-0a"))
+    disks.create("layer-0000000000000000a", 10 << 30, None)
+    path = Path(disks.path("layer-0000000000000000a"))
     assert qemu_img.info(path, "qcow2").virtual_size == 10 << 30
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o750
-    assert disks.list()["vol-0a"] < 1 << 20
+    assert disks.list()["layer-0000000000000000a"] < 1 << 20
 
 
 def test_a_disk_on_a_base_names_its_format(disks: LocalDisks, tmp_path: Path) -> None:
     base = tmp_path / "base.qcow2"
     qemu_img.create(base, 1 << 30)
-    disks.create("vol-0a", 2 << 30, str(base))
-    info = qemu_img.info(Path(disks.path("vol-0a")), "qcow2")
+    disks.create("layer-0000000000000000a", 2 << 30, str(base))
+    info = qemu_img.info(Path(disks.path("layer-0000000000000000a")), "qcow2")
     assert (info.virtual_size, info.backing, info.backing_format) == (2 << 30, str(base), "qcow2")
 
 
 def test_a_disk_that_is_there_is_left_alone(disks: LocalDisks) -> None:
-    disks.create("vol-0a", 1 << 20, None)
-    before = Path(disks.path("vol-0a")).stat().st_ino
-    disks.create("vol-0a", 1 << 30, None)
-    assert Path(disks.path("vol-0a")).stat().st_ino == before
+    disks.create("layer-0000000000000000a", 1 << 20, None)
+    before = Path(disks.path("layer-0000000000000000a")).stat().st_ino
+    disks.create("layer-0000000000000000a", 1 << 30, None)
+    assert Path(disks.path("layer-0000000000000000a")).stat().st_ino == before
 
 
 def test_a_failure_leaves_no_disk(disks: LocalDisks, tmp_path: Path) -> None:
     with pytest.raises(HostError):
-        disks.create("vol-0a", 1 << 20, str(tmp_path / "none.qcow2"))
+        disks.create("layer-0000000000000000a", 1 << 20, str(tmp_path / "none.qcow2"))
     assert disks.list() == {}
 
 
 def test_what_a_crash_left_is_swept_by_the_next_maker(disks: LocalDisks) -> None:
-    disks.create("vol-0a", 1 << 20, None)
-    directory = Path(disks.path("vol-0a")).parent
-    (directory / "vol-0b.new").write_bytes(b"half")
-    assert set(disks.list()) == {"vol-0a"}
-    disks.create("vol-0c", 1 << 20, None)
-    assert sorted(os.listdir(directory)) == ["vol-0a.qcow2", "vol-0c.qcow2"]
+    disks.create("layer-0000000000000000a", 1 << 20, None)
+    directory = Path(disks.path("layer-0000000000000000a")).parent
+    (directory / "layer-0123456789abcdef0.new").write_bytes(b"half")
+    (directory / "my-disk.new").write_bytes(b"somebody's")
+    assert set(disks.list()) == {"layer-0000000000000000a"}
+    disks.create("layer-0000000000000000c", 1 << 20, None)
+    assert sorted(os.listdir(directory)) == ["layer-0000000000000000a.qcow2", "layer-0000000000000000c.qcow2", "my-disk.new"]
 
 
 def test_a_disk_that_qemu_marked(disks: LocalDisks) -> None:
-    disks.create("vol-0a", 1 << 20, None)
-    assert disks.damage("vol-0a") == ""
-    path = Path(disks.path("vol-0a"))
+    disks.create("layer-0000000000000000a", 1 << 20, None)
+    assert disks.damage("layer-0000000000000000a") == ""
+    path = Path(disks.path("layer-0000000000000000a"))
     run(["qemu-io", "-f", "qcow2", "-c", "write 0 64k", path])
     break_tables(path)
-    assert disks.damage("vol-0a") == ""
+    assert disks.damage("layer-0000000000000000a") == ""
     with pytest.raises(Permanent, match="damaged"):
-        disks.check("vol-0a")
+        disks.check("layer-0000000000000000a")
     run(["qemu-io", "-f", "qcow2", "-c", "read 0 64k", path], check=False)
-    assert "damaged" in disks.damage("vol-0a")
+    assert "damaged" in disks.damage("layer-0000000000000000a")
     path.write_bytes(b"x" * 100)
     with pytest.raises(Permanent, match="does not begin as a qcow2 file"):
-        disks.damage("vol-0a")
+        disks.damage("layer-0000000000000000a")
     path.unlink()
-    assert "is not there" in disks.damage("vol-0a")
+    assert "is not there" in disks.damage("layer-0000000000000000a")
 
 
 def test_what_is_no_disk_is_named_and_left(disks: LocalDisks) -> None:
-    disks.create("vol-0a", 1 << 20, None)
-    directory = Path(disks.path("vol-0a")).parent
-    strange = ["notes.txt", ".vol-0b.qcow2", "Mine.new", "a b.qcow2"]
+    disks.create("layer-0000000000000000a", 1 << 20, None)
+    directory = Path(disks.path("layer-0000000000000000a")).parent
+    strange = ["notes.txt", ".layer-0000000000000000b.qcow2", "Mine.new", "a b.qcow2"]
     for name in strange:
         (directory / name).write_bytes(b"x" * 5000)
-    disks.create("vol-0c", 1 << 20, None)
+    disks.create("layer-0000000000000000c", 1 << 20, None)
     assert {Path(path).name: size for path, size in disks.others().items()} == dict.fromkeys(strange, 8192)
-    (directory / "vol-0d.new").write_bytes(b"half")
-    assert str(directory / "vol-0d.new") in disks.others()
+    (directory / "layer-0000000000000000d.new").write_bytes(b"half")
+    assert str(directory / "layer-0000000000000000d.new") in disks.others()
     lock = os.open(directory, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    assert str(directory / "vol-0d.new") not in disks.others()
+    assert str(directory / "layer-0000000000000000d.new") not in disks.others()
     os.close(lock)
 
 
 def test_what_another_is_making_is_left_alone(disks: LocalDisks) -> None:
     """While somebody holds the directory's lock, a second maker waits and deletes nothing."""
-    disks.create("vol-0a", 1 << 20, None)
-    directory = Path(disks.path("vol-0a")).parent
+    disks.create("layer-0000000000000000a", 1 << 20, None)
+    directory = Path(disks.path("layer-0000000000000000a")).parent
     lock = os.open(directory, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    (directory / "vol-0b.new").write_bytes(b"half")
-    maker = threading.Thread(target=disks.create, args=("vol-0c", 1 << 20, None))
+    (directory / "layer-0000000000000000b.new").write_bytes(b"half")
+    maker = threading.Thread(target=disks.create, args=("layer-0000000000000000c", 1 << 20, None))
     maker.start()
     maker.join(0.2)
     assert maker.is_alive(), "it waits for the lock"
-    assert (directory / "vol-0b.new").exists()
+    assert (directory / "layer-0000000000000000b.new").exists()
     os.close(lock)
     maker.join()
-    assert set(disks.list()) == {"vol-0a", "vol-0c"}
+    assert set(disks.list()) == {"layer-0000000000000000a", "layer-0000000000000000c"}
 
 
-@pytest.mark.parametrize("disk_id", ["../x", "vol", "", "vol-0a/../../x", "VOL-0a"])
+@pytest.mark.parametrize("disk_id", ["../x", "vol", "", "layer-0000000000000000a/../../x", "VOL-0a"])
 def test_an_id_is_no_path(disks: LocalDisks, disk_id: str) -> None:
     with pytest.raises(ValueError, match="not the id"):
         disks.create(disk_id, 1 << 20, None)
+
+
+A, B, C = (f"layer-0000000000000000{letter}" for letter in "abc")
+
+
+def _stack(disks: LocalDisks) -> None:
+    disks.create(A, 1 << 20, None)
+    disks.create(B, 1 << 20, disks.path(A))
+    disks.create(C, 1 << 20, disks.path(A))
+
+
+def test_what_stands_on_what_is_seen_in_the_files_wherever_they_lie(disks: LocalDisks) -> None:
+    _stack(disks)
+    assert disks.above(A) == {B, C}
+    assert disks.above(B) == set()
+    mine = Path(disks.path(A)).parent / "mine.qcow2"
+    run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disks.path(B), mine])
+    assert disks.above(B) == {str(mine)}
+    place = disks.set_aside([C], "a test")
+    assert disks.above(A) == {B, f"{place}/{C}.qcow2"}
+    disks.repoint(B, disks.path(C))
+    assert disks.above(A) == {f"{place}/{C}.qcow2"}
+
+
+def test_a_disk_on_which_another_stands_is_not_removed(disks: LocalDisks) -> None:
+    _stack(disks)
+    place = disks.set_aside([B], "a test")
+    disks.remove(C)
+    with pytest.raises(Permanent, match=f"{A} is not removed: {place}"):
+        disks.remove(A)
+    assert set(disks.list()) == {A}
+
+
+def test_what_is_set_aside_is_whole_and_says_where_it_was(disks: LocalDisks) -> None:
+    _stack(disks)
+    before = Path(disks.path(B)).read_bytes()
+    first, second = Path(disks.set_aside([B], "why")), Path(disks.set_aside([C], "why"))
+    assert first != second
+    assert (first / f"{B}.qcow2").read_bytes() == before
+    note = json.loads((first / "manifest.json").read_text())
+    assert note == {"why": "why", "files": {f"{B}.qcow2": disks.path(B)}, "on": {f"{B}.qcow2": disks.path(A)}}
+    assert disks.others() == {}
+    (first / f"{B}.qcow2").rename(disks.path(B))
+    assert disks.above(A) == {B, str(second / f"{C}.qcow2")}
+
+
+def test_the_stamp(disks: LocalDisks) -> None:
+    assert disks.stamp() is None
+    for generation in (1, 7):
+        disks.put_stamp(Stamp("0" * 32, generation))
+        assert disks.stamp() == Stamp("0" * 32, generation)
+    path = Path(disks.path(A)).parent / "minicloud.json"
+    assert disks.others() == {}
+    for damaged in ("", "{}", "[]", '{"identity": "x", "generation": 1}', '{"identity": 1, "generation": "1"}'):
+        path.write_text(damaged)
+        with pytest.raises(Permanent, match="is damaged"):
+            disks.stamp()
+
+
+@pytest.mark.parametrize("name", ["backup-2024.qcow2", "layer-1.qcow2", "vol-mine.qcow2", "my-disk.new"])
+def test_only_full_forms_of_our_names_are_ours(disks: LocalDisks, name: str) -> None:
+    disks.create(A, 1 << 20, None)
+    strange = Path(disks.path(A)).with_name(name)
+    strange.write_bytes(b"mine")
+    disks.create(B, 1 << 20, None)
+    assert set(disks.list()) == {A, B}
+    assert str(strange) in disks.others()
+    assert strange.read_bytes() == b"mine"

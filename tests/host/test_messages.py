@@ -2,6 +2,8 @@
 
 import http.server
 import json
+import resource
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from minicloud.config import load
 from minicloud.errors import Permanent, Retry, UsageError
+from minicloud.host import messages
 from minicloud.host.messages import LocalMessages
 
 
@@ -69,6 +72,20 @@ def test_a_command_gets_the_body_and_no_shell(tmp_path: Path) -> None:
         LocalMessages().run(("/bin/false",), b"")
     with pytest.raises(Retry, match="not installed"):
         LocalMessages().run(("/nowhere",), b"")
+
+
+def test_a_command_may_talk_and_leave_others_behind_and_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that it says is kept but the end, and a child that holds its output is not waited for."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    flood = "import os\nfor _ in range(4096): os.write(2, b'x' * 65536)\nos.write(2, b' the end'); raise SystemExit(3)"
+    with pytest.raises(Retry, match=r"status 3: x* the end"):
+        LocalMessages().run((sys.executable, "-c", flood), b"body")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
+    left = "import subprocess; subprocess.Popen(['/bin/sleep', '5'])"
+    LocalMessages().run((sys.executable, "-c", left), b"body")
+    monkeypatch.setattr(messages, "COMMAND_TIMEOUT", 0.2)
+    with pytest.raises(Retry, match="did not end in time"):
+        LocalMessages().run(("/bin/sleep", "60"), b"")
 
 
 def test_topics_are_settings(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_second_one_is_refused_and_the_first_goes_on(cloud: Cloud, tmp_path: P
     first = Daemon(tmp_path)
     assert first.told() == "READY=1"
     second = Daemon(tmp_path)
-    assert second.ended() == 252
+    assert second.ended() == 253
     assert "runs already" in second.log.read_text()
     assert worker.wake(cloud)
     assert first.kill(signal.SIGINT) == 0

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from minicloud.http import metadata, metadata_tokens, metadata_tree
+from minicloud.http import metadata, metadata_tokens
+from minicloud.metadata import tree as metadata_tree
 
 from .metadata_guest import USER_DATA, Guest, walk
 

@@ -15,10 +15,10 @@ from minicloud.cloud import Cloud
 from minicloud.host import local
 from minicloud.host.base_images import store
 from minicloud.host.run import Completed, run
-from minicloud.reconcile import loop
 from minicloud.reconcile.worker import worker_for
 
 from ..cloud_fixtures import Ec2
+from ..real_cloud import take_away
 from ..waits import until
 
 
@@ -53,7 +53,7 @@ class Live:
 
     def look(self) -> None:
         """One pass, as the daemon makes it."""
-        loop.run_pass(self.ec2.cloud, look=True)
+        self.ec2.look()
 
     def looks(self, what: str, condition: object, seconds: float = 120.0) -> None:
         """Passes until it is so."""
@@ -105,7 +105,4 @@ def live() -> Iterator[Live]:
         made = Live(directory, Ec2(cloud), image)
         made.minicloud("create-key-pair", "--key-name", "k", "--key-type", "ed25519", "--save", "key")
         yield made
-        for guest_id in cloud.host.guests.list():
-            cloud.host.guests.remove(guest_id)
-        for network_id in cloud.host.networks.list():
-            cloud.host.networks.remove(network_id)
+        take_away(cloud.host)

@@ -10,7 +10,7 @@ import pytest
 from minicloud.host import fake
 from minicloud.host.disks import LocalDisks
 from minicloud.host.run import run
-from minicloud.reconcile import disk_spec, loop, snapshots
+from minicloud.reconcile import disk_spec, snapshots
 from minicloud.services.ec2 import volumes
 
 from ..cloud_fixtures import Ec2, cloud_in
@@ -58,7 +58,7 @@ class Real:
         return self.digest(self.state.snapshots.get(snapshot_id).layer_id)
 
     def look(self) -> None:
-        loop.run_pass(self.ec2.cloud, look=True)
+        self.ec2.look()
 
 
 @pytest.fixture

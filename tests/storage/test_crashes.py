@@ -17,11 +17,10 @@ import pytest
 
 from minicloud.host.contracts import Power
 from minicloud.host.run import run
-from minicloud.reconcile import loop
 
 from ..cloud_fixtures import Ec2
 from ..crashes import COMMITTED, Point, both, crash, orphans
-from ..real_cloud import cloud_at, launch
+from ..real_cloud import cloud_at, launch, take_away
 from ..waits import until
 
 pytestmark = pytest.mark.lab
@@ -118,7 +117,7 @@ class World:
         """Passes as a daemon makes them, until what guests copy has come to its end."""
         self.ec2 = Ec2(self.make())
         for _ in range(3):
-            loop.run_pass(self.ec2.cloud, look=True)
+            self.ec2.look()
             until("the jobs are over", lambda: not self.ec2.cloud.host.blocks.jobs(self.instance))
 
     def check(self) -> None:
@@ -165,6 +164,7 @@ def only_world() -> Iterator[World]:
     made = World()
     yield made
     made.ec2("TerminateInstances", InstanceIds=[made.instance])
+    take_away(made.ec2.cloud.host)
     shutil.rmtree(made.ec2.cloud.settings.home, ignore_errors=True)
 
 

@@ -6,6 +6,9 @@ import pytest
 
 from minicloud.errors import Retry
 from minicloud.host.fake import FakeHost
+from minicloud.host.fake_disks import FakeBlocks
+from minicloud.reconcile import layer_files, loop
+from minicloud.state.chains import MOST_CHAIN, depth
 
 from ..cloud_fixtures import IMAGE, Ec2
 
@@ -102,6 +105,31 @@ def test_a_disk_grows_when_what_its_guest_copies_is_copied(ec2: Ec2, host: FakeH
     assert host.disks.size(ec2.cloud.state.volumes.get(root.id).layer_id) == (root.size + 1) << 30
 
 
+@pytest.mark.parametrize("kind", ["commit", "pull"])
+@pytest.mark.parametrize("look", ["chains", "jobs"])
+def test_a_job_that_ends_while_it_is_looked_at_is_not_begun_again(
+    ec2: Ec2, host: FakeHost, kind: str, look: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = ec2.run()
+    root = ec2.cloud.state.volumes.find(instance_id=instance)[0].id
+    made = [ec2("CreateSnapshot", VolumeId=root)["SnapshotId"] for _ in range(2 if kind == "commit" else 1)]
+    ec2("DeleteSnapshot", SnapshotId=made[0])
+    assert host.blocks.jobs(instance)
+    real = getattr(FakeBlocks, look)
+
+    def ending(blocks: FakeBlocks, guest_id: str) -> object:
+        host.finish_jobs(guest_id)
+        return real(blocks, guest_id)
+
+    monkeypatch.setattr(FakeBlocks, look, ending)
+    before = len([call for call in host.calls() if call[0] == f"blocks.{kind}"])
+    for _ in range(3):
+        ec2.look()
+        assert ec2.cloud.state.failures.query() == []
+    assert len([call for call in host.calls() if call[0] == f"blocks.{kind}"]) == before
+    assert len(ec2.cloud.state.layers.find(base="")) == len(made)
+
+
 def test_attach_and_detach(ec2: Ec2) -> None:
     instance, made = ec2.run(), volume(ec2)
     elsewhere = volume(ec2, AvailabilityZone="us-east-1c")
@@ -155,6 +183,28 @@ def test_modify_volume(ec2: Ec2) -> None:
     refused(ec2, "InvalidVolumeModification.NotFound", made, "DescribeVolumesModifications", VolumeIds=[made])
 
 
+def test_a_volume_that_stands_on_as_many_layers_as_libvirt_can_open_takes_no_snapshot_until_it_is_flattened(ec2: Ec2) -> None:
+    state = ec2.cloud.state
+    made = state.volumes.get(volume(ec2))
+    assert made is not None
+
+    def deepen(chain: int) -> None:
+        """Put layers between the volume's own and its image's, as snapshots do while a copy is made."""
+        below = state.layers.get(made.layer_id)
+        assert below is not None
+        while depth(state.layers, made.layer_id) < chain:
+            between = state.layers.add(layer_files.new(below.parent, below.size))
+            layer_files.make(ec2.cloud, between.id)
+            state.layers.change(below.id, parent=between.id)
+            below = between
+
+    deepen(MOST_CHAIN)
+    text = "The maximum per volume CreateSnapshot request rate has been exceeded."
+    refused(ec2, "SnapshotCreationPerVolumeRateExceeded", text, "CreateSnapshot", VolumeId=made.id)
+    loop.run_pass(ec2.cloud, look=True)
+    assert ec2("CreateSnapshot", VolumeId=made.id)["State"] == "pending"
+
+
 def test_snapshots(ec2: Ec2) -> None:
     made = volume(ec2)
     text = "Value (caf\u00e9) for parameter description is invalid. Character sets beyond ASCII are not supported."
@@ -199,7 +249,7 @@ def test_one_image_of_an_instance_at_a_time(idle: Ec2) -> None:
         ({"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 2}}, "InvalidBlockDeviceMapping", "expect size>= 3GB"),
         ({"DeviceName": "/dev/xvda", "NoDevice": ""}, "InvalidBlockDeviceMapping", "cannot be left out"),
         ({"DeviceName": "/dev/sdf"}, "InvalidBlockDeviceMapping", "neither Ebs nor NoDevice"),
-        ({"DeviceName": "/dev/sdf", "Ebs": {}}, "MissingParameter", "size or snapshotId"),
+        ({"DeviceName": "/dev/sdf", "Ebs": {"VolumeType": "gp3"}}, "MissingParameter", "size or snapshotId"),
         ({"Ebs": {"VolumeSize": 1}}, "MissingParameter", "deviceName"),
         ({"DeviceName": "/dev/xvda", "Ebs": {"VolumeType": "st1", "VolumeSize": 500}}, "InvalidParameterValue", "root volume"),
         ({"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": f"snap-{NONE}"}}, "InvalidBlockDeviceMapping", "cannot be modified"),

@@ -2,7 +2,8 @@
 
 import pytest
 
-from minicloud.reconcile.layer_plan import MOST_DEPTH, Commit, Drop, Pull, Seen, Top, plan, waiting
+from minicloud.reconcile.layer_plan import Commit, Drop, Pull, Seen, Top, plan, waiting
+from minicloud.state.chains import IMAGE_LAYERS, MOST_CHAIN, MOST_DEPTH
 from minicloud.state.rows_storage import Layer
 
 
@@ -66,3 +67,8 @@ def test_a_long_chain_is_flattened_onto_its_image(running: bool) -> None:
     state = seen(f"{chain}<top", {"top": "v"}, ("v",) if running else ())
     assert plan(state) == [Pull(state.tops[0], "base")]
     assert plan(seen(chain, {names[-1]: "v"})) == []
+
+
+def test_flattening_begins_in_time() -> None:
+    """Of what libvirt 10.8 to 11.10 can open, 25, the image has its part, and several snapshots while a copy is made theirs."""
+    assert MOST_DEPTH + IMAGE_LAYERS + 6 < MOST_CHAIN < 25

@@ -182,11 +182,11 @@ def test_a_run_that_was_cut_short_goes_on_where_it_was(dlm: Dlm, ec2: Ec2, monke
     dlm.policy()
     real, count = api.call, [0]
 
-    def dying(*args: Any) -> Any:
+    def dying(*args: Any, **more: Any) -> Any:
         count[0] += 1
         if count[0] == 2:
             raise KeyboardInterrupt
-        return real(*args)
+        return real(*args, **more)
 
     monkeypatch.setattr(api, "call", dying)
     with pytest.raises(KeyboardInterrupt):
@@ -201,10 +201,10 @@ def test_one_that_fails_does_not_keep_the_others_and_is_told(dlm: Dlm, ec2: Ec2,
     policy = dlm.policy()
     real = api.call
 
-    def refusing(cloud: Any, service: str, name: str, params: Any) -> Any:
+    def refusing(cloud: Any, service: str, name: str, params: Any, **more: Any) -> Any:
         if params.get("VolumeId") == bad:
             raise ApiError("IncorrectState", "not now")
-        return real(cloud, service, name, params)
+        return real(cloud, service, name, params, **more)
 
     monkeypatch.setattr(api, "call", refusing)
     dlm.passes(HOUR)
@@ -255,6 +255,9 @@ def test_the_kind_of_a_policy_stays(dlm: Dlm) -> None:
         dlm("UpdateLifecyclePolicy", PolicyId=policy, ExecutionRoleArn="me")
 
 
+SCRIPTS = [{"ExecutionHandler": "AWS_VSS_BACKUP"}]
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
@@ -271,7 +274,7 @@ def test_the_kind_of_a_policy_stays(dlm: Dlm) -> None:
         ({"retain": {"Interval": 3}}, "InvalidRequestException"),
         ({"retain": {"Interval": 3, "IntervalUnit": "DAYS", "Count": 3}}, "InvalidRequestException"),
         ({"schedule": {"CreateRule": {"Interval": 1, "IntervalUnit": "HOURS", "Times": ["25:00"]}}}, "InvalidRequestException"),
-        ({"schedule": {"CreateRule": {"Interval": 1, "IntervalUnit": "HOURS", "Scripts": []}}}, "UnsupportedOperation"),
+        ({"schedule": {"CreateRule": {"Interval": 1, "IntervalUnit": "HOURS", "Scripts": SCRIPTS}}}, "UnsupportedOperation"),
         ({"schedule": {"Name": "a/b"}}, "InvalidRequestException"),
         ({"schedule": {"CrossRegionCopyRules": [{"TargetRegion": "eu-west-1", "Encrypted": False}]}}, "UnsupportedOperation"),
         ({"schedule": {"ArchiveRule": {"RetainRule": {"RetentionArchiveTier": {"Count": 3}}}}}, "UnsupportedOperation"),

@@ -17,6 +17,7 @@ from minicloud.reconcile.worker import worker_for
 
 from ..cloud_fixtures import Ec2
 from ..image_forge import break_tables
+from ..real_cloud import debian_name, image_named, take_away
 from .live import Live, live
 
 __all__ = ["live"]
@@ -40,10 +41,7 @@ def small() -> Iterator[Live]:
     made = Live(directory, Ec2(cloud), image)
     made.minicloud("create-key-pair", "--key-name", "k", "--key-type", "ed25519", "--save", "key")
     yield made
-    for guest_id in cloud.host.guests.list():
-        cloud.host.guests.remove(guest_id)
-    for network_id in cloud.host.networks.list():
-        cloud.host.networks.remove(network_id)
+    take_away(cloud.host)
 
 
 def test_a_full_disk_halts_the_guest_and_room_lets_it_go_on(small: Live, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,10 +133,7 @@ def test_what_a_guest_writes_at_the_start_of_its_disk_names_no_file(live: Live) 
 
 
 def test_a_database_with_a_journal_is_whole_after_a_restore(live: Live) -> None:
-    image = next((one.image_id for one in store(config.load()).list() if one.name.startswith("debian-12")), None)
-    if image is None:
-        pytest.skip("there is no Debian image here")
-    guest = live.launch("debian", image)
+    guest = live.launch("debian", image_named(debian_name()))
     volume = live.new_volume()
     live.plug(guest, volume)
     by_id = f"/dev/disk/by-id/virtio-{volume.replace('-', '')}"

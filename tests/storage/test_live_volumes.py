@@ -11,6 +11,7 @@ import pytest
 from minicloud.host.run import run
 from minicloud.state.table import Table
 
+from ..ssh import BOOT
 from ..waits import until
 from .live import Live, live
 
@@ -232,7 +233,7 @@ def test_three_instances_of_an_image_of_ones_own(live: Live, guest: str) -> None
     launched = live.ec2("RunInstances", ImageId=taken, InstanceType="t3.nano", KeyName="k", MinCount=3, MaxCount=3)["Instances"]
     clones = {clone["InstanceId"]: clone["PrivateIpAddress"] for clone in launched}
     for address in clones.values():
-        until(f"{address} serves the page after its one boot", lambda address=address: page(address) == "served\n", 180)
+        until(f"{address} serves the page after its one boot", lambda address=address: page(address) == "served\n", BOOT)
     whoami = "hostname; cat /etc/machine-id; dropbearkey -y -f /data/etc/host_key | grep ssh-"
     assert len({live.ssh(clone, whoami) for clone in clones}) == 3
     live.ec2("TerminateInstances", InstanceIds=list(clones))

@@ -4,6 +4,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from minicloud.errors import Retry
 from minicloud.host.contracts import Power
 from minicloud.host.fake import FakeHost
 from minicloud.reconcile import loop
@@ -93,6 +94,21 @@ def test_disks_of_a_launch(ec2: Ec2, host: FakeHost) -> None:
     left = ec2.cloud.state.volumes.find(id=rows["/dev/xvda"].id)[0]
     assert (left.state, left.instance_id, left.delete_on_termination) == ("available", "", False)
     assert not ec2.cloud.state.volumes.among("id", [rows["/dev/sdf"].id, rows["/dev/sdg"].id])
+
+
+@pytest.mark.parametrize("how", ["detached", "left by its instance"])
+def test_a_volume_of_a_launch_that_never_came_to_make_it_is_made(ec2: Ec2, host: FakeHost, how: str) -> None:
+    host.fail("guests.list", Retry("libvirt is away"))
+    instance = ec2.run(BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1, "DeleteOnTermination": False}}])
+    (row,) = ec2.cloud.state.volumes.find(device="/dev/sdf")
+    assert row.layer_id not in ec2.cloud.host.disks.list()
+    if how == "detached":
+        ec2("DetachVolume", VolumeId=row.id)
+    else:
+        ec2("TerminateInstances", InstanceIds=[instance])
+    ec2.look()
+    assert shown(ec2, row.id)["State"] == "available"
+    assert row.layer_id in ec2.cloud.host.disks.list()
 
 
 def test_a_guest_whose_volume_outlives_it_is_shut_down_and_not_cut_off(ec2: Ec2, host: FakeHost) -> None:

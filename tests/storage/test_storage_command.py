@@ -28,25 +28,26 @@ def test_what_agrees(ec2: Ec2) -> None:
 
 
 def test_a_file_that_no_row_knows_is_named_and_left(ec2: Ec2, host: FakeHost) -> None:
+    ec2("CreateVolume", AvailabilityZone="us-east-1a", Size=1)  # a state that knows no disk at all is refused beside disks
     host.disks.create("layer-0000000000000000f", 1 << 30, None)
     host.seeds.write(Seed("i-0000000000000000f", "h", (), b"", "u"))
     with host.store.change() as held:
         held["others"] = {"/somewhere/notes.txt": 4096}
     images = ec2.cloud.settings.images
-    (images / ".partial-import-1").mkdir(parents=True)
+    (images / ".partial-import-00000001").mkdir(parents=True)
     (images / ".downloads").mkdir()
-    (images / ".downloads" / "a.part").write_bytes(b"x" * 10000)
+    (images / ".downloads" / f"{0:024x}.part").write_bytes(b"x" * 10000)
     (images / "ami-0000000000000000f").mkdir()
     for _ in range(2):
         named = {str(one["File"]).rpartition("/")[2]: one["What"] for one in report(ec2)["UnknownFiles"]}  # type: ignore[attr-defined]
         assert list(named) == [
-            "layer-0000000000000000f", "notes.txt", "fake:i-0000000000000000f", ".partial-import-1", "a.part",
+            "layer-0000000000000000f", "notes.txt", "fake:i-0000000000000000f", ".partial-import-00000001", f"{0:024x}.part",
             "ami-0000000000000000f",
         ]  # fmt: skip
         ec2.look()
     assert "layer-0000000000000000f" in host.disks.list()
     assert "i-0000000000000000f" in host.seeds.list()
-    assert (images / ".downloads" / "a.part").exists()
+    assert (images / ".downloads" / f"{0:024x}.part").exists()
 
 
 def test_a_base_image_that_is_gone_is_named_with_all_that_stands_on_it(ec2: Ec2, host: FakeHost) -> None:
@@ -64,7 +65,7 @@ def test_a_row_whose_file_is_gone_is_named_with_all_that_need_it(ec2: Ec2, host:
     snapshot = ec2("CreateSnapshot", VolumeId=volume)["SnapshotId"]
     row = ec2.cloud.state.snapshots.get(snapshot)
     assert row is not None
-    host.disks.remove(row.layer_id)
+    host.lose_disk(row.layer_id)
     assert report(ec2)["MissingFiles"] == [{"LayerId": row.layer_id, "NeededBy": [volume, snapshot]}]
     assert "none" not in str(storage.table_of(report(ec2))["MissingFiles"])
 

@@ -22,11 +22,15 @@ from minicloud.cloud import Cloud
 from minicloud.config import Settings
 from minicloud.errors import ApiError, Permanent
 from minicloud.host.contracts import Host
+from minicloud.host.fake import FakeHost
+from minicloud.host.release import usual_command
+
+from ..cloud_fixtures import Ec2, cloud_in
 
 Run = Callable[..., tuple[int, str, str]]
 
 
-def no_host(_: Settings) -> Host:
+def no_host(_: Settings, __: str) -> Host:
     raise Permanent("this cloud has no host")
 
 
@@ -118,7 +122,7 @@ def test_a_refusal_has_a_hint_where_one_is_known(run: Run) -> None:
     assert err.splitlines() == [
         "An error occurred (InvalidAMIID.NotFound) when calling the RunInstances operation: "
         "The image id '[ami-0123456789abcdef0]' does not exist",
-        "hint: there is no image yet: minicloud images build debian-12 (on Debian), or: minicloud images pull debian-12",
+        f"hint: there is no image yet: {usual_command()}",
     ]
 
 
@@ -137,6 +141,20 @@ def test_a_private_key_is_saved_for_its_owner_and_not_shown(run: Run, cloud: Clo
     assert json.loads(register.read_text()) == {"web": str(file)}
     assert stat.S_IMODE(register.stat().st_mode) == 0o600
     assert os.listdir(register.parent) == ["keys.json"]
+
+
+def test_the_directory_of_a_private_key_is_made_for_its_owner_only(run: Run, tmp_path: Path) -> None:
+    """As ssh-keygen makes ~/.ssh, which a new account has not."""
+    (tmp_path / "there").mkdir(mode=0o755)
+    file = tmp_path / "there" / "a" / ".ssh" / "me.pem"
+    words = ["create-key-pair", "--key-name", "me", "--key-type", "ed25519", "--save", str(file)]
+    assert run(*words)[0] == 0
+    assert "PRIVATE KEY" in file.read_text()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in [file, *file.parents][:4]] == [0o600, 0o700, 0o700, 0o755]
+    assert run(*words[:-1], str(tmp_path / "b" / "me.pem"))[0] == 254
+    assert not (tmp_path / "b").exists()
+    (tmp_path / "file").touch()
+    assert run(*words[:-1], str(tmp_path / "file" / "me.pem"))[0] == 252
 
 
 def test_an_existing_file_is_found_before_a_key_pair_is_made(run: Run, cloud: Cloud, tmp_path: Path) -> None:
@@ -205,6 +223,11 @@ def test_help_lists_operations_and_shows_flags_in_plain_text(run: Run) -> None:
     assert "<p>" not in out
     assert run("terminate-instances", "help")[1] == out
     assert "instance-running" in run("wait", "--help")[1]
+
+
+def test_the_help_of_an_empty_list_says_so(run: Run) -> None:
+    assert "There is nothing of this kind here: the list is empty." in run("describe-nat-gateways", "--help")[1]
+    assert "list is empty" not in run("describe-vpcs", "--help")[1]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -294,7 +317,8 @@ def test_a_state_that_is_no_database_is_said_in_one_line(tmp_path: Path, capsys:
     session = Session(connect=lambda: Cloud(Settings(home=tmp_path), no_host))
     assert execute(["describe-vpcs"], session) == 253
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == "minicloud: the state cannot be used: file is not a database; see: minicloud doctor"
+    said = f"minicloud: the state {tmp_path / 'state.sqlite'} cannot be read (file is not a database): restore it from a backup"
+    assert line.startswith(said)
 
 
 def test_flags_that_scripts_for_the_aws_cli_have(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,3 +360,19 @@ def test_a_skeleton_in_yaml_has_what_is_supported_at_every_depth(run: Run) -> No
 def test_a_warning_is_said_once() -> None:
     once, records = _Once(), [logging.makeLogRecord({"msg": "libvirt %s", "args": (word,)}) for word in ("down", "down", "up")]
     assert [once.filter(record) for record in records] == [True, False, True]
+
+
+def test_a_reason_is_said_once_with_all_that_it_concerns(
+    host: FakeHost, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once, ec2 = _Once(), Ec2(cloud_in(tmp_path, host))
+    monkeypatch.setattr(caplog.handler, "filters", [once])
+    host.fail("networks.ensure", Permanent("the bridge is another's"), times=9)
+    host.fail("firewall.in_force", Permanent("the bridge is another's"), times=9)
+    instance = ec2.run()
+    said = [line for line in caplog.messages if "bridge" in line or "reason" in line]
+    assert len([line for line in said if "the bridge is another's" in line]) == 1
+    assert said[0].endswith(": the bridge is another's")
+    assert said[1:]
+    assert all(line.endswith(": for the same reason") for line in said[1:])
+    assert f"instances: {instance}: for the same reason" in said

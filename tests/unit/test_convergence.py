@@ -18,19 +18,13 @@ from minicloud.host.contracts import Power
 from minicloud.host.fake import FakeHost
 from minicloud.reconcile import instance_plan, instances, loop
 
+from ..clocks import Clock
 from ..cloud_fixtures import IMAGE, Ec2, cloud_in
 
 AT_REST = {"running": "running", "stopped": "stopped", "terminated": "terminated"}
 METHODS = ["guests.list", "guests.start", "guests.shutdown", "guests.destroy", "guests.remove", "disks.create", "disks.remove",
-           "seeds.write", "seeds.remove", "networks.ensure", "networks.remove", "networks.list", "images.path"]  # fmt: skip
-
-
-class Clock:
-    """Time that passes when it is told to. Reconcilers see it instead of the real one."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1_800_000_000.0
-        monkeypatch.setattr("time.time", lambda: self.now)
+           "seeds.write", "seeds.remove", "networks.ensure", "networks.remove", "networks.list", "images.path",
+           "images.keep"]  # fmt: skip
 
 
 def settle(ec2: Ec2, clock: Clock) -> None:
@@ -39,7 +33,7 @@ def settle(ec2: Ec2, clock: Clock) -> None:
     for _ in range(80):
         before = (ec2.cloud.state.instances.query(), ec2.cloud.host.guests.list())
         loop.run_pass(ec2.cloud)
-        clock.now += 31.0
+        clock.pass_(31.0)
         quiet = quiet + 1 if before == (ec2.cloud.state.instances.query(), ec2.cloud.host.guests.list()) else 0
         if quiet == 2:
             return
@@ -158,7 +152,7 @@ def step(ec2: Ec2, clock: Clock, instance_id: str, what: Any) -> None:
     elif what == "pass":
         loop.run_pass(ec2.cloud, look=True)
     elif what == "wait":
-        clock.now += 20.0
+        clock.pass_(20.0)
     elif what in HAPPENINGS:
         happen(host, instance_id, what)
     else:
@@ -186,7 +180,7 @@ def test_whatever_happens_in_whatever_order(steps: list[Any]) -> None:
             ec2("TerminateInstances", InstanceIds=[row.id])
             settle(ec2, clock)
         agrees(ec2, row.id)
-        clock.now += instance_plan.SEEN_AFTER_TERMINATION
+        clock.pass_(instance_plan.SEEN_AFTER_TERMINATION)
         loop.run_pass(ec2.cloud)
         assert ec2.cloud.state.instances.query() == []
         assert ec2.cloud.state.tags.query() == []

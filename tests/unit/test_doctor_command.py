@@ -17,6 +17,7 @@ from minicloud.cli.errors import ConfigurationError
 from minicloud.cli.session import Session
 from minicloud.cloud import Cloud
 from minicloud.host import doctor
+from minicloud.host.contracts_storage import Said
 from minicloud.host.fake import FakeHost
 
 from ..cloud_fixtures import Ec2
@@ -48,6 +49,14 @@ def leftovers(cloud: Cloud) -> list[str]:
     own_store(cloud)
     found = doctor_leftovers.judge(doctor_leftovers.gather(cloud), "qemu:///system", cloud.settings.home)
     return [check.found for check in found if check.status != "ok"]
+
+
+def test_a_guest_whose_agent_has_not_thawed_it_is_told(ec2: Ec2, host: FakeHost, run: Run) -> None:
+    instance = ec2.run()
+    host.agent(instance, freeze=Said.NOTHING, thaw=Said.NOTHING)
+    ec2("CreateSnapshot", VolumeId=ec2.cloud.state.volumes.query()[0].id)
+    _, out = run()
+    assert f"the file systems of {instance} may be frozen since a snapshot" in out
 
 
 def test_a_good_host_has_exit_status_0_and_one_line_a_check(ec2: Ec2, run: Run) -> None:
@@ -145,18 +154,19 @@ def test_an_instance_that_was_just_accepted_misses_nothing(idle: Ec2) -> None:
 
 
 def test_partial_directories_are_told_apart_by_their_locks(tmp_path: Path) -> None:
-    for name in (".partial-dead", ".partial-alive", "ami-1"):
+    for name in (".partial-dead-00000001", ".partial-alive-00000002", ".partial-mine", "ami-1"):
         (tmp_path / name).mkdir()
     (tmp_path / ".downloads").mkdir()
-    (tmp_path / ".downloads" / "a.part").write_bytes(b"x")
-    handle = os.open(tmp_path / ".partial-alive", os.O_RDONLY)
+    for name in (f"{0:024x}.part", "mine.part"):
+        (tmp_path / ".downloads" / name).write_bytes(b"x")
+    handle = os.open(tmp_path / ".partial-alive-00000002", os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        assert [path.name for path in doctor.abandoned(tmp_path)] == [".partial-dead"]
+        assert [path.name for path in doctor.abandoned(tmp_path)] == [".partial-dead-00000001"]
     finally:
         os.close(handle)
-    assert [path.name for path in doctor.unfinished(tmp_path)] == ["a.part"]
-    assert len(list(tmp_path.iterdir())) == 4
+    assert [path.name for path in doctor.unfinished(tmp_path)] == [f"{0:024x}.part"]
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_remedies_are_safe_to_paste(tmp_path: Path) -> None:

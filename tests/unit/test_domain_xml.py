@@ -52,6 +52,12 @@ def test_a_host_that_weighs_no_cpu() -> None:
     assert parse(text).find("cputune") is None
 
 
+def test_a_watchdog_of_q35_has_no_say_where_libvirt_models_it_and_is_not_named_where_it_does_not() -> None:
+    assert parse(domain(SPEC, EMULATED)).find("devices/watchdog") is None
+    watchdogs = parse(domain(SPEC, dataclasses.replace(EMULATED, watchdog=True))).findall("devices/watchdog")
+    assert [one.attrib for one in watchdogs] == [{"model": "itco", "action": "none"}]
+
+
 def test_the_kernels_arguments_without_a_kernel_are_nothing() -> None:
     spec = dataclasses.replace(SPEC, boot=BootSpec("bios", None, "/images/initrd", "quiet"))
     root = parse(domain(spec, EMULATED))

@@ -28,8 +28,8 @@ def test_numbers_are_unique_and_stay() -> None:
 
 
 def test_nobody_else_is_marked() -> None:
-    assert firewall_clients.chains(spec()) == {}
-    assert firewall_rules.render(spec()).chains["mangle"] == {}
+    assert firewall_clients.chains(spec()) == {"MC-CLIENTS": []}
+    assert firewall_rules.render(spec(), ()).chains["mangle"] == {"MC-CLIENTS": []}
     number = firewall_clients.numbers(spec(port(7)))[port(7)]
     mark = f"{number << 20:#x}/0xfff00000"
     assert firewall_clients.chains(spec(port(7)))["MC-CLIENTS"] == [

@@ -213,9 +213,13 @@ def test_a_sweep_between_making_and_locking_costs_another_try(store: ImageStore,
 
 
 def test_sweep_removes_old_unfinished_downloads_only(store: ImageStore) -> None:
-    old, new = store.downloads / "old.part", store.downloads / "new.part"
-    old.touch()
-    new.touch()
-    os.utime(old, (0, 0))
+    old, new, strange = (store.downloads / name for name in (f"{1:024x}.part", f"{2:024x}.part", "holiday.part"))
+    for path in (old, new, strange):
+        path.touch()
+    for path in (old, strange):
+        os.utime(path, (0, 0))
+    (store.directory / ".partial-thesis").mkdir()
     assert store.sweep() == [old]
     assert new.exists()
+    assert strange.exists()
+    assert (store.directory / ".partial-thesis").exists()

@@ -11,12 +11,13 @@ import pytest
 from minicloud.cli import images
 from minicloud.cli.session import Session
 from minicloud.cloud import Cloud
-from minicloud.errors import Permanent, UsageError
+from minicloud.errors import ApiError, Permanent, UsageError
 from minicloud.host import base_images, catalogue, image_build, image_build_tiny, image_import
 from minicloud.host.account import Account
 from minicloud.host.fake import FakeHost
 from minicloud.host.image_build import Built
 from minicloud.host.image_store import ImageStore, Manifest
+from minicloud.host.release import usual_command
 
 from .. import image_forge
 from ..cloud_fixtures import Ec2, cloud_in
@@ -30,8 +31,8 @@ def cloud(tmp_path: Path, host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> Cl
     monkeypatch.setattr(base_images, "hypervisor", lambda: Account(os.getuid(), os.getgid()))
     made = cloud_in(tmp_path, host)
     made.settings = dataclasses.replace(made.settings, images=tmp_path / "images", shared_images=tmp_path / "shared")
-    real = dataclasses.replace(host, images=base_images.BaseImages(base_images.store(made.settings)))
-    made._make_host = lambda _: real
+    real = dataclasses.replace(host, images=base_images.BaseImages(base_images.store(made.settings), made.settings.home))
+    made._make_host = lambda *_: real
     return made
 
 
@@ -107,7 +108,7 @@ def test_build_prints_the_id_alone_and_registers_it(
     image = run("build", "debian-12").strip()
     assert store.get(image).kernel
     assert ec2("DescribeImages", ImageIds=[image])["Images"][0]["Name"] == "debian-12"
-    assert [path.name for path in store.directory.iterdir()] == [image]
+    assert {path.name for path in store.directory.iterdir()} == {image, ".homes"}
     assert json.loads(run("build", "debian-12", "--output", "json"))["Name"] == "debian-12"
 
 
@@ -124,7 +125,7 @@ def test_stages_are_told_on_standard_error(
 def test_the_tiny_image_takes_the_newest_debian_kernel(
     store: ImageStore, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UsageError, match="minicloud images build debian-12"):
+    with pytest.raises(UsageError, match=usual_command()):
         run("build", "tiny")
     debian = add(store, tmp_path, kernel=True)
 
@@ -170,6 +171,39 @@ def test_import_hands_on_what_was_said(
     made = store.get(run("import", str(source), *words).strip())
     assert (made.name, made.default_user, made.boot_mode, made.root_device_name) == ("mine", "me", "uefi", "/dev/xvda")
     assert source.read_bytes() == b"a disk"
+
+
+@pytest.mark.parametrize(
+    "refused", [("tiny", "Duplicate"), ("a b;rm -rf", "Malformed"), ("ab", "Malformed"), ("n" * 129, "Malformed")]
+)
+def test_a_name_that_was_asked_for_is_refused_as_register_image_does(
+    store: ImageStore, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: tuple[str, str]
+) -> None:
+    name, code = refused
+    source = tmp_path / "mine.img"
+    source.write_bytes(b"a disk")
+    add(store, tmp_path, "tiny")  # which no command has seen yet
+    monkeypatch.setattr(image_import, "prepare", lambda *_, **__: pytest.fail("work was done for it"))
+    with pytest.raises(ApiError) as caught:
+        run("import", str(source), "--name", name)
+    assert caught.value.code == f"InvalidAMIName.{code}"
+    assert [one.name for one in store.list()] == ["tiny"]
+
+
+@pytest.mark.parametrize("state", ["available", "disabled"])
+def test_a_name_that_comes_from_a_file_is_made_distinct(
+    ec2: Ec2, store: ImageStore, run: Run, tmp_path: Path, state: str
+) -> None:
+    name = "n" * 128
+    run("list")
+    first = add(store, tmp_path, name)
+    run("list")
+    if state == "disabled":
+        ec2("DisableImage", ImageId=first)
+    second = add(store, tmp_path, name)
+    shown = ec2("DescribeImages", ImageIds=[second])["Images"][0]["Name"]
+    assert shown == f"{'n' * 104} ({second})"
+    assert len(shown) == 128
 
 
 @pytest.mark.parametrize("words", [["import", "no-such-file"], ["import", "x", "--checksum", "abc"]])

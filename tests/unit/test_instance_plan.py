@@ -219,7 +219,8 @@ class TestFailures:
 
     def test_a_reboot_that_cannot_be_stops_nothing(self) -> None:
         fields = self.fail(row(state="running", started_boot="b1", reboots_asked=2, reboots_done=1), permanent=True)
-        assert fields == {"reboots_done": 2, "failures": 0, "retry_at": ""}
+        told = {"reason_code": "Server.Full", "reason_message": "It was not rebooted: no space"}
+        assert fields == {"reboots_done": 2, "failures": 0, "retry_at": "", **told}
 
     @pytest.mark.parametrize("wish", ["stopped", "terminated"])
     def test_an_end_is_never_given_up(self, wish: str) -> None:

@@ -62,14 +62,36 @@ def test_import(material: str, kind: str, line: str, fingerprint: str) -> None:
     assert keys.import_public(material.encode()) == keys.ImportedKey(kind, line, fingerprint)
 
 
-@pytest.mark.parametrize("bits", [1024, 2048, 4096])
-def test_import_takes_the_sizes_of_ec2(bits: int) -> None:
-    private = rsa.generate_private_key(65537, bits)
-    assert keys.import_public(line_of(private).encode()).public_openssh == line_of(private)
+def forms(public: str) -> list[str]:
+    """A public key in each way in which AWS takes it: a line, an RFC 4716 file, base64 of DER with and without line ends."""
+    der = serialization.load_ssh_public_key(public.encode()).public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return [public, ssh2(public, headers=""), base64.b64encode(der).decode(), base64.encodebytes(der).decode()]
+
+
+@pytest.mark.parametrize("bits", [1024, 1536, 2047, 2048, 3072, 4096])
+def test_import_takes_the_sizes_of_ec2_in_every_form(bits: int) -> None:
+    public = line_of(rsa.generate_private_key(65537, bits))
+    found = {keys.import_public(form.encode()) for form in forms(public)}
+    assert {(one.kind, one.public_openssh) for one in found} == {("rsa", public)}
+    assert len(found) == 1
+
+
+def test_import_takes_ed25519_in_every_form() -> None:
+    assert {keys.import_public(form.encode()) for form in forms(ED25519)} == {
+        keys.ImportedKey("ed25519", ED25519, ED25519_FINGERPRINT)
+    }
 
 
 def line(name: str, blob: bytes) -> bytes:
     return f"{name} {base64.b64encode(blob).decode()}".encode()
+
+
+def of_bits(bits: int) -> bytes:
+    """A line with a modulus of so many bits; nothing but its size is looked at before it is refused."""
+    numbers = formats.mpint(65537) + formats.mpint((1 << bits - 1) | 1)
+    return line("ssh-rsa", formats.string(b"ssh-rsa") + numbers)
 
 
 def refused() -> dict[str, bytes]:
@@ -87,7 +109,9 @@ def refused() -> dict[str, bytes]:
         "algorithm alone": b"ssh-rsa",
         "private key": pem(longer, "TraditionalOpenSSL"),
         "private key of OpenSSH": pem(ed25519.Ed25519PrivateKey.generate(), "OpenSSH"),
-        "3072 bits": line_of(longer).encode(),
+        "1023 bits": of_bits(1023),
+        "4097 bits": of_bits(4097),
+        "8192 bits": of_bits(8192),
         "ECDSA": curve.public_key().public_bytes(*openssh),
         "ECDSA as DER": base64.b64encode(curve.public_key().public_bytes(*der)),
         "DSA as DER": base64.b64encode(old.public_key().public_bytes(*der)),

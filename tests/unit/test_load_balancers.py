@@ -156,7 +156,8 @@ def test_what_the_host_refuses_is_told_and_tried_again_when_it_changes(balanced:
     host.fail("balancers.ensure", Permanent("it makes no sense"), times=1)
     host.kill_balancer(balanced.id)
     loop.run_pass(balanced.ec2.cloud)
-    loop.run_pass(balanced.ec2.cloud)
+    assert balanced.state() == {"Code": "active_impaired", "Reason": "it makes no sense"}
+    balanced.ec2.look()
     assert balanced.state() == {"Code": "active"}
     host.kill_balancer(balanced.id)
     host.fail("balancers.ensure", Permanent("it makes no sense"), times=100)
@@ -168,3 +169,13 @@ def test_one_that_is_deleted_leaves_the_host(balanced: Balanced) -> None:
     balanced("DeleteLoadBalancer", LoadBalancerArn=balanced.arn)
     loop.run_pass(balanced.ec2.cloud)
     assert balanced.ec2.cloud.host.balancers.list() == {}
+
+
+@pytest.mark.parametrize("state", ["provisioning", "active_impaired", "failed"])
+def test_one_that_was_made_and_not_recorded_is_recorded(balanced: Balanced, state: str) -> None:
+    """A command that was killed between the two, or whose state could not be written."""
+    balanced.ec2.cloud.state.load_balancers.change(balanced.id, state=state, reason="in the midst")
+    loop.run_pass(balanced.ec2.cloud)
+    row = balanced.ec2.cloud.state.load_balancers.get(balanced.id)
+    assert row is not None
+    assert (row.state, row.reason) == ("active", "")

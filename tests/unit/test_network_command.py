@@ -4,7 +4,8 @@ import pytest
 
 from minicloud import api
 from minicloud.cli import doctor_network, network
-from minicloud.cli.doctor_checks import FAIL, OK, SKIP, WARN
+from minicloud.cli.doctor_checks import FAIL, OK, WARN
+from minicloud.host.facts import fact
 
 from ..cloud_fixtures import Ec2
 from .test_firewall_rules import APP, WEB
@@ -50,11 +51,16 @@ def test_nobody_is_there(ec2: Ec2) -> None:
 @pytest.mark.parametrize(
     ("facts", "statuses"),
     [
-        (doctor_network.Facts((), True, 2, "", True), [OK]),
-        (doctor_network.Facts(("ipset",), False, 2, "", True), [FAIL]),
-        (doctor_network.Facts((), False, 2, "", True), [WARN]),
-        (doctor_network.Facts((), "no right", 2, "", True), [SKIP]),
-        (doctor_network.Facts((), True, 0, "eth9", False), [OK, FAIL]),
+        (doctor_network.Facts((), True, 2, "", True), [OK, OK]),
+        (doctor_network.Facts((), False, 0, "", True, stranger="MC-ID-0123456789abcdef012345"), [FAIL, OK]),
+        (doctor_network.Facts((), True, 2, "", True, dns_port=16953, dns=("named",)), [OK, OK]),
+        (doctor_network.Facts((), True, 2, "", True, dns=("named",)), [OK, FAIL]),
+        (doctor_network.Facts((), True, 2, "", True, dns_port=16953, dns_taken=("nginx",)), [OK, FAIL]),
+        (doctor_network.Facts((), True, 2, "", True, taken=(("subnet-0a (10.0.0.0/24)", "wg0"),)), [OK, OK, WARN]),
+        (doctor_network.Facts(("ipset",), False, 2, "", True), [FAIL, OK]),
+        (doctor_network.Facts((), False, 2, "", True), [WARN, OK]),
+        (doctor_network.Facts((), fact(lambda: 1 // 0 > 0), 2, "", True), [FAIL, OK]),
+        (doctor_network.Facts((), True, 0, "eth9", False), [OK, OK, FAIL]),
     ],
 )
 def test_doctor(facts: doctor_network.Facts, statuses: list[str]) -> None:

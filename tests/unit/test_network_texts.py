@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from minicloud.errors import Permanent
-from minicloud.host import bridges, dnsmasq, networks
+from minicloud.host import bridges, dnsmasq, networks, routes
 from minicloud.host.contracts import NetworkSpec, Reservation
 
 from ..golden_file import check
@@ -15,7 +15,9 @@ from ..golden_file import check
 TEN = Reservation("02:00:00:00:00:0A", IPv4Address("172.31.0.10"), "ip-172-31-0-10")
 NINE = Reservation("02:00:00:00:00:09", IPv4Address("172.31.0.9"), "ip-172-31-0-9")
 SPEC = NetworkSpec("subnet-0a", IPv4Interface("172.31.0.1/20"), "ec2.internal", (TEN, NINE))
-SERVICE = dnsmasq.Service("subnet-0a", "mc0a", Path("/run/minicloud/networks/subnet-0a"), Path("/run/minicloud/networks/names"))
+SERVICE = dnsmasq.Service(
+    "subnet-0a", "mc0a", Path("/run/minicloud/networks/subnet-0a"), Path("/run/minicloud/networks/names"), 16953
+)
 
 
 def test_the_configuration() -> None:
@@ -66,15 +68,33 @@ def test_a_release_speaks_for_the_holder() -> None:
         ({"dst": "172.31.0.0/20", "dev": "mc0a", "scope": "link"}, None),
         ({"dst": "172.31.0.0/20", "dev": "eth0", "scope": "link"}, "eth0"),
         ({"dst": "172.16.0.0/12", "dev": "eth0", "scope": "link"}, "eth0"),
-        ({"dst": "172.16.0.0/12", "gateway": "10.0.0.1", "dev": "eth0"}, None),
+        ({"dst": "172.16.0.0/12", "gateway": "10.0.0.1", "dev": "eth0"}, "eth0"),
+        ({"dst": "172.0.0.0/8", "nexthops": [{"dev": "tun0", "gateway": "10.0.0.1"}]}, "tun0"),
+        ({"dst": "10.0.0.0/8", "gateway": "10.0.0.1", "dev": "eth0"}, None),
+        ({"dst": "172.16.0.0/12", "type": "blackhole"}, None),
+        ({"dst": "172.16.0.0/12", "type": "prohibit"}, None),
         ({"dst": "172.31.4.0/24", "gateway": "10.0.0.1", "dev": "tun0"}, "tun0"),
         ({"dst": "172.31.0.7", "dev": "wg0", "scope": "link"}, "wg0"),
         ({"dst": "172.31.16.0/20", "dev": "mc0b", "scope": "link"}, None),
-        ({"dst": "172.31.0.0/20", "type": "blackhole"}, None),
+        ({"dst": "172.31.0.0/20", "type": "blackhole"}, "a route of type blackhole (172.31.0.0/20)"),
+        ({"dst": "172.31.4.0/24", "type": "unreachable"}, "a route of type unreachable (172.31.4.0/24)"),
+        ({"dst": "172.16.0.0/12", "type": "unreachable"}, None),
+        ({"dst": "0.0.0.0/1", "dev": "wg0", "scope": "link"}, None),
+        ({"dst": "172.16.0.0/12", "dev": "tailscale0", "table": "52"}, "tailscale0 (routing table 52)"),
+        ({"dst": "172.31.8.0/24", "gateway": "10.0.0.1", "dev": "wg0", "table": "51820"}, "wg0 (routing table 51820)"),
+        ({"dst": "default", "dev": "wg0", "table": "51820"}, None),
+        ({"dst": "172.31.0.0/16", "type": "throw", "table": "52"}, None),
+        (
+            {"dst": "172.31.0.0/16", "type": "prohibit", "table": "7"},
+            "a route of type prohibit (172.31.0.0/16) (routing table 7)",
+        ),
+        ({"dst": "172.31.9.9", "type": "local", "dev": "lo", "table": "local", "scope": "host"}, "lo"),
+        ({"dst": "172.31.0.1", "type": "local", "dev": "mc0a", "table": "local", "scope": "host"}, None),
+        ({"dst": "172.31.2.0/24", "nexthops": [{"dev": "eth1", "gateway": "10.0.0.1"}, {"dev": "eth2"}]}, "eth1"),
     ],
 )
 def test_routes_in_the_way(route: dict[str, Any], device: str | None) -> None:
-    assert bridges.overlapping([route], "mc0a", IPv4Network("172.31.0.0/20")) == device
+    assert routes.overlapping([route], {"mc0a"}, IPv4Network("172.31.0.0/20")) == device
 
 
 @pytest.mark.parametrize("network_id", ["subnet-0a", "subnet-0123456789abcdef0"])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from minicloud import api
-from minicloud.aws import filters, model, pages, refusals, routing, validate
+from minicloud.aws import filters, model, page_rules, pages, refusals, routing, validate
 from minicloud.aws.wire import WireRequest
 from minicloud.cloud import Cloud
 from minicloud.errors import ApiError
@@ -31,7 +31,9 @@ def test_codes_are_the_familys(service: str) -> None:
     said = (choice, words.missing("Name"), words.unknown("Nome"), words.token("t"), words.action("A"))
     assert tuple(error.code for error in said) == FAMILIES[service]
     assert words.filter("f").code == words.bounds("Size", 0, 1, 2, "").code == FAMILIES[service][0]
-    assert choice.message.startswith("1 validation error detected: Value 'x' at 'filters.1.member.name' failed to satisfy")
+    common = "1 validation error detected: Value 'x' at 'filters.1.member.name' failed to satisfy constraint: "
+    own = "Value (x) for parameter Filters.1.Name is invalid. Allowed: a, b."
+    assert choice.message == (own if service == "ec2" else f"{common}Member must satisfy enum value set: [a, b]")
 
 
 def refused(service: str, name: str, params: dict[str, Any]) -> ApiError:
@@ -67,10 +69,10 @@ def test_what_a_model_does_not_allow(service: str, name: str, params: dict[str, 
 
 
 def test_pages_and_filters_speak_for_the_service() -> None:
-    words = refusals.of(model.service("elbv2"))
+    words, groups = refusals.of(model.service("elbv2")), model.service("autoscaling").operation("DescribeAutoScalingGroups")
     for use in (
-        lambda: pages.check(0, None, words),
-        lambda: pages.check(None, "never given out", words),
+        lambda: page_rules.check(groups, {"MaxRecords": 0}),
+        lambda: pages.decode("never given out", words),
         lambda: filters.compile_filters([{"Name": "no", "Values": ["x"]}], {}, words),
         lambda: filters.compile_filters([{"Name": "no", "Values": []}], {"no": "No"}, words),
     ):
@@ -108,9 +110,7 @@ def test_forms_and_documents_are_refused_in_the_same_words() -> None:
     for protocol, operation, body, code in (
         (routing.QUERY, group, b"MinSize=many", "ValidationError"),
         (routing.QUERY, group, b"Tags.x.Key=1", "ValidationError"),
-        (routing.QUERY, group, b"Bogus=1", "ValidationError"),
-        (routing.JSON["1.0"], metric, b'{"Bogus":1}', "ValidationError"),
-        (routing.JSON["1.1"], certificate, b'{"Bogus":1}', "ValidationException"),
+        (routing.JSON["1.0"], metric, b"<xml/>", "SerializationException"),
         (routing.JSON["1.1"], certificate, b"<xml/>", "SerializationException"),
         (routing.EC2, vpcs, b"Bogus=1", "UnknownParameter"),
     ):

@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from minicloud.host.contracts import Seed
 from minicloud.host.seed import LocalSeeds, files, image
 
-SEED = Seed("i-0a", "ip-172-31-0-10", ("ssh-ed25519 AAAA me", 'ssh-rsa BBBB "x": - y'), b"#!/bin/sh\necho \xff\x00\r\n", "admin")
+SEED = Seed(
+    "i-0000000000000000a",
+    "ip-172-31-0-10",
+    ("ssh-ed25519 AAAA me", 'ssh-rsa BBBB "x": - y'),
+    b"#!/bin/sh\necho \xff\x00\r\n",
+    "admin",
+)
 
 
 def read(data: bytes) -> tuple[str, dict[str, bytes]]:
@@ -40,19 +46,23 @@ def test_the_label_and_the_names_that_cloud_init_looks_for() -> None:
 
 def test_meta_data() -> None:
     said = yaml.safe_load(files(SEED)["meta-data"])
-    assert said == {"instance-id": "i-0a", "local-hostname": "ip-172-31-0-10", "public-keys": list(SEED.public_keys)}
+    assert said == {
+        "instance-id": "i-0000000000000000a",
+        "local-hostname": "ip-172-31-0-10",
+        "public-keys": list(SEED.public_keys),
+    }
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.binary(max_size=16384))
 def test_user_data_reaches_the_guest_to_the_byte(data: bytes) -> None:
-    seed = Seed("i-0a", "h", (), data, "admin")
+    seed = Seed("i-0000000000000000a", "h", (), data, "admin")
     assert read(image(files(seed)))[1]["user-data"] == data
 
 
 @pytest.mark.parametrize(("user", "disabled"), [("admin", True), ("root", False)])
 def test_root_logs_in_only_where_it_is_the_images_user(user: str, disabled: bool) -> None:
-    text = files(Seed("i-0a", "h", (), b"", user))["vendor-data"]
+    text = files(Seed("i-0000000000000000a", "h", (), b"", user))["vendor-data"]
     assert text.startswith(b"#cloud-config\n")
     assert yaml.safe_load(text)["disable_root"] is disabled
     assert yaml.safe_load(text)["ssh_pwauth"] is False
@@ -62,17 +72,19 @@ def test_seeds_are_written_listed_and_removed(tmp_path: Path) -> None:
     seeds = LocalSeeds(tmp_path / "seeds")
     assert seeds.list() == set()
     path = Path(seeds.write(SEED))
-    assert str(path) == seeds.path("i-0a")
+    assert str(path) == seeds.path("i-0000000000000000a")
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o750
-    (path.parent / ".i-0a.left-by-a-crash").write_bytes(b"")
-    assert seeds.list() == {"i-0a"}
-    seeds.remove("i-0a")
-    seeds.remove("i-0a")
-    assert os.listdir(path.parent) == []
+    (path.parent / ".i-0000000000000000a.left-by-a-crash").write_bytes(b"")
+    for name in ("windows-11.iso", "i-am-a-disk.iso"):
+        (path.parent / name).write_bytes(b"somebody else's")
+    assert seeds.list() == {"i-0000000000000000a"}
+    seeds.remove("i-0000000000000000a")
+    seeds.remove("i-0000000000000000a")
+    assert sorted(os.listdir(path.parent)) == ["i-am-a-disk.iso", "windows-11.iso"]
 
 
-@pytest.mark.parametrize("name", ["../i-0a", ".", "", "a/b", "*"])
+@pytest.mark.parametrize("name", ["../i-0000000000000000a", ".", "", "a/b", "*"])
 def test_an_id_is_no_path(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="not the id"):
         LocalSeeds(tmp_path).remove(name)

@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,11 @@ import pytest
 from minicloud.cli import serve
 from minicloud.cli.session import Session
 from minicloud.cloud import Cloud
-from minicloud.errors import UsageError
-from minicloud.reconcile import locks, worker
+from minicloud.errors import StateError
+from minicloud.host import libvirt_link
+from minicloud.http.limits import Limits
+from minicloud.http.metadata_peers import LIMITS
+from minicloud.reconcile import locks, reachability, worker
 
 from ..cloud_fixtures import Ec2
 
@@ -83,7 +86,7 @@ def test_it_is_ready_works_and_ends_by_a_signal(ec2: Ec2, systemd: socket.socket
 
 
 def test_a_second_one_is_refused(cloud: Cloud) -> None:
-    with locks.held(cloud.settings.run, "daemon"), pytest.raises(UsageError, match="runs already"):
+    with locks.held(cloud.settings.run, "daemon"), pytest.raises(StateError, match="runs already"):
         serve.command.main([], obj=Session(connect=lambda: cloud), standalone_mode=False)
 
 
@@ -92,6 +95,13 @@ def test_the_unit_names_the_command_and_notifies() -> None:
     lines = dict(line.split("=", 1) for line in unit.splitlines() if "=" in line and not line.startswith("#"))
     assert lines["ExecStart"] == "@MINICLOUD@ serve"
     assert (lines["Type"], lines["Restart"], lines["KillMode"]) == ("notify", "always", "process")
+    # What lives in its control group: bounds, but none that slows or ends the others for one that takes too much.
+    assert (lines["MemoryMax"], lines["OOMPolicy"]) == ("50%", "continue")
+    assert int(lines["TasksMax"]) > LIMITS.connections + Limits().connections + Limits().workers
+    soft, hard = map(int, lines["LimitNOFILE"].split(":"))
+    assert soft > 4 * (LIMITS.connections + Limits().connections)
+    assert hard > 4 * 8192
+    assert "MemoryHigh" not in lines
     # Each of these would take away what the daemon needs: KVM, forwarding, control groups, bridges.
     assert not lines.keys() & {
         "PrivateDevices",
@@ -100,3 +110,47 @@ def test_the_unit_names_the_command_and_notifies() -> None:
         "PrivateNetwork",
         "ProtectKernelModules",
     }
+
+
+def _for_libvirt(never: threading.Event) -> None:
+    libvirt_link.within(600.0, "an agent", lambda: never.wait(600))
+
+
+def _for_anything(never: threading.Event) -> None:
+    while not never.wait(0.1):  # a signal may come in the moment before a wait begins, and is heard after it
+        pass
+
+
+@pytest.mark.parametrize("wait", [_for_libvirt, _for_anything])
+def test_a_pass_that_waits_is_given_up_after_a_while(
+    ec2: Ec2, monkeypatch: pytest.MonkeyPatch, wait: Callable[[threading.Event], None]
+) -> None:
+    monkeypatch.setattr(serve, "GRACE", 0.05)
+    monkeypatch.setattr(libvirt_link, "_ending", threading.Event())
+    waiting, never = threading.Event(), threading.Event()
+
+    def reconcile(_: Cloud) -> None:
+        waiting.set()
+        wait(never)
+
+    monkeypatch.setattr(reachability, "reconcile", reconcile)
+
+    def end() -> None:
+        assert waiting.wait(60)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    user = threading.Thread(target=end)
+    user.start()
+    serve.command.main(["--listen", "none"], obj=Session(connect=lambda: ec2.cloud), standalone_mode=False)
+    user.join()
+    assert libvirt_link._ending.is_set()
+    never.set()
+
+
+def test_a_pass_that_ends_in_time_is_not_given_up(ec2: Ec2, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libvirt_link, "_ending", threading.Event())
+    life = serve.Life(ec2.cloud)
+    with life.looping():
+        os.kill(os.getpid(), signal.SIGTERM)
+    life.over()
+    assert not libvirt_link._ending.is_set()

@@ -1,6 +1,7 @@
 """Looking at SSH servers, with a real one on loopback."""
 
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,23 @@ def test_what_speaks_another_protocol_is_no_ssh_server(tmp_path: Path) -> None:
             accepted.close()
             client.recv(1)
     assert not ssh_probe.listens(HERE, port)
+
+
+def test_a_server_that_greets_and_then_says_nothing_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh_probe, "_HANDSHAKE", 0.2)
+    with socket.create_server((HERE, 0)) as listener:
+
+        def greet() -> None:
+            with listener.accept()[0] as client:
+                client.sendall(b"SSH-2.0-silent\r\n")
+                while client.recv(4096):
+                    pass
+
+        server = threading.Thread(target=greet)
+        server.start()
+        with pytest.raises(Retry, match="the handshake was not done"):
+            ssh_probe.presented(HERE, listener.getsockname()[1])
+        server.join()
 
 
 def test_the_right_key_of_several_is_enough(server: Server, mine: Path) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import re
 import sqlite3
 import stat
 import subprocess
@@ -81,6 +82,26 @@ class TestMigrations:
         assert state.key_pairs.query() == []
         assert applied(path) == known
 
+    def test_each_database_has_an_identity_which_stays(self, state: State, path: Path, tmp_path: Path) -> None:
+        identity = state.identity
+        assert re.fullmatch("[0-9a-f]{32}", identity.id)
+        assert identity.generation == 0
+        assert State(path).identity == identity
+        assert State(tmp_path / "other.sqlite").identity.id != identity.id
+
+    def test_what_was_there_before_makers_were_kept_is_the_accounts(self, path: Path) -> None:
+        path.parent.mkdir()
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            db = Database(connection)
+            migrations.apply(db, stop_before="m602_makers")
+            old = {"id": "lt-1", "name": "old", "default_version": 1, "latest_version": 1, "created": ""}
+            db.table("launch_templates").insert(old)
+            db.table("policies").insert(dict.fromkeys(("id", "description", "state", "message", "role", "created"), "p") | {
+                "details": "{}", "modified": "",
+            })  # fmt: skip
+        state = State(path)
+        assert [row.makers for row in (*state.launch_templates.query(), *state.policies.query())] == [[], []]
+
     def test_a_newer_database_is_refused_and_stays_as_it_is(self, state: State, path: Path) -> None:
         state.key_pairs.add(KEY)
         connection = state._connection()
@@ -149,6 +170,14 @@ class TestTable:
         assert state.key_pairs.remove("key-1") is False
         assert state.key_pairs.query() == [other]
 
+    def test_a_row_that_has_changed_meanwhile_is_left(self, state: State) -> None:
+        read = state.key_pairs.add(KEY)
+        state.key_pairs.change(KEY.id, fingerprint="other")
+        assert state.key_pairs.change_if(read, ("name",), name="first") is True
+        assert state.key_pairs.change_if(read, ("name",), name="again") is False
+        assert state.key_pairs.change_if(dataclasses.replace(KEY, id="key-9"), (), name="x") is False
+        assert state.key_pairs.get(KEY.id) == dataclasses.replace(KEY, name="first", fingerprint="other")
+
     def test_more_values_than_sqlite_takes_at_once(self, state: State) -> None:
         with state.transaction():
             for number in range(1200):
@@ -170,6 +199,27 @@ class TestTable:
         name = "x'); drop table key_pairs; --"
         state.key_pairs.add(dataclasses.replace(KEY, name=name))
         assert state.key_pairs.find(name=name)[0].name == name
+
+    def test_text_that_is_no_unicode_is_written_with_escapes_and_found_again(self, state: State) -> None:
+        """In columns, in keys, and in what is kept as JSON."""
+        name, escaped = "caf\udce9 ü \U0001f600 .iso", "caf\\udce9 ü \U0001f600 .iso"
+        key = dataclasses.replace(KEY, id="key-\udcff", name=name)
+        state.key_pairs.add(key)
+        assert state.key_pairs.get(key.id) == dataclasses.replace(key, id="key-\\udcff", name=escaped)
+        assert [row.name for row in (*state.key_pairs.find(name=name), *state.key_pairs.among("name", [name]))] == [escaped] * 2
+        assert state.key_pairs.counts(["name"], "name = ?", [name]) == {(escaped,): 1}
+        assert state.key_pairs.change(key.id, fingerprint=name)
+        assert state.key_pairs.change_if(key, ("name",), name="\ud800")
+        assert state.key_pairs.query()[0].fingerprint == escaped
+        assert state.key_pairs.remove_where("name = ?", "\ud800") == 1
+        assert not state.key_pairs.remove(key.id)
+        instance = rows.Instance(
+            "i-1", "r-1", 0, "ami-1", "t3.nano", "k", "ssh-rsa", b"\xff", "us-east-1a", "stop", "c", "l",
+            metadata_options={name: [name, {"n": 1}]}, host_keys=[name],
+        )  # fmt: skip
+        state.instances.add(instance)
+        (read,) = state.instances.query()
+        assert (read.host_keys, read.metadata_options, read.user_data) == ([escaped], {escaped: [escaped, {"n": 1}]}, b"\xff")
 
     def test_what_is_unique_is_there_once(self, state: State) -> None:
         state.key_pairs.add(KEY)
@@ -202,6 +252,34 @@ class TestTransactions:
         with pytest.raises(KeyError):
             fail_outside()
         assert state.key_pairs.query() == []
+
+    def test_a_part_that_fails_takes_back_its_own_and_no_more(self, state: State) -> None:
+        def fail_in_a_part() -> None:
+            with state.part():
+                state.key_pairs.add(dataclasses.replace(KEY, id="key-2", name="another"))
+                raise KeyError
+
+        with state.transaction():
+            with state.part():
+                state.key_pairs.add(KEY)
+            with pytest.raises(KeyError):
+                fail_in_a_part()
+        assert state.key_pairs.query() == [KEY]
+
+    def test_a_trial_leaves_nothing_and_what_was_before_it_stays(self, state: State) -> None:
+        def fail_inside() -> None:
+            with state.part(keep=False):
+                state.key_pairs.add(dataclasses.replace(KEY, id="key-3", name="c"))
+                raise KeyError
+
+        with state.transaction():
+            state.key_pairs.add(KEY)
+            with state.part(keep=False), state.transaction():
+                state.key_pairs.add(dataclasses.replace(KEY, id="key-2", name="b"))
+                assert len(state.key_pairs.query()) == 2
+            with pytest.raises(KeyError):
+                fail_inside()
+        assert state.key_pairs.query() == [KEY]
 
     def test_a_reader_sees_what_was_there_when_it_began(self, state: State, path: Path) -> None:
         state.key_pairs.query()
@@ -262,3 +340,15 @@ state.close()
     for number in ("i-1", "i-2", "i-3"):
         subprocess.run([sys.executable, "-c", write, str(path), number], check=True)
         assert first.tags.get(number, "k") is not None
+
+
+def test_a_disk_that_is_full_is_what_the_caller_is_told(state: State) -> None:
+    """SQLite ends a transaction itself where it cannot write: there is nothing to roll back then."""
+    connection = state._connection()
+    connection.execute("PRAGMA cache_size=1")
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count={pages}")
+    whole = dataclasses.replace(KEY, public_key="x" * 400_000)
+    with pytest.raises(sqlite3.OperationalError, match="full"), state.transaction():
+        state.key_pairs.add(whole)
+    assert state.key_pairs.query() == []

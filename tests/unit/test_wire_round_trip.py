@@ -3,6 +3,7 @@
 Every operation of the services that minicloud has, and whole other services for the protocols that these do not use yet.
 """
 
+import functools
 import urllib.parse
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -44,6 +45,7 @@ def every(test: Any) -> Any:
     return pytest.mark.parametrize(("protocol", "service", "name"), sorted({*OURS, *OTHERS}))(test)
 
 
+@functools.cache
 def of_botocore(service: str) -> botocore.model.ServiceModel:
     return botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model(service, "service-2"), service)
 
@@ -85,13 +87,19 @@ def timely(shape: Shape, value: Any) -> Any:
     return round(times.seconds(value)) if shape.kind == "timestamp" else value
 
 
+def scope_of(operation: model.Operation) -> str:
+    """The service that a client signs for; without a name of its own that of the host."""
+    metadata = operation.service.metadata
+    return str(metadata.get("signingName") or metadata.get("endpointPrefix", ""))
+
+
 @every
 def test_what_botocore_sends_is_read(protocol: str, service: str, name: str) -> None:
     operation = model.service(service).operation(name)
     params = sample(operation.input_shape) if operation.input_shape else {}
     serializer = botocore.serialize.SERIALIZERS[protocol]()
     request = as_request(serializer.serialize_to_request(params, of_botocore(service).operation_model(name)))
-    target = routing.route(request, str(operation.service.metadata.get("signingName", "")), [service])
+    target = routing.route(request, scope_of(operation), [service])
     assert (target.refused, target.operation) == (None, name)
     read = PROTOCOLS[protocol].parse(operation, request)
     if operation.input_shape:
@@ -111,16 +119,27 @@ def test_what_we_answer_botocore_reads(protocol: str, service: str, name: str) -
     assert found == parsed(operation.output, answer)
 
 
+REFUSALS = {
+    "ec2": (("InvalidParameterValue", 400), ("ServiceUnavailable", 503)),
+    "iam": (("NoSuchEntity", 404), ("ServiceFailure", 500)),
+    "cloudwatch": (("ConcurrentModificationException", 429), ("ResourceNotFound", 404)),
+    "acm": (("InvalidArnException", 400), ("InternalServerException", 500)),
+    "dlm": (("LimitExceededException", 429), ("InternalServerException", 500)),
+}
+"""Codes of each service with their statuses."""
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("status", [400, 503])
-def test_errors_reach_botocore(protocol: str, status: int) -> None:
+@pytest.mark.parametrize("number", [0, 1])
+def test_errors_reach_botocore(protocol: str, number: int) -> None:
     service = {"ec2": "ec2", "query": "iam", "rest-json": "dlm"}.get(protocol, "cloudwatch")
-    error = ApiError("SomeCode", "what is <wrong> & why", status)
+    code, status = REFUSALS[service][number]
+    error = ApiError(code, "what is <wrong> & why", status)
     sent = PROTOCOLS[protocol].error(model.service(service), error, "request-1")
     response = {"headers": {k.lower(): v for k, v in sent.headers.items()}, "body": sent.body, "status_code": sent.status}
     shape = of_botocore(service).operation_model(model.service(service).operation_names[0]).output_shape
     found = botocore.parsers.create_parser(protocol).parse(response, shape)
-    assert (found["Error"]["Code"], found["Error"]["Message"]) == ("SomeCode", "what is <wrong> & why")
+    assert (found["Error"]["Code"], found["Error"]["Message"]) == (code, "what is <wrong> & why")
     assert found["ResponseMetadata"]["HTTPStatusCode"] == status
     assert found["ResponseMetadata"]["RequestId"] == "request-1"
 
@@ -133,7 +152,7 @@ def test_our_own_client_sends_what_is_read_and_reads_what_is_answered(protocol: 
     if operation.input_shape:
         params = sample(operation.input_shape)
         request = client.request(operation, params)
-        target = routing.route(request, str(operation.service.metadata.get("signingName", "")), [service])
+        target = routing.route(request, scope_of(operation), [service])
         assert (target.refused, target.operation) == (None, name)
         assert PROTOCOLS[spoken].parse(operation, request) == params
     answer = sample(operation.output) if operation.output else {}
@@ -143,12 +162,14 @@ def test_our_own_client_sends_what_is_read_and_reads_what_is_answered(protocol: 
     assert list(read) == list(answer)
 
 
-@pytest.mark.parametrize("service", ["ec2", "iam", "cloudwatch", "acm", "dlm"])
-def test_errors_reach_our_own_client(service: str) -> None:
+@pytest.mark.parametrize("service", REFUSALS)
+@pytest.mark.parametrize("number", [0, 1])
+def test_errors_reach_our_own_client(service: str, number: int) -> None:
+    code, status = REFUSALS[service][number]
     found = model.service(service)
     operation = found.operation(found.operation_names[0])
     spoken = next(known for known in client.SPOKEN if known in wire.protocols(found))
-    sent = PROTOCOLS[spoken].error(found, ApiError("SomeCode", "what is <wrong> & why", 409), "r")
+    sent = PROTOCOLS[spoken].error(found, ApiError(code, "what is <wrong> & why", status), "r")
     with pytest.raises(ApiError) as caught:
         client.answer(operation, replace(sent, headers={name.lower(): value for name, value in sent.headers.items()}))
-    assert (caught.value.code, caught.value.message, caught.value.status) == ("SomeCode", "what is <wrong> & why", 409)
+    assert (caught.value.code, caught.value.message, caught.value.status) == (code, "what is <wrong> & why", status)

@@ -6,8 +6,10 @@ from typing import Any, TypedDict
 
 from ...api import Answer, Call, operation
 from ...aws import pages, times
-from ...errors import ApiError
+from ...errors import ApiError, Permanent
+from ...host import disk_links
 from ...state import certificate_keys
+from ...state.rows_clock import EndedKey
 from ...state.rows_lb import Certificate
 from . import tags as tagging
 from .names import named, prefix, users
@@ -23,19 +25,26 @@ class IncludesInput(TypedDict, total=False):
 
 
 def columns(call: Call, certificate: bytes, key: bytes, chain: bytes) -> dict[str, Any]:
-    """A certificate's columns, after it was checked and its key kept. Raises ApiError (ValidationException)."""
+    """A certificate's columns, after it was checked and its key kept. Raises ApiError: ValidationException for what was given,
+    OperationNotPermitted where the keys of this home may be another home's.
+    """
     from ...aws import certificates
 
     try:
         read = certificates.read(certificate, key, chain, times.seconds(call.now))
     except certificates.BadCertificateError as error:
         raise ApiError("ValidationException", f"{error}.") from error
+    home = call.cloud.settings.home
+    try:
+        disk_links.refuse_linked(certificate_keys.directory(home), home)
+    except Permanent as error:
+        raise ApiError("OperationNotPermitted", error.message) from error
     return {
         "domain": read.names[0],
         "names": read.names,
         "certificate": read.certificate,
         "chain": read.chain,
-        "key_file": certificate_keys.write(call.cloud.settings.home, read.key),
+        "key_file": certificate_keys.write(home, read.key),
         "key_algorithm": read.key_algorithm,
         "signature_algorithm": read.signature_algorithm,
         "serial": read.serial,
@@ -45,6 +54,11 @@ def columns(call: Call, certificate: bytes, key: bytes, chain: bytes) -> dict[st
         "not_after": read.not_after,
         "imported": call.now,
     }
+
+
+def end_key(call: Call, row: Certificate) -> None:
+    """A certificate's key is to be removed, once what happens to the certificate has happened."""
+    call.cloud.state.ended_keys.add(EndedKey(row.key_file))
 
 
 @operation()
@@ -64,6 +78,7 @@ def import_certificate(
             raise ApiError("ValidationException", "Tags cannot be given when a certificate is imported again.")
         row = named(call, certificate_arn)
         fields = columns(call, certificate, private_key, certificate_chain)
+        end_key(call, row)
         state.certificates.change(row.arn, **fields)
         call.touch(*users(state, row.arn), row.arn)
         return {"CertificateArn": row.arn}
@@ -73,6 +88,7 @@ def import_certificate(
     found = columns(call, certificate, private_key, certificate_chain)
     state.certificates.add(Certificate(arn=arn, created=call.now, **found))
     tagging.give(call, arn, tags or [])
+    call.touch(arn)
     return {"CertificateArn": arn}
 
 
@@ -170,6 +186,7 @@ def delete_certificate(call: Call, *, certificate_arn: str) -> Answer:
     row = named(call, certificate_arn)
     if users(call.cloud.state, row.arn):
         raise ApiError("ResourceInUseException", f"Certificate {row.arn} is in use.")
+    end_key(call, row)
     call.cloud.state.certificates.remove(row.arn)
     tagging.drop(call, row.arn)
     call.touch(row.arn)

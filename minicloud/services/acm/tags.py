@@ -9,6 +9,9 @@ from ...state.rows import Tag
 from .names import named
 
 MOST_TAGS = 50
+_USUAL_REFUSALS = ("InvalidTagException", "TooManyTagsException")
+_REFUSALS = {"TagResource": ("ValidationException", "ServiceQuotaExceededException")}
+"""The codes for a tag that is none and for too many, of operations that do not declare the usual ones."""
 
 
 class TagInput(TypedDict, total=False):
@@ -19,16 +22,17 @@ class TagInput(TypedDict, total=False):
 
 
 def give(call: Call, arn: str, given: Sequence[TagInput]) -> None:
-    """Add tags to a certificate, in place of those with the same keys. Raises ApiError."""
+    """Add tags to a certificate, in place of those with the same keys. Raises ApiError, in the operation's own codes."""
+    wrong, many = _REFUSALS.get(call.operation.name, _USUAL_REFUSALS)
     state = call.cloud.state
     for tag in given:
         key = tag.get("Key", "")
         if not key or key.lower().startswith("aws:"):
-            raise ApiError("InvalidTagException", f"The tag key '{key}' is not valid; keys do not begin with 'aws:'.")
+            raise ApiError(wrong, f"The tag key '{key}' is not valid; keys do not begin with 'aws:'.")
         state.tags.remove(arn, key)
         state.tags.add(Tag(arn, key, tag.get("Value", ""), "certificate"))
     if len(state.tags.find(resource_id=arn)) > MOST_TAGS:
-        raise ApiError("TooManyTagsException", f"A certificate can have at most {MOST_TAGS} tags.")
+        raise ApiError(many, f"A certificate can have at most {MOST_TAGS} tags.")
 
 
 def drop(call: Call, arn: str) -> None:

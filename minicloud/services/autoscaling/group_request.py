@@ -6,11 +6,11 @@ One host has no spot market, no other capacity and one of each zone: parameters 
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from ... import api
 from ...api import Call
-from ...aws import instance_types
+from ...callers import check
 from ...errors import ApiError
 from ..ec2.launch_template_rows import LaunchTemplateSpecification, named, version_of
+from . import passing
 from .finding import invalid
 
 TERMINATION_POLICIES = (
@@ -91,21 +91,12 @@ def sizes(minimum: int, maximum: int, desired: int) -> None:
         raise invalid(f"Desired capacity:{desired} must be between the specified min size:{minimum} and max size:{maximum}")
 
 
-def _launchable(call: Call, data: Mapping[str, Any]) -> None:
-    """Refuse, in RunInstances's words, a template without an image or a type that is there. Raises ApiError."""
-    if not data.get("ImageId"):
-        raise ApiError("MissingParameter", "The request must contain the parameter ImageId")
-    api.find("ec2", "DescribeImages").function(call, image_ids=[data["ImageId"]])
-    instance_types.get(data.get("InstanceType", "t3.micro"))
-
-
 def template(call: Call, given: Mapping[str, str]) -> dict[str, str]:
-    """A template's id, name and version as they are kept. Raises ApiError for one that launches nothing."""
+    """A template's id, name and version as they are kept. Raises ApiError for one that is not there."""
     state = call.cloud.state
     try:
         row = named(state, given.get("LaunchTemplateId"), given.get("LaunchTemplateName"))
-        version = version_of(state, row, given.get("Version") or "$Default")
-        _launchable(call, version.data)
+        version_of(state, row, given.get("Version") or "$Default")
     except ApiError as error:
         raise invalid(f"You must use a valid fully-formed launch template. {error.message}") from error
     return {
@@ -133,8 +124,6 @@ def mixed(call: Call, given: Mapping[str, Any]) -> dict[str, Any]:
         )
     overrides = []
     for one in part.get("Overrides") or []:
-        if "InstanceType" in one:
-            instance_types.get(one["InstanceType"])
         other = one.get("LaunchTemplateSpecification")
         overrides.append({**one, **({"LaunchTemplateSpecification": template(call, other)} if other else {})})
     return {
@@ -149,7 +138,11 @@ def mixed(call: Call, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def launch_source(call: Call, given: Mapping[str, Any]) -> dict[str, Any]:
-    """LaunchTemplate, LaunchConfigurationName or MixedInstancesPolicy of a request, checked. Raises ApiError."""
+    """LaunchTemplate, LaunchConfigurationName or MixedInstancesPolicy of a request, as they are kept. Raises ApiError.
+
+    A group launches with the rights of who says how, so whoever says it may launch that himself: of a launch configuration
+    this is checked here, of templates by `rehearsal`, which needs to know where.
+    """
     found = [name for name in LAUNCH if given.get(name)]
     if len(found) > 1:
         raise invalid(f"Valid requests must contain either {', '.join(SOURCES[:-1])} or {SOURCES[-1]} parameter.")
@@ -159,8 +152,11 @@ def launch_source(call: Call, given: Mapping[str, Any]) -> dict[str, Any]:
         return {"MixedInstancesPolicy": mixed(call, given["MixedInstancesPolicy"])}
     if found:
         name = given["LaunchConfigurationName"]
-        if call.cloud.state.launch_configurations.get(name) is None:
+        found_one = call.cloud.state.launch_configurations.get(name)
+        if found_one is None:
             raise invalid(f"Launch configuration name not found - A launch configuration with the name: {name} does not exist")
+        check(call.caller, "autoscaling", "ec2:RunInstances")
+        passing.profile(call, found_one.data.get("IamInstanceProfile", ""))
         return {"LaunchConfigurationName": name}
     return {}
 

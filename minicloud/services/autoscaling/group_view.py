@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...api import Call
+from ...aws.names import zone_id
 from ...state.rows_autoscaling import ScalingGroup, ScalingMember, ScalingTag
-from ..ec2.subnets import zone_id
 
 _SHOWN = (
     "LaunchConfigurationName", "LaunchTemplate", "MixedInstancesPolicy", "DefaultCooldown", "AvailabilityZones",

@@ -4,10 +4,11 @@ from typing import Any
 
 from ...api import Answer, Call, operation
 from ...aws import autoscaling_texts as texts
+from ...callers import check
 from ...errors import ApiError
 from ...state.rows_autoscaling import ScalingGroup
 from ..ec2.launch_template_rows import LaunchTemplateSpecification
-from . import from_instance, group_request, group_view, hook_rules, tag_rules, traffic
+from . import from_instance, group_request, group_view, hook_rules, passing, rehearsal, tag_rules, traffic
 from .finding import arn, busy, changeable, in_use, invalid, members, named, touch
 from .group_request import HookInput, MixedInstancesInput, TagInput, TrafficSourceInput
 
@@ -62,6 +63,7 @@ def create_auto_scaling_group(
         wanted = f"{', '.join(group_request.SOURCES[:-1])} or {group_request.SOURCES[-1]}"
         raise invalid(f"Valid requests must contain either {wanted} parameter.")
     if instance_id:
+        check(call.caller, "autoscaling", "ec2:RunInstances")
         source = {"LaunchConfigurationName": from_instance.configuration(call, name, instance_id)}
         if not vpc_zone_identifier and not availability_zones:
             vpc_zone_identifier = from_instance.subnet(call, instance_id)
@@ -74,15 +76,17 @@ def create_auto_scaling_group(
             "DesiredCapacityType": desired_capacity_type, "DefaultInstanceWarmup": default_instance_warmup,
         }
     )  # fmt: skip
+    passing.role(call, service_linked_role_arn)
     settings = {
         **_DEFAULTS, **_role(call), **plain, **group_request.places(call, vpc_zone_identifier, availability_zones),
         **group_request.launch_source(call, source),
     }  # fmt: skip
+    rehearsal.check(call, settings)
     row = ScalingGroup(
         name=name, arn=arn(call, "autoScalingGroup", f"autoScalingGroupName/{name}"), min_size=min_size, max_size=max_size,
         desired=desired, settings=settings, created=call.now,
         cause=texts.changing(call.now, "a user request created an AutoScalingGroup", 0, desired),
-        sources=traffic.wanted(call, traffic_sources, target_group_arns, load_balancer_names),
+        sources=traffic.wanted(call, traffic_sources, target_group_arns, load_balancer_names), makers=call.makers,
     )  # fmt: skip
     call.cloud.state.scaling_groups.add(row)
     tag_rules.put(call, [{**tag, "ResourceId": name} for tag in tags or []])
@@ -136,15 +140,19 @@ def update_auto_scaling_group(
 ) -> Answer:
     """UpdateAutoScalingGroup. Bounds that the desired capacity is outside of move it."""
     row = changeable(call, auto_scaling_group_name)
-    settings = dict(row.settings)
+    settings, makers = dict(row.settings), row.makers
+    passing.role(call, service_linked_role_arn)
     source = {
         "LaunchTemplate": launch_template, "LaunchConfigurationName": launch_configuration_name,
         "MixedInstancesPolicy": mixed_instances_policy,
     }  # fmt: skip
     if given := group_request.launch_source(call, source):
         settings = {key: value for key, value in settings.items() if key not in group_request.LAUNCH} | given
+        makers = call.makers
     if vpc_zone_identifier is not None or availability_zones is not None:
         settings |= group_request.places(call, vpc_zone_identifier, availability_zones)
+    if given or vpc_zone_identifier is not None or availability_zones is not None:
+        rehearsal.check(call, settings)
     settings |= group_request.checked(
         {
             "DefaultCooldown": default_cooldown, "HealthCheckType": health_check_type,
@@ -164,8 +172,9 @@ def update_auto_scaling_group(
     group_request.sizes(low, high, desired)
     cause = texts.changing(call.now, texts.constraints(low, high, desired), row.desired, desired) or row.cause
     call.cloud.state.scaling_groups.change(
-        row.name, settings=settings, min_size=low, max_size=high, desired=desired, cause=cause, failures=0, retry_at=""
-    )
+        row.name, settings=settings, min_size=low, max_size=high, desired=desired, cause=cause, failures=0, retry_at="",
+        makers=makers,
+    )  # fmt: skip
     touch(call, row)
     return {}
 

@@ -6,7 +6,7 @@ from typing import Any
 from ...api import Call
 from ...errors import ApiError
 from ...state.rows_autoscaling import LifecycleHook, ScalingGroup
-from . import told_topics
+from . import passing, told_topics
 from .finding import invalid
 
 LAUNCHING, TERMINATING = "autoscaling:EC2_INSTANCE_LAUNCHING", "autoscaling:EC2_INSTANCE_TERMINATING"
@@ -34,7 +34,10 @@ def put(call: Call, group: ScalingGroup, name: str, given: Mapping[str, Any]) ->
         raise invalid(f"DefaultResult must be one of {', '.join(RESULTS)}")
     if before is None and len(table.find(group_name=group.name)) >= MOST_HOOKS:
         raise ApiError("LimitExceeded", f"A group has at most {MOST_HOOKS} lifecycle hooks")
+    passing.role(call, given.get("RoleARN"))
+    makers = before.makers if before else call.makers
     if topic := given.get("NotificationTargetARN"):
         told_topics.test(call, group, told_topics.checked(call, topic))
+        makers = call.makers
     table.remove(group.name, name)
-    table.add(LifecycleHook(group.name, name, transition, settings))
+    table.add(LifecycleHook(group.name, name, transition, settings, makers))

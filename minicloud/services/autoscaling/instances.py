@@ -3,6 +3,7 @@
 from ...api import Answer, Call, operation
 from ...aws import autoscaling_texts as texts
 from ...aws import times
+from ...callers import check
 from ...state.rows_autoscaling import ScalingGroup, ScalingMember
 from . import moves
 from .activities import activity_view
@@ -29,7 +30,8 @@ def describe_auto_scaling_instances(
 
 @operation()
 def attach_instances(call: Call, *, auto_scaling_group_name: str, instance_ids: list[str] | None = None) -> Answer:
-    """AttachInstances: the desired capacity grows by their number."""
+    """AttachInstances: the desired capacity grows by their number. A group terminates its instances, so who attaches may, too."""
+    check(call.caller, "autoscaling", "ec2:TerminateInstances")
     group, state = changeable(call, auto_scaling_group_name), call.cloud.state
     wanted = list(dict.fromkeys(instance_ids or []))
     if not wanted:
@@ -167,8 +169,8 @@ def set_instance_health(call: Call, *, instance_id: str, health_status: str, sho
     if health_status not in ("Healthy", "Unhealthy"):
         raise invalid("HealthStatus must be Healthy or Unhealthy")
     group = named(call, row.group_name)
-    ends = times.seconds(row.in_service or call.now) + group.settings["HealthCheckGracePeriod"]
-    if health_status == "Unhealthy" and should_respect_grace_period and times.seconds(call.now) < ends:
+    grace = not times.over(row.in_service or call.now, group.settings["HealthCheckGracePeriod"], times.seconds(call.now))
+    if health_status == "Unhealthy" and should_respect_grace_period and grace:
         return {}
     call.cloud.state.scaling_members.change(row.instance_id, health=health_status)
     touch(call, group)

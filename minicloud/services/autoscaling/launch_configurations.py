@@ -9,7 +9,7 @@ from ...aws import instance_types
 from ...errors import ApiError
 from ...state.rows_autoscaling import LaunchConfiguration
 from ..ec2.launch import decode_user_data
-from . import from_instance
+from . import from_instance, passing
 from .finding import arn, in_use, invalid
 
 MOST_CONFIGURATIONS = 200
@@ -32,6 +32,7 @@ class BlockDeviceInput(TypedDict, total=False):
     DeviceName: str
     Ebs: EbsInput
     NoDevice: bool
+    VirtualName: str
 
 
 class MonitoringInput(TypedDict, total=False):
@@ -120,6 +121,7 @@ def _there(call: Call, data: Mapping[str, Any]) -> None:
     for group in data.get("SecurityGroups") or []:
         if state.security_groups.get(group) is None and not state.security_groups.find(name=group):
             raise invalid(f"The security group '{group}' does not exist")
+    passing.profile(call, data.get("IamInstanceProfile", ""))
     if data.get("PlacementTenancy", "default") != "default":
         raise ApiError("UnsupportedOperation", "minicloud has one host, so PlacementTenancy is always default")
 

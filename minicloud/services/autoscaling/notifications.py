@@ -23,7 +23,7 @@ def put_notification_configuration(
     told_topics.checked(call, topic_arn)
     table.remove_where("group_name = ? and topic = ?", group.name, topic_arn)
     for kind in dict.fromkeys(notification_types):
-        table.add(ScalingNotification(group.name, topic_arn, kind))
+        table.add(ScalingNotification(group.name, topic_arn, kind, call.makers))
     told_topics.test(call, group, topic_arn)
     return {}
 

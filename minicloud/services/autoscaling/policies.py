@@ -186,4 +186,4 @@ def _wanted(call: Call, group: ScalingGroup, policy: ScalingPolicy, value: float
 
 def _warm(call: Call, row: ScalingMember, length: float) -> bool:
     """Whether a member serves, and has done so for long enough."""
-    return row.state == "InService" and times.seconds(row.in_service or call.now) + length <= times.seconds(call.now)
+    return row.state == "InService" and times.over(row.in_service or call.now, length, times.seconds(call.now))

@@ -224,7 +224,7 @@ def put_alarms(
             "AlarmActions": [arn], "AlarmDescription": f"DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {arn}.",
             **measure,
         }  # fmt: skip
-        api.call(call.cloud, "cloudwatch", "PutMetricAlarm", alarm)
+        api.call(call.cloud, "cloudwatch", "PutMetricAlarm", alarm, caller=call.caller)
     return [
         {"AlarmName": name, "AlarmARN": f"arn:aws:cloudwatch:{settings.region}:{settings.account_id}:alarm:{name}"}
         for name in names

@@ -7,7 +7,7 @@ from ...api import Answer, Call, operation
 from ...errors import ApiError
 from ...state.rows_autoscaling import InstanceRefresh, ScalingGroup
 from ..ec2.launch_template_rows import LaunchTemplateSpecification
-from . import group_request
+from . import group_request, rehearsal
 from .finding import HELD, changeable, invalid, members, named, touch
 from .group_request import LAUNCH, MixedInstancesInput
 
@@ -63,11 +63,14 @@ def start_instance_refresh(
     chosen = _preferences(group, dict(preferences or {}))
     before = {name: value for name, value in group.settings.items() if name in LAUNCH}
     wanted = group_request.launch_source(call, desired_configuration or {})
+    if wanted:
+        plain = {name: value for name, value in group.settings.items() if name not in LAUNCH}
+        rehearsal.check(call, plain | wanted)
     if chosen["AutoRollback"] and not wanted:
         raise invalid("AutoRollback needs a DesiredConfiguration to roll back from")
     row = InstanceRefresh(
         id=str(uuid.uuid4()), group_name=group.name, status="Pending", preferences=chosen, wanted=wanted, before=before,
-        started=call.now, total=0,
+        started=call.now, total=0, makers=call.makers,
     )  # fmt: skip
     marked = [one for one in members(call, group) if one.state in _MARKED and _counts(one.protected, one.state, chosen)]
     for one in marked:

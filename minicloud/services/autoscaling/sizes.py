@@ -11,7 +11,9 @@ from .finding import busy, changeable, invalid, named, of_instance, touch, withi
 
 def cooling(call: Call, group: ScalingGroup) -> bool:
     """Whether the cooldown after the last scaling activity goes on."""
-    return bool(group.cooldown_until) and times.seconds(group.cooldown_until) > times.seconds(call.now)
+    policies = call.cloud.state.scaling_policies.find(group_name=group.name)
+    longest = max(group.settings["DefaultCooldown"], *(policy.settings.get("Cooldown") or 0 for policy in policies), 0)
+    return bool(group.cooldown_until) and not times.due(group.cooldown_until, longest, times.seconds(call.now))
 
 
 def cool(call: Call, group: ScalingGroup, seconds: float | None = None) -> str:

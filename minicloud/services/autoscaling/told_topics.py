@@ -4,6 +4,7 @@ import uuid
 
 from ...api import Call
 from ...aws import autoscaling_texts as texts
+from ...callers import check
 from ...state.rows_autoscaling import ScalingGroup
 from ...state.rows_cloudwatch import Notification
 from .finding import invalid
@@ -12,11 +13,12 @@ TEST = "autoscaling:TEST_NOTIFICATION"
 
 
 def checked(call: Call, arn: str) -> str:
-    """The ARN, if it is that of a topic there is. Raises ApiError."""
+    """The ARN, if it is that of a topic there is, to which the caller may publish. Raises ApiError."""
     if not arn.startswith("arn:aws:sns:"):
         raise invalid("Topic ARN must be that of an SNS topic: arn:aws:sns:REGION:ACCOUNT:NAME")
     if (name := arn.rpartition(":")[2]) not in call.cloud.settings.topics:
         raise invalid(f"There is no topic {name[:80]}: a topic is a webhook or a command of the settings, [topics.{name[:80]}]")
+    check(call.caller, "autoscaling", "sns:Publish", arn)
     return arn
 
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from ... import api
 from ...api import Answer, Call, operation
+from ...callers import check
 from ...errors import ApiError
 from ...state.rows_autoscaling import ScalingGroup
 from .finding import changeable, invalid, named, touch
 from .group_request import TrafficSourceInput
 
 TARGETS, CLASSIC = "elbv2", "elb"
+REGISTER = {TARGETS: "RegisterTargets", CLASSIC: "RegisterInstancesWithLoadBalancer"}
 
 
 def wanted(
@@ -23,12 +25,18 @@ def wanted(
     target_groups: Sequence[str] | None,
     balancers: Sequence[str] | None,
 ) -> list[dict[str, str]]:
-    """The sources that a new group has, as they are kept. Raises ApiError for those that are not there."""
+    """The sources that a new group has, as they are kept.
+
+    Raises ApiError for those that are not there, or where the caller may register nothing: the group does that for him.
+    """
     pairs = [(one["Identifier"], one.get("Type") or _kind(one["Identifier"])) for one in sources or []]
     pairs += [(arn, TARGETS) for arn in target_groups or []] + [(name, CLASSIC) for name in balancers or []]
     for identifier, kind in pairs:
         _check(call, identifier, kind)
-    return [{"Identifier": identifier, "Type": kind, "State": "Adding"} for identifier, kind in dict.fromkeys(pairs)]
+    makers = " ".join(call.makers)
+    return [
+        {"Identifier": identifier, "Type": kind, "State": "Adding", "Makers": makers} for identifier, kind in dict.fromkeys(pairs)
+    ]
 
 
 def _kind(identifier: str) -> str:
@@ -42,6 +50,7 @@ def _check(call: Call, identifier: str, kind: str) -> None:
         service, name, params = "elb", "DescribeLoadBalancers", {"LoadBalancerNames": [identifier]}
     else:
         raise ApiError("UnsupportedOperation", f"minicloud has traffic sources of the types elb and elbv2, not {kind}")
+    check(call.caller, "autoscaling", f"elasticloadbalancing:{REGISTER[kind]}", identifier)
     try:
         api.call(call.cloud, service, name, params)
     except ApiError as error:

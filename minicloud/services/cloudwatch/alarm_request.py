@@ -78,14 +78,18 @@ def save(call: Call, row: Alarm, tags: list[TagInput] | None) -> None:
     elif before.kind != row.kind:
         raise errors.invalid(f"An alarm of another kind has the name {row.name}.")
     else:
-        state.alarms.change(row.name, settings=row.settings, actions_enabled=row.actions_enabled, configured=row.configured)
+        state.alarms.change(
+            row.name, settings=row.settings, actions_enabled=row.actions_enabled, configured=row.configured, makers=row.makers
+        )
     what, word = ("createdAlarm", "Create") if before is None else ("updatedAlarm", "Update")
     data = {"version": "1.0", "type": word, what: view(call, named(call, row.name))}
     alarm_states.note(call.cloud, row, "ConfigurationUpdate", f'Alarm "{row.name}" {word.lower()}d', data, at=call.now)
 
 
 def new(call: Call, kind: str, name: str, settings: dict[str, Any], enabled: bool | None) -> Alarm:
-    """The row of an alarm as it is when it is put for the first time."""
+    """The row of an alarm as it is when it is put for the first time. Whoever puts it is behind all that it does."""
     if not name.isprintable():
         raise errors.invalid("The alarm's name has characters that cannot be printed.")
-    return Alarm(name, kind, settings, enabled is not False, call.now, updated=call.now, transitioned=call.now)
+    row = Alarm(name, kind, settings, enabled is not False, call.now, updated=call.now, transitioned=call.now)
+    row.makers = call.makers
+    return row

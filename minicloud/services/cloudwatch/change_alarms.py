@@ -5,6 +5,7 @@ from typing import Any
 
 from ...api import Answer, Call, operation
 from ...aws import tags as aws_tags
+from ...callers import joined
 from ...errors import ApiError
 from ...metrics import alarm_states
 from ...state.rows import Tag
@@ -41,7 +42,7 @@ def delete_alarms(call: Call, *, alarm_names: list[str]) -> Answer:
 def set_alarm_state(
     call: Call, *, alarm_name: str, state_value: str, state_reason: str, state_reason_data: str | None = None
 ) -> Answer:
-    """SetAlarmState: until the next evaluation. Actions of the new state are carried out."""
+    """SetAlarmState: until the next evaluation. Actions of the new state are carried out, as far as the caller may do these."""
     check_state(state_value)
     row = named(call, alarm_name)
     data: Any = None
@@ -50,7 +51,8 @@ def set_alarm_state(
             data = json.loads(state_reason_data)
         except (ValueError, RecursionError) as error:
             raise ApiError("InvalidFormat", "StateReasonData was not valid JSON") from error
-    alarm_states.change(call.cloud, row, alarm_states.Verdict(state_value, state_reason, data, call.now))
+    verdict = alarm_states.Verdict(state_value, state_reason, data, call.now)
+    alarm_states.change(call.cloud, row, verdict, set_by=call.makers)
     return {}
 
 
@@ -58,7 +60,8 @@ def _enable(call: Call, names: list[str], enabled: bool) -> Answer:
     for row in call.cloud.state.alarms.among("name", names):
         if row.actions_enabled == enabled:
             continue
-        call.cloud.state.alarms.change(row.name, actions_enabled=enabled, configured=call.now)
+        makers = joined(row.makers, call.makers) if enabled else row.makers
+        call.cloud.state.alarms.change(row.name, actions_enabled=enabled, configured=call.now, makers=makers)
         after = named(call, row.name)
         data = {"version": "1.0", "type": "Update", "updatedAlarm": view(call, after)}
         alarm_states.note(call.cloud, row, "ConfigurationUpdate", f'Alarm "{row.name}" updated', data, at=call.now)
@@ -67,7 +70,7 @@ def _enable(call: Call, names: list[str], enabled: bool) -> Answer:
 
 @operation()
 def enable_alarm_actions(call: Call, *, alarm_names: list[str]) -> Answer:
-    """EnableAlarmActions. Names that no alarm has are passed over, as AWS does."""
+    """EnableAlarmActions: from now on they are for the caller, too. Names that no alarm has are passed over, as AWS does."""
     return _enable(call, alarm_names, True)
 
 

@@ -1,18 +1,19 @@
 """GetMetricData: many metrics, and metric math on them.
 
-A page ends in the middle of a query's datapoints where MaxDatapoints are reached; the next one goes on there.
+A page ends in the middle of a query's datapoints where MaxDatapoints are reached; the next one goes on there. A query is worked
+out only for a page that it is on, or for another that speaks of it, so that a request holds a page and no more, however many
+queries it has; what expressions need at one time has a bound of its own (`metrics/meter.py`).
 """
 
-import itertools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 
 from ...api import Answer, Call, operation
 from ...aws import pages, times
 from ...errors import ApiError
-from ...metrics import queries
+from ...metrics import meter, queries
 from ...metrics.expression import ExpressionError
 from ...metrics.queries import Evaluation
 from ...metrics.values import TimeSeries
@@ -117,9 +118,11 @@ def get_metric_data(
     if (end - start) / shortest > MOST_DATAPOINTS:
         raise errors.invalid(f"More than {MOST_DATAPOINTS} datapoints are asked for: a longer period gives fewer.")
     step = max(shortest, finest(start, now)) if shortest < 60 else shortest
-    evaluation = Evaluation(call.cloud.metrics, given, aligned(start, step, now), math.ceil(end))
-    results = list(itertools.chain.from_iterable(_results(evaluation, one) for one in given if one.get("ReturnData", True)))
-    return _page(results, call.next_token, max_datapoints or MOST_DATAPOINTS, descending=scan_by != "TimestampAscending")
+    with meter.ROOM.meter() as taken:
+        evaluation = Evaluation(call.cloud.metrics, given, aligned(start, step, now), math.ceil(end), taken)
+        shown = [one for one in given if one.get("ReturnData", True)]
+        return _page(evaluation, shown, _where(call.next_token), max_datapoints or MOST_DATAPOINTS,
+                     descending=scan_by != "TimestampAscending")  # fmt: skip
 
 
 def _results(evaluation: Evaluation, query: dict[str, Any]) -> list[tuple[str, TimeSeries]]:
@@ -130,14 +133,16 @@ def _results(evaluation: Evaluation, query: dict[str, Any]) -> list[tuple[str, T
         raise errors.invalid(f"Error in expression '{query['Id']}': {error}") from error
 
 
-def _page(results: list[tuple[str, TimeSeries]], token: str, most: int, *, descending: bool) -> Answer:
-    first, after = _where(token)
+Place = tuple[int, int, int | None]
+"""Where a page begins: the query, its series, and the time of the last datapoint before."""
+
+
+def _page(evaluation: Evaluation, queries: Sequence[dict[str, Any]], place: Place, most: int, *, descending: bool) -> Answer:
     shown: list[Answer] = []
-    for number, (query_id, one) in enumerate(results):
-        if number < first:
-            continue
+    for query, number, last, query_id, one in _from(evaluation, queries, place):
+        after = place[2] if (query, number) == place[:2] else None
         ordered = sorted(one.points.items(), reverse=descending)
-        if number == first and after is not None:
+        if after is not None:
             ordered = [point for point in ordered if (point[0] < after if descending else point[0] > after)]
         here = ordered[:most]
         most -= len(here)
@@ -145,17 +150,28 @@ def _page(results: list[tuple[str, TimeSeries]], token: str, most: int, *, desce
             "Id": query_id, "Label": one.label, "StatusCode": "Complete" if len(here) == len(ordered) else "PartialData",
             "Timestamps": [times.text(moment) for moment, _ in here], "Values": [value for _, value in here],
         })  # fmt: skip
-        if len(here) < len(ordered) or (most <= 0 and number + 1 < len(results)):
-            last = here[-1][0] if here else after
-            return {"MetricDataResults": shown, "Messages": [], "NextToken": pages.encode(f"{number} {last}")}
+        if len(here) < len(ordered) or (most <= 0 and not last):
+            end = here[-1][0] if here else after
+            return {"MetricDataResults": shown, "Messages": [], "NextToken": pages.encode(f"{query} {number} {end}")}
     return {"MetricDataResults": shown, "Messages": []}
 
 
-def _where(token: str) -> tuple[int, int | None]:
+def _from(
+    evaluation: Evaluation, queries: Sequence[dict[str, Any]], place: Place
+) -> Iterator[tuple[int, int, bool, str, TimeSeries]]:
+    """The series from a place on, each with its place, and whether it is the last of all."""
+    for query in range(place[0], len(queries)):
+        results = _results(evaluation, queries[query])
+        for number, (query_id, one) in enumerate(results):
+            if (query, number) >= place[:2]:
+                yield query, number, query + 1 == len(queries) and number + 1 == len(results), query_id, one
+
+
+def _where(token: str) -> Place:
     if not token:
-        return 0, None
-    number, _, moment = pages.decode(token).partition(" ")
+        return 0, 0, None
     try:
-        return int(number), int(moment) if moment != "None" else None
+        query, number, moment = pages.decode(token).split(" ")
+        return abs(int(query)), abs(int(number)), int(moment) if moment != "None" else None
     except ValueError as error:
         raise ApiError("InvalidNextToken", f"The token '{token}' is invalid") from error

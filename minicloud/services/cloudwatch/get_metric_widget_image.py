@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...api import Answer, Call, operation
-from ...metrics import queries, widget
+from ...metrics import meter, queries, widget
 from ...metrics.expression import ExpressionError
 from ...metrics.queries import Evaluation
 from ...metrics.values import TimeSeries
@@ -30,13 +30,14 @@ def get_metric_widget_image(call: Call, *, metric_widget: str, output_format: st
         wanted = widget.parse(metric_widget, time.time())
         queries.check([line.query for line in wanted.lines], check_period)
         given = _coarsened(wanted)
-        evaluation = Evaluation(call.cloud.metrics, given, _start(wanted, given), math.ceil(wanted.end))
-        drawn = [
-            chart.Drawn(series, line.colour, line.right)
-            for line in wanted.lines
-            if line.visible
-            for series in evaluation.of(line.query["Id"])
-        ]
+        with meter.ROOM.meter() as taken:
+            evaluation = Evaluation(call.cloud.metrics, given, _start(wanted, given), math.ceil(wanted.end), taken)
+            drawn = [
+                chart.Drawn(series, line.colour, line.right)
+                for line in wanted.lines
+                if line.visible
+                for series in evaluation.of(line.query["Id"])
+            ]
     except (WidgetError, ExpressionError) as error:
         raise errors.invalid(f"Invalid widget: {error}") from error
     return {

@@ -8,7 +8,7 @@ from ...aws import ids, tags
 from ...errors import ApiError
 from ...state.rows import Tag
 from ...state.rows_storage import DELETED, Policy
-from . import default_rules, rules
+from . import default_rules, execution, rules
 from .rules import DetailsInput, ExclusionsInput
 
 _KIND = "policy"
@@ -16,7 +16,8 @@ _FIXED = ("PolicyType", "ResourceTypes")
 _MOST_MESSAGE = 500
 
 
-def _arn(call: Call, policy_id: str) -> str:
+def arn_of(call: Call, policy_id: str) -> str:
+    """A policy's ARN."""
     settings = call.cloud.settings
     return f"arn:aws:dlm:{settings.region}:{settings.account_id}:policy/{policy_id}"
 
@@ -30,7 +31,7 @@ def _named(call: Call, policy_id: str) -> Policy:
 
 def _of_arn(call: Call, arn: str) -> Policy:
     row = _named(call, arn.rpartition("/")[2])
-    if arn != _arn(call, row.id):
+    if arn != arn_of(call, row.id):
         raise ApiError("ResourceNotFoundException", f"The requested resource was not found: {arn}", 404)
     return row
 
@@ -69,11 +70,12 @@ def create_lifecycle_policy(
     extend_deletion: bool | None = None,
     exclusions: ExclusionsInput | None = None,
 ) -> Answer:
-    """CreateLifecyclePolicy. The role is kept and shown; minicloud has nothing that a policy might not do."""
-    beside = _beside(create_interval, retain_interval, copy_tags, extend_deletion, exclusions)
+    """CreateLifecyclePolicy. It acts as its role; as the account itself, if that made it and there is no such role."""
+    beside, policy_id = _beside(create_interval, retain_interval, copy_tags, extend_deletion, exclusions), ids.new_id(_KIND)
     row = Policy(
-        id=ids.new_id(_KIND), description=_description(description), state=state, message="", role=_role(execution_role_arn),
+        id=policy_id, description=_description(description), state=state, message="", role=execution_role_arn,
         details=_new_details(call, default_policy, beside, policy_details), created=call.now, modified=call.now,
+        makers=execution.makers(call, policy_id, execution_role_arn),
     )  # fmt: skip
     call.cloud.state.policies.add(row)
     _set_tags(call, row.id, tags or {})
@@ -110,12 +112,6 @@ def _description(text: str) -> str:
     return text
 
 
-def _role(arn: str) -> str:
-    if not re.fullmatch(r"arn:aws(-[a-z]{1,3}){0,2}:iam::\d+:role/.+", arn):
-        raise rules.refused(f"{arn!r} is not the ARN of a role.")
-    return arn
-
-
 @operation()
 def get_lifecycle_policy(call: Call, *, policy_id: str) -> Answer:
     """GetLifecyclePolicy."""
@@ -130,7 +126,7 @@ def get_lifecycle_policy(call: Call, *, policy_id: str) -> Answer:
         "DateModified": row.modified,
         "PolicyDetails": row.details,
         "Tags": _tags(call, row.id),
-        "PolicyArn": _arn(call, row.id),
+        "PolicyArn": arn_of(call, row.id),
         "DefaultPolicy": default_rules.is_default(row.details),
     }
     return {"Policy": shown}
@@ -197,11 +193,16 @@ def update_lifecycle_policy(
     extend_deletion: bool | None = None,
     exclusions: ExclusionsInput | None = None,
 ) -> Answer:
-    """UpdateLifecyclePolicy. What is due before it is enabled again is not made up for."""
+    """UpdateLifecyclePolicy. What is due before it is enabled again is not made up for.
+
+    A policy that acts as its role goes on to do so; one without acts for who changed it last.
+    """
     row = _named(call, policy_id)
     fields: dict[str, Any] = {} if state is None else {"state": state}
     if execution_role_arn is not None:
-        fields["role"] = _role(execution_role_arn)
+        fields |= {"role": execution_role_arn, "makers": execution.makers(call, row.id, execution_role_arn)}
+    elif not execution.has_role(row):
+        fields["makers"] = call.makers
     if description is not None:
         fields["description"] = _description(description)
     beside = _beside(create_interval, retain_interval, copy_tags, extend_deletion, exclusions)

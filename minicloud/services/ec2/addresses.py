@@ -5,6 +5,7 @@ from typing import Any
 
 from ...api import Answer, Call, named, operation, require
 from ...aws import ids
+from ...aws.tags import tag_set
 from ...errors import ApiError
 from ...state.rows import Interface
 from ...state.rows_network import PublicAddress
@@ -142,9 +143,7 @@ def _target(call: Call, instance_id: str | None, interface_id: str | None) -> In
         raise ApiError("MissingParameter", "Either 'instanceId' or 'networkInterfaceId' must be specified")
     row = instance_rows.named(state, [instance_id])[0]
     if row.state not in ("running", "stopped"):
-        raise ApiError(
-            "IncorrectInstanceState", f"The {row.state} instance '{row.id}' is not in a valid state for this operation."
-        )
+        raise ApiError("InvalidInstanceID", f"The {row.state} instance '{row.id}' is not in a valid state for this operation.")
     interfaces = state.interfaces.find(instance_id=row.id)
     if len(interfaces) > 1:
         raise ApiError(
@@ -239,7 +238,7 @@ def _view(call: Call, row: PublicAddress) -> dict[str, Any]:
         "PublicIpv4Pool": "amazon",
         "NetworkBorderGroup": settings.region,
         "PublicIp": row.address,
-        "Tags": state.tags_of([row.allocation_id])[row.allocation_id],
+        **tag_set(state.tags_of([row.allocation_id])[row.allocation_id]),
     }
     interface = state.interfaces.get(row.interface_id) if row.interface_id else None
     if interface is None:

@@ -1,5 +1,6 @@
 """Block device mappings: what an image brings, changed by what a request says, as the disks of new instances or images."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -27,11 +28,16 @@ class EbsInput(TypedDict, total=False):
 
 
 class BlockDeviceInput(TypedDict, total=False):
-    """A block device; `NoDevice` takes away the one of that name."""
+    """A block device. `NoDevice` takes away the one of that name; a `VirtualName` is an instance store's, and changes nothing."""
 
     DeviceName: str
     Ebs: EbsInput
     NoDevice: str
+    VirtualName: str
+
+
+_STORE = re.compile(r"ephemeral([0-9]|1[0-9]|2[0-3])")
+"""Names of instance stores. AWS: those of NVMe, as all present types have, are there without mappings, which have no effect."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,12 @@ def merged(devices: Sequence[dict[str, Any]], mappings: Sequence[BlockDeviceInpu
             found.pop(name, None)
             continue
         check_device(name)
-        if "Ebs" not in mapping:
-            raise ApiError("InvalidBlockDeviceMapping", f"The mapping of {name} has neither Ebs nor NoDevice")
+        if "Ebs" not in mapping and _STORE.fullmatch(mapping.get("VirtualName", "")):
+            continue
+        if "Ebs" not in mapping or "VirtualName" in mapping:
+            raise ApiError(
+                "InvalidBlockDeviceMapping", f"The mapping of {name} has neither Ebs nor NoDevice, or a virtual name that is none"
+            )
         found[name] = _overridden(found.get(name), mapping["Ebs"], name)
     return found
 

@@ -4,11 +4,11 @@ from typing import Any
 
 from ...api import Answer, Call, operation, require
 from ...aws import ids, instance_types, times
+from ...aws.names import zone_id
 from ...errors import ApiError
 from ...state.rows_access import CapacityReservation
 from . import capacity, instance_rows, reserved
 from .reserved import Specification
-from .subnets import zone_id
 
 FILTERS = {
     "availability-zone": "AvailabilityZone",
@@ -154,7 +154,8 @@ def _active(call: Call, reservation_id: str) -> CapacityReservation:
 @operation()
 def cancel_capacity_reservation(call: Call, *, capacity_reservation_id: str) -> Answer:
     """CancelCapacityReservation: its room is anybody's; instances in it run on."""
-    call.cloud.state.capacity_reservations.change(_active(call, capacity_reservation_id).id, state="cancelled")
+    row = _active(call, capacity_reservation_id)
+    call.cloud.state.capacity_reservations.change(row.id, state="cancelled", ended=call.now)
     return {"Return": True}
 
 

@@ -52,6 +52,8 @@ def modify_instance_cpu_options(
     row = named(call.cloud.state, [instance_id])[0]
     given = {"CoreCount": core_count, "ThreadsPerCore": threads_per_core}
     chosen = CpuOptions(**{name: value for name, value in given.items() if value is not None})  # type: ignore[typeddict-item]
+    if call.passed_over and not chosen:
+        return {"InstanceId": row.id}
     if not chosen:
         raise ApiError("MissingParameter", "The request must contain the parameters CoreCount and ThreadsPerCore")
     columns = wanted(instance_types.get(row.instance_type), chosen)

@@ -1,10 +1,12 @@
 """DescribeInstances, with every filter that can be true here."""
 
-from ...api import Answer, Call, operation
+from ...api import Answer, Call, FilterPaths, operation
+from . import interface_filters
 from .instance_rows import wanted
 from .instance_view import reservations
 
-FILTERS = {
+FILTERS: FilterPaths = {
+    **interface_filters.OF_INSTANCES,
     "affinity": "Placement.Affinity",
     "architecture": "Architecture",
     "availability-zone": "Placement.AvailabilityZone",
@@ -46,36 +48,15 @@ FILTERS = {
     "launch-time": "LaunchTime",
     "maintenance-options.auto-recovery": "MaintenanceOptions.AutoRecovery",
     "monitoring-state": "Monitoring.State",
-    "network-interface.addresses.primary": "NetworkInterfaces[].PrivateIpAddresses[].Primary",
-    "network-interface.addresses.private-dns-name": "NetworkInterfaces[].PrivateIpAddresses[].PrivateDnsName",
-    "network-interface.addresses.private-ip-address": "NetworkInterfaces[].PrivateIpAddresses[].PrivateIpAddress",
     "metadata-options.http-endpoint": "MetadataOptions.HttpEndpoint",
+    "metadata-options.http-protocol-ipv4": "MetadataOptions.HttpEndpoint",
+    "metadata-options.http-protocol-ipv6": "=disabled",
     "metadata-options.http-put-response-hop-limit": "MetadataOptions.HttpPutResponseHopLimit",
     "metadata-options.http-tokens": "MetadataOptions.HttpTokens",
     "metadata-options.instance-metadata-tags": "MetadataOptions.InstanceMetadataTags",
     "metadata-options.state": "MetadataOptions.State",
-    "network-interface.addresses.association.ip-owner-id": "NetworkInterfaces[].PrivateIpAddresses[].Association.IpOwnerId",
-    "network-interface.addresses.association.public-ip": "NetworkInterfaces[].PrivateIpAddresses[].Association.PublicIp",
-    "network-interface.association.ip-owner-id": "NetworkInterfaces[].Association.IpOwnerId",
-    "network-interface.association.public-ip": "NetworkInterfaces[].Association.PublicIp",
-    "network-interface.attachment.attach-time": "NetworkInterfaces[].Attachment.AttachTime",
-    "network-interface.attachment.attachment-id": "NetworkInterfaces[].Attachment.AttachmentId",
-    "network-interface.attachment.delete-on-termination": "NetworkInterfaces[].Attachment.DeleteOnTermination",
-    "network-interface.attachment.device-index": "NetworkInterfaces[].Attachment.DeviceIndex",
-    "network-interface.attachment.network-card-index": "NetworkInterfaces[].Attachment.NetworkCardIndex",
-    "network-interface.attachment.status": "NetworkInterfaces[].Attachment.Status",
-    "network-interface.description": "NetworkInterfaces[].Description",
-    "network-interface.group-id": "NetworkInterfaces[].Groups[].GroupId",
-    "network-interface.group-name": "NetworkInterfaces[].Groups[].GroupName",
-    "network-interface.mac-address": "NetworkInterfaces[].MacAddress",
-    "network-interface.network-interface-id": "NetworkInterfaces[].NetworkInterfaceId",
-    "network-interface.owner-id": "NetworkInterfaces[].OwnerId",
-    "network-interface.private-dns-name": "NetworkInterfaces[].PrivateDnsName",
-    "network-interface.private-ip-address": "NetworkInterfaces[].PrivateIpAddress",
-    "network-interface.source-dest-check": "NetworkInterfaces[].SourceDestCheck",
-    "network-interface.status": "NetworkInterfaces[].Status",
-    "network-interface.subnet-id": "NetworkInterfaces[].SubnetId",
-    "network-interface.vpc-id": "NetworkInterfaces[].VpcId",
+    "network-performance-options.bandwidth-weighting": "=default",
+    "operator.managed": "=false",
     "placement-group-name": "Placement.GroupName",
     "platform-details": "PlatformDetails",
     "private-dns-name": "PrivateDnsName",

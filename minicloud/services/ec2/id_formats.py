@@ -29,3 +29,10 @@ def describe_aggregate_id_format(call: Call) -> Answer:
     """DescribeAggregateIdFormat."""
     del call
     return {"UseLongIdsAggregated": True, "Statuses": _statuses(None)}
+
+
+@operation()
+def describe_identity_id_format(call: Call, *, principal_arn: str, resource: str | None = None) -> Answer:
+    """DescribeIdentityIdFormat: the same for every principal."""
+    del call, principal_arn
+    return {"Statuses": _statuses(resource)}

@@ -1,22 +1,15 @@
 """The attributes of an AMI, and its deprecation."""
 
-from typing import Any, TypedDict
+from typing import Any
 
 from ...api import Answer, Call, operation
 from ...aws import ids, times
 from ...errors import ApiError
 from ...state.rows import Image
 from .instance_attributes import TextValue
-from .snapshot_attributes import PermissionInput, by_operation, changed, permission_view
+from .snapshot_attributes import ModificationsInput, by_operation, changed, permission_view
 
 _PERMISSION = "launchPermission"
-
-
-class LaunchPermissionInput(TypedDict, total=False):
-    """Permissions to give and to take."""
-
-    Add: list[PermissionInput]
-    Remove: list[PermissionInput]
 
 
 def _named(call: Call, image_id: str) -> Image:
@@ -55,7 +48,7 @@ def modify_image_attribute(
     attribute: str | None = None,
     value: str | None = None,
     description: TextValue | None = None,
-    launch_permission: LaunchPermissionInput | None = None,
+    launch_permission: ModificationsInput | None = None,
     operation_type: str | None = None,
     user_ids: list[str] | None = None,
     user_groups: list[str] | None = None,
@@ -65,9 +58,7 @@ def modify_image_attribute(
     text = (description or {}).get("Value", value if attribute == "description" else None)
     if attribute not in (None, "description", _PERMISSION):
         raise ApiError("UnsupportedOperation", f"minicloud cannot change the image attribute {attribute}")
-    add, remove = by_operation(operation_type, user_ids, user_groups)
-    wanted = launch_permission or LaunchPermissionInput()
-    add, remove = add + wanted.get("Add", []), remove + wanted.get("Remove", [])
+    add, remove = by_operation(operation_type, user_ids, user_groups, launch_permission or ModificationsInput())
     if (text is None) == (not add and not remove):
         raise ApiError("InvalidParameterCombination", "Exactly one attribute of an image can be changed with one request")
     if text is not None:

@@ -32,7 +32,7 @@ def shown(call: Call, image: Image) -> str:
     """Its DeregistrationProtection, as DescribeImages answers it."""
     if image.protection in ("", "enabled", _WITH_COOLDOWN):
         return {"": "disabled", "enabled": "enabled-without-cooldown", _WITH_COOLDOWN: "enabled-with-cooldown"}[image.protection]
-    return "disabled" if times.seconds(image.protection) <= times.seconds(call.now) else f"cooldown until {image.protection}"
+    return "disabled" if times.due(image.protection, COOLDOWN, times.seconds(call.now)) else f"cooldown until {image.protection}"
 
 
 @operation()

@@ -4,13 +4,14 @@ from typing import Any, TypedDict
 
 from ...api import Answer, Call, operation
 from ...aws import ids
+from ...aws.names import zone_id
+from ...aws.tags import tag_set
 from ...errors import ApiError
 from ...state.rows import Image
 from . import instance_rows
 from .image_protection import named
 from .launch_template_rows import versions_of
 from .snapshots import GROUP_ALL
-from .subnets import zone_id
 
 _INSTANCE, _TEMPLATE = "ec2:Instance", "ec2:LaunchTemplate"
 INSTANCE_FILTERS = {
@@ -109,7 +110,7 @@ def describe_instance_image_metadata(call: Call, *, instance_ids: list[str] | No
             {
                 "InstanceId": row.id, "InstanceType": row.instance_type, "LaunchTime": row.launched,
                 "AvailabilityZone": row.zone, "ZoneId": zone_id(settings.region, row.zone),
-                "State": instance_rows.state_view(row.state), "OwnerId": settings.account_id, "Tags": tags[row.id],
+                "State": instance_rows.state_view(row.state), "OwnerId": settings.account_id, **tag_set(tags[row.id]),
                 "ImageMetadata": _metadata(call, images[row.image_id]),
             }
             for row in rows

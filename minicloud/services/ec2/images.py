@@ -8,6 +8,7 @@ from typing import Any
 
 from ...api import Answer, Call, operation, require
 from ...aws import ids
+from ...aws.tags import tag_set
 from ...errors import ApiError
 from ...state.rows import Image
 from ...state.store import State
@@ -27,7 +28,9 @@ FILTERS = {
     "creation-date": "CreationDate",
     "description": "Description",
     "ena-support": "EnaSupport",
+    "free-tier-eligible": "=false",
     "hypervisor": "Hypervisor",
+    "image-allowed": "=true",
     "image-id": "ImageId",
     "image-type": "ImageType",
     "is-public": "Public",
@@ -107,7 +110,7 @@ def _view(call: Call, image: Image, tags: list[dict[str, str]]) -> dict[str, Any
         "Name": image.name,
         "RootDeviceName": image.root_device_name,
         "RootDeviceType": "ebs",
-        "Tags": tags,
+        **tag_set(tags),
         "VirtualizationType": "hvm",
         "BootMode": image.boot_mode,
         "ImageId": image.id,

@@ -79,6 +79,10 @@ def _values(call: Call, row: Instance) -> dict[str, tuple[str, Any]]:
     }
 
 
+SO_ALREADY = {("sriovNetSupport", "simple"), ("enclaveOptions", "false")}
+"""Attributes with the value that each instance has of them."""
+
+
 @operation()
 def modify_instance_attribute(
     call: Call,
@@ -109,6 +113,8 @@ def modify_instance_attribute(
         "sourceDestCheck": (source_dest_check or {}).get("Value"),
         "enaSupport": (ena_support or {}).get("Value"),
     }
+    if (attribute, value) in SO_ALREADY:
+        return {}
     if attribute is not None:
         if attribute not in given and not (attribute == "blockDeviceMapping" and value is None):
             raise ApiError("UnsupportedOperation", f"minicloud cannot change the instance attribute {attribute} by its value")
@@ -116,6 +122,8 @@ def modify_instance_attribute(
             given[attribute] = value
     given |= {"groupSet": groups, "blockDeviceMapping": block_device_mappings}
     chosen = {name: wanted for name, wanted in given.items() if wanted is not None}
+    if call.passed_over and not chosen:
+        return {}
     if len(chosen) != 1:
         raise ApiError("InvalidParameterCombination", "Exactly one attribute of an instance can be changed with one request")
     name, wanted = chosen.popitem()
@@ -140,7 +148,7 @@ def _change_interface(call: Call, row: Instance, wanted: list[str] | bool) -> No
             "Please specify an interface ID for the operation instead.",
         )
     if isinstance(wanted, list):
-        groups = wanted_groups(call.cloud.state, found[0].vpc_id, wanted)
+        groups = wanted_groups(call.cloud.state, found[0].vpc_id, wanted, place=f"interface {found[0].id}")
         call.cloud.state.interfaces.change(found[0].id, group_ids=groups)
     else:
         call.cloud.state.interfaces.change(found[0].id, source_dest_check=wanted)

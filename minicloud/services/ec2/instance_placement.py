@@ -4,10 +4,10 @@ from typing import Any, TypedDict
 
 from ...api import Answer, Call, operation
 from ...aws import ids
+from ...aws.names import zone_id
 from ...errors import ApiError
 from ...state.rows import Instance
 from . import instance_rows
-from .subnets import zone_id
 
 TOPOLOGY_FILTERS = {"availability-zone": "AvailabilityZone", "instance-type": "InstanceType", "zone-id": "ZoneId"}
 
@@ -66,7 +66,7 @@ def modify_instance_placement(
     """ModifyInstancePlacement: a stopped instance into a placement group, or with an empty name out of it."""
     row = instance_rows.named(call.cloud.state, [instance_id])[0]
     check_tenancy(tenancy)
-    if group_name is None and group_id is None and tenancy is None:
+    if group_name is None and group_id is None and tenancy is None and not call.passed_over:
         raise ApiError("MissingParameter", "The request must contain the parameter groupName, groupId or tenancy")
     if row.state != "stopped":
         raise ApiError("IncorrectInstanceState", f"The instance '{row.id}' is not in the 'stopped' state.")

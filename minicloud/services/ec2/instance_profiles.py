@@ -4,11 +4,13 @@ from typing import Any, TypedDict
 
 from ...api import Answer, Call, operation, require
 from ...aws import arns, ids
+from ...callers import check_pass
 from ...errors import ApiError
 from ...state.rows import Instance
 from ...state.rows_access import InstanceProfile, ProfileAssociation
 from .instance_rows import named
 
+PASSED_TO = "ec2.amazonaws.com"
 FILTERS = {"instance-id": "InstanceId", "state": "State"}
 
 
@@ -24,7 +26,7 @@ def _arn(account_id: str, profile: InstanceProfile) -> str:
 
 
 def wanted(call: Call, given: IamInstanceProfileInput) -> InstanceProfile:
-    """The profile that a request names. Raises ApiError (InvalidParameterValue)."""
+    """The profile that a request names, whose role the caller may pass. Raises ApiError (InvalidParameterValue, ...)."""
     name = given.get("Name") or given.get("Arn", "").rpartition("/")[2]
     row = call.cloud.state.instance_profiles.get(name)
     account = call.cloud.settings.account_id
@@ -36,6 +38,8 @@ def wanted(call: Call, given: IamInstanceProfileInput) -> InstanceProfile:
             f"Value ({shown}) for parameter iamInstanceProfile.{kind.lower()} is invalid. "
             f"Invalid IAM Instance Profile {'ARN' if kind == 'Arn' else 'name'}",
         )
+    if role := call.cloud.state.roles.get(row.role) if row.role else None:
+        check_pass(call.caller, "ec2", arns.role(account, role.path, role.name), PASSED_TO)
     return row
 
 

@@ -1,17 +1,29 @@
 """DescribeInstanceStatus: the system check is that the guest runs on the host, the instance check that its address answers."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from ...api import Answer, Call, operation
+from ...api import Answer, Call, FilterPaths, operation
+from ...aws.names import zone_id
+from ...cloud import Cloud
 from ...state.rows import Instance
+from . import volume_status
 from .instance_rows import state_view, wanted
-from .subnets import zone_id
 
-FILTERS = {
+
+def _attached_volumes(cloud: Cloud, item: dict[str, Any]) -> Iterator[str]:
+    """What DescribeVolumeStatus says of an instance's volumes, while it runs."""
+    running = item["InstanceState"]["Name"] == "running"
+    yield volume_status.of_instance(cloud, item["InstanceId"]) if running else "not-applicable"
+
+
+FILTERS: FilterPaths = {
+    "attached-ebs-status.status": _attached_volumes,
     "availability-zone": "AvailabilityZone",
     "availability-zone-id": "AvailabilityZoneId",
     "instance-state-code": "InstanceState.Code",
     "instance-state-name": "InstanceState.Name",
+    "operator.managed": "=false",
     "instance-status.reachability": "InstanceStatus.Details[].Status",
     "instance-status.status": "InstanceStatus.Status",
     "system-status.reachability": "SystemStatus.Details[].Status",

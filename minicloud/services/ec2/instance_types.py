@@ -2,9 +2,9 @@
 
 from ...api import Answer, Call, operation
 from ...aws import instance_types as table
+from ...aws.names import zone_id
 from ...errors import ApiError
 from . import instance_type_info
-from .subnets import zone_id
 
 
 @operation(items="InstanceTypes", key="InstanceType", filters=instance_type_info.FILTERS)

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...api import Call
-from ...aws.names import private_dns_name, public_dns_name
+from ...aws.names import private_dns_name, public_dns_name, zone_id
+from ...aws.tags import tag_set
 from ...state.rows import Image, Instance, Interface, SecurityGroup, Volume
+from ...state.rows_failures import Failure
 from ...state.rows_network import PublicAddress
 from . import cpu_options, metadata_options, reserved
 from .instance_profiles import of_instances
 from .instance_rows import state_view
 from .interfaces import addresses_view, association_view, attachment_view, groups_of
-from .subnets import zone_id
 
 
 @dataclass
@@ -32,6 +33,8 @@ class Around:
     """The capacity reservations that they run in."""
     placements: dict[str, str] = field(default_factory=dict)
     """The ids of placement groups by their names."""
+    failing: dict[str, Failure] = field(default_factory=dict)
+    """What cannot be done about an instance, where its row does not say so itself."""
     naming: set[str] = field(default_factory=set)
     """The VPCs that give public addresses DNS names."""
 
@@ -48,6 +51,7 @@ def around(call: Call, rows: Sequence[Instance]) -> Around:
         profiles=of_instances(call, instance_ids),
         reservations=reserved.of_instances(call),
         placements={group.name: group.id for group in state.placement_groups.query()},
+        failing={failure.subject: failure for failure in state.failures.query("subject like 'i-%'")},
         naming={vpc.id for vpc in state.vpcs.find(dns_hostnames=True)},
     )
     for interface in state.interfaces.among("instance_id", instance_ids):
@@ -95,7 +99,7 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "Hypervisor": "xen",
         "RootDeviceName": image.root_device_name,
         "RootDeviceType": "ebs",
-        "Tags": found.tags[row.id],
+        **tag_set(found.tags[row.id]),
         "VirtualizationType": "hvm",
         "CpuOptions": cpu_options.view(row),
         "CapacityReservationSpecification": reserved.specification(row.capacity_reservation),
@@ -134,9 +138,17 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         view["CapacityReservationId"] = found.reservations[row.id]
     if row.key_name:
         view["KeyName"] = row.key_name
-    if row.reason_code:
-        view["StateReason"] = {"Code": row.reason_code, "Message": f"{row.reason_code}: {row.reason_message}"}
+    if reason := _reason(row, found.failing.get(row.id)):
+        view["StateReason"] = reason
     return view
+
+
+def _reason(row: Instance, failure: Failure | None) -> dict[str, str]:
+    """Why an instance is in its state, or why it cannot be brought to another at present."""
+    code, message = row.reason_code, row.reason_message
+    if failure is not None and not code:
+        code, message = failure.code, failure.message
+    return {"Code": code, "Message": f"{code}: {message}"} if code else {}
 
 
 def _block_device(volume: Volume) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def create_network_interface(
     first, others = primary_and_others(private_ip_address, private_ip_addresses or [])
     if first is not None:
         interfaces.check_address(state, subnet, first)
-    chosen = interfaces.wanted_groups(state, subnet.vpc_id, groups or [])
+    chosen = interfaces.wanted_groups(state, subnet.vpc_id, groups or [], place=f"subnet {subnet.id}")
     row = interfaces.create(call, subnet, chosen, first, description)
     add_addresses(state, row, others, secondary_private_ip_address_count)
     state.interfaces.change(row.id, delete_on_termination=False)
@@ -153,15 +153,16 @@ def modify_network_interface_attribute(
     if source_dest_check is not None:
         changes["source_dest_check"] = source_dest_check.get("Value", True)
     if groups is not None:
-        changes["group_ids"] = interfaces.wanted_groups(call.cloud.state, row.vpc_id, groups)
+        changes["group_ids"] = interfaces.wanted_groups(call.cloud.state, row.vpc_id, groups, place=f"interface {row.id}")
     if attachment is not None:
         if interface_attachments.attached(call.cloud.state, attachment.get("AttachmentId", "")).id != row.id:
             raise ids.not_found("network-interface-attachment", [attachment.get("AttachmentId", "")])
         changes["delete_on_termination"] = attachment.get("DeleteOnTermination", row.delete_on_termination)
-    if len(changes) != 1:
+    if len(changes) > 1 or not (changes or call.passed_over):
         raise ApiError("InvalidParameterCombination", "Exactly one attribute of an interface can be changed with one request")
-    call.cloud.state.interfaces.change(row.id, **changes)
-    call.touch(row.id)
+    if changes:
+        call.cloud.state.interfaces.change(row.id, **changes)
+        call.touch(row.id)
     return {}
 
 

@@ -73,6 +73,8 @@ def wanted(
     address: str | None,
 ) -> list[Nic]:
     """The interfaces by their device indices, of which the first is 0. Raises ApiError, also where both ways are mixed."""
+    if subnet_id and group_names:
+        raise _bad("InvalidParameterCombination", "The parameter groupName cannot be used with the parameter subnet")
     if not given:
         return [Nic(subnet_id, group_ids or [], group_names or [], address)]
     if subnet_id or group_ids or group_names or address:

@@ -11,21 +11,23 @@ from typing import Any
 
 from ...api import Answer, Call, operation, require
 from ...aws import ids
-from ...aws.names import private_dns_name, public_dns_name
+from ...aws.names import private_dns_name, public_dns_name, zone_id
 from ...config import Settings
 from ...errors import ApiError
 from ...state.rows import Interface, SecurityGroup, Subnet
 from ...state.rows_network import PublicAddress
 from ...state.store import State
 from . import public_addresses
-from .subnets import addresses_in, zone_id
+from .subnets import addresses_in
 
 MOST_GROUPS = 5
 FILTERS = {
+    "addresses.association.owner-id": "PrivateIpAddresses[].Association.IpOwnerId",
     "addresses.association.public-ip": "PrivateIpAddresses[].Association.PublicIp",
     "association.allocation-id": "Association.AllocationId",
     "association.association-id": "Association.AssociationId",
     "association.ip-owner-id": "Association.IpOwnerId",
+    "association.public-dns-name": "Association.PublicDnsName",
     "association.public-ip": "Association.PublicIp",
     "addresses.private-ip-address": "PrivateIpAddresses[].PrivateIpAddress",
     "addresses.primary": "PrivateIpAddresses[].Primary",
@@ -44,6 +46,7 @@ FILTERS = {
     "interface-type": "InterfaceType",
     "mac-address": "MacAddress",
     "network-interface-id": "NetworkInterfaceId",
+    "operator.managed": "=false",
     "owner-id": "OwnerId",
     "private-dns-name": "PrivateDnsName",
     "private-ip-address": "PrivateIpAddress",
@@ -110,24 +113,34 @@ def _free_mac(state: State) -> str:
             return mac
 
 
-def wanted_groups(state: State, vpc_id: str, group_ids: Sequence[str], names: Sequence[str] = ()) -> list[str]:
-    """The groups for an interface in this VPC, by id or by name; the default group if none is named. Raises ApiError."""
-    there = state.security_groups.find(vpc_id=vpc_id)
-    by_id, by_name = {group.id: group for group in there}, {group.name: group for group in there}
+def wanted_groups(state: State, vpc_id: str, group_ids: Sequence[str], names: Sequence[str] = (), place: str = "") -> list[str]:
+    """The groups for an interface in this VPC, by id or by name; the default group if none is named.
+
+    `place` is what they are for, such as `subnet subnet-1`. Raises ApiError.
+    """
+    there = {group.name: group.id for group in state.security_groups.find(vpc_id=vpc_id)}
     wanted = list(dict.fromkeys(group_ids))
-    if "" in wanted:
-        raise ApiError("InvalidParameterValue", "Value () for parameter groupId is invalid. The value cannot be empty")
-    ids.check("security-group", wanted)
-    require("security-group", wanted, by_id)
+    _check_groups(state, vpc_id, wanted, place or f"VPC {vpc_id}")
     for name in names:
-        if name not in by_name:
+        if name not in there:
             raise ApiError("InvalidGroup.NotFound", f"The security group '{name}' does not exist in VPC '{vpc_id}'")
-        wanted.append(by_name[name].id)
+        wanted.append(there[name])
     if len(set(wanted)) > MOST_GROUPS:
         raise ApiError(
             "SecurityGroupsPerInterfaceLimitExceeded", "The maximum number of security groups per interface has been reached."
         )
-    return list(dict.fromkeys(wanted)) or [by_name["default"].id]
+    return list(dict.fromkeys(wanted)) or [there["default"]]
+
+
+def _check_groups(state: State, vpc_id: str, wanted: Sequence[str], place: str) -> None:
+    """Refuse identifiers of groups that are malformed, unknown, or of another VPC than `place`. Raises ApiError."""
+    if "" in wanted:
+        raise ApiError("InvalidParameterValue", "Value () for parameter groupId is invalid. The value cannot be empty")
+    ids.check("security-group", wanted)
+    found = {group.id: group for group in state.security_groups.among("id", wanted)}
+    require("security-group", wanted, found)
+    if others := [group for group in wanted if found[group].vpc_id != vpc_id]:
+        raise ApiError("InvalidParameter", f"Security group {others[0]} and {place} belong to different networks.")
 
 
 def groups_of(state: State, interface: Interface, groups: dict[str, SecurityGroup] | None = None) -> list[dict[str, str]]:

@@ -46,7 +46,7 @@ def _card(state: State, nic: Nic, first: Subnet) -> Card:
         if row.instance_id or row.load_balancer_id:
             raise ApiError("InvalidNetworkInterface.InUse", f"Interface: [{row.id}] in use.")
         return Card(nic, subnet, row.group_ids, row)
-    groups = interfaces.wanted_groups(state, subnet.vpc_id, nic.group_ids, nic.group_names)
+    groups = interfaces.wanted_groups(state, subnet.vpc_id, nic.group_ids, nic.group_names, f"subnet {subnet.id}")
     if nic.address is not None:
         interfaces.check_address(state, subnet, nic.address)
     return Card(nic, subnet, groups)

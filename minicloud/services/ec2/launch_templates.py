@@ -5,13 +5,16 @@ template is made. Numbers of versions are not given out twice.
 """
 
 import typing
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ...api import Answer, Call, operation, require
 from ...aws import ids, model
+from ...aws.tags import tag_set
+from ...callers import acting
 from ...errors import ApiError
 from ...state.rows_access import LaunchTemplate, LaunchTemplateVersion
-from .launch import run_instances
+from .launch import decode_user_data, run_instances
 from .launch_template_rows import DEFAULT, named, number, unknown_name, version_of, versions_of
 from .tags import TagInput
 
@@ -43,23 +46,30 @@ VERSION_FILTERS = {
     "create-time": "CreateTime",
     "ebs-optimized": "LaunchTemplateData.EbsOptimized",
     "http-endpoint": "LaunchTemplateData.MetadataOptions.HttpEndpoint",
+    "http-protocol-ipv4": "LaunchTemplateData.MetadataOptions.HttpEndpoint",
     "http-tokens": "LaunchTemplateData.MetadataOptions.HttpTokens",
     "iam-instance-profile": "LaunchTemplateData.IamInstanceProfile.Arn",
     "image-id": "LaunchTemplateData.ImageId",
     "instance-type": "LaunchTemplateData.InstanceType",
     "is-default-version": "DefaultVersion",
+    "network-card-index": "LaunchTemplateData.NetworkInterfaces[].NetworkCardIndex",
 }
 
 
+def _creator(call: Call, makers: list[str]) -> str:
+    return acting(call.cloud, makers).arn
+
+
 def _template_view(call: Call, row: LaunchTemplate, tags: list[dict[str, str]]) -> dict[str, Any]:
+    versions = versions_of(call.cloud.state, row)
     return {
         "LaunchTemplateId": row.id,
         "LaunchTemplateName": row.name,
         "CreateTime": row.created,
-        "CreatedBy": f"arn:aws:iam::{call.cloud.settings.account_id}:root",
+        "CreatedBy": _creator(call, versions[0].makers),
         "DefaultVersionNumber": row.default_version,
-        "LatestVersionNumber": versions_of(call.cloud.state, row)[-1].version,
-        "Tags": tags,
+        "LatestVersionNumber": versions[-1].version,
+        **tag_set(tags),
     }
 
 
@@ -70,10 +80,16 @@ def _version_view(call: Call, template: LaunchTemplate, row: LaunchTemplateVersi
         "VersionNumber": row.version,
         **({"VersionDescription": row.description} if row.description else {}),
         "CreateTime": row.created,
-        "CreatedBy": f"arn:aws:iam::{call.cloud.settings.account_id}:root",
+        "CreatedBy": _creator(call, row.makers),
         "DefaultVersion": row.version == template.default_version,
         "LaunchTemplateData": row.data,
     }
+
+
+def _check(data: Mapping[str, Any]) -> None:
+    """Refuse what no launch could read, as AWS does when a template is made. Raises ApiError."""
+    if data.get("UserData"):
+        decode_user_data(data["UserData"])
 
 
 @operation(tags=("launch-template",))
@@ -82,10 +98,13 @@ def create_launch_template(
 ) -> Answer:
     """CreateLaunchTemplate, with its first version."""
     state = call.cloud.state
+    _check(launch_template_data)
     if state.launch_templates.find(name=launch_template_name):
         raise ApiError("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
-    row = state.launch_templates.add(LaunchTemplate(ids.new_id("launch-template"), launch_template_name, 1, 1, call.now))
-    state.launch_template_versions.add(LaunchTemplateVersion(row.id, 1, version_description, launch_template_data, call.now))
+    row = LaunchTemplate(ids.new_id("launch-template"), launch_template_name, 1, 1, call.now, call.makers)
+    state.launch_templates.add(row)
+    first = LaunchTemplateVersion(row.id, 1, version_description, launch_template_data, call.now, call.makers)
+    state.launch_template_versions.add(first)
     return {"LaunchTemplate": _template_view(call, row, call.tag("launch-template", row.id))}
 
 
@@ -101,12 +120,14 @@ def create_launch_template_version(
 ) -> Answer:
     """CreateLaunchTemplateVersion; with a source version, what is not given is that one's."""
     state = call.cloud.state
+    _check(launch_template_data)
     template = named(state, launch_template_id, launch_template_name)
     if template.latest_version >= MOST_VERSIONS:
-        raise ApiError("VersionLimitExceeded", f"A launch template has at most {MOST_VERSIONS} versions")
+        raise ApiError("MaxTemplateVersionLimitExceeded", f"A launch template has at most {MOST_VERSIONS} versions")
     base = version_of(state, template, source_version).data if source_version else {}
     version = template.latest_version + 1
-    row = LaunchTemplateVersion(template.id, version, version_description, {**base, **launch_template_data}, call.now)
+    data = {**base, **launch_template_data}
+    row = LaunchTemplateVersion(template.id, version, version_description, data, call.now, call.makers)
     state.launch_template_versions.add(row)
     state.launch_templates.change(template.id, latest_version=version)
     return {"LaunchTemplateVersion": _version_view(call, template, row)}
@@ -170,11 +191,12 @@ def modify_launch_template(
     launch_template_name: str | None = None,
     default_version: str | None = None,
 ) -> Answer:
-    """ModifyLaunchTemplate: which version is the default."""
+    """ModifyLaunchTemplate: which version is the default. What launches the default one, does so for who chose it, too."""
     state = call.cloud.state
     template = named(state, launch_template_id, launch_template_name)
     chosen = version_of(state, template, default_version or DEFAULT)
-    state.launch_templates.change(template.id, default_version=chosen.version)
+    if default_version is not None:
+        state.launch_templates.change(template.id, default_version=chosen.version, makers=call.makers)
     template.default_version = chosen.version
     return {"LaunchTemplate": _template_view(call, template, state.tags_of([template.id])[template.id])}
 

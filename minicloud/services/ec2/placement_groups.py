@@ -2,6 +2,7 @@
 
 from ...api import Answer, Call, operation
 from ...aws import ids
+from ...aws.tags import tag_set
 from ...errors import ApiError
 from ...state.rows_access import PlacementGroup
 
@@ -15,7 +16,7 @@ def _view(call: Call, row: PlacementGroup, tags: list[dict[str, str]]) -> Answer
         "State": "available",
         "Strategy": row.strategy,
         "GroupId": row.id,
-        "Tags": tags,
+        **tag_set(tags),
         "GroupArn": f"arn:aws:ec2:{settings.region}:{settings.account_id}:placement-group/{row.name}",
     }
 

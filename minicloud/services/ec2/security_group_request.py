@@ -163,7 +163,5 @@ def _peer(call: Call, group: SecurityGroup, pair: PairInput) -> str:
             raise ids.not_found("security-group", [pair["GroupName"]])
         found = by_name[0]
     if found.vpc_id != group.vpc_id:
-        raise ApiError(
-            "InvalidParameterValue", f"You have specified two resources that belong to different networks: {group.id}, {found.id}"
-        )
+        raise ApiError("InvalidGroup.NotFound", "You have specified two resources that belong to different networks.")
     return found.id

@@ -10,6 +10,7 @@ from ... import api
 from ...api import Answer, Call, operation, require
 from ...api import named as row_named
 from ...aws import ids, ip_permissions
+from ...aws.tags import tag_set
 from ...errors import ApiError
 from ...state.rows import SecurityGroup, Vpc
 from ...state.rows_network import SecurityGroupRule
@@ -100,7 +101,7 @@ def create_security_group(call: Call, *, group_name: str, description: str, vpc_
         raise ApiError("SecurityGroupLimitExceeded", "The maximum number of security groups has been reached.")
     group = add(state, vpc.id, group_name, description, call.now)
     arn = f"arn:aws:ec2:{settings.region}:{settings.account_id}:security-group/{group.id}"
-    return {"GroupId": group.id, "Tags": call.tag("security-group", group.id), "SecurityGroupArn": arn}
+    return {"GroupId": group.id, **tag_set(call.tag("security-group", group.id)), "SecurityGroupArn": arn}
 
 
 @operation()
@@ -148,7 +149,7 @@ def _views(call: Call, groups: list[SecurityGroup]) -> list[dict[str, Any]]:
         {
             "GroupId": group.id,
             "IpPermissionsEgress": permissions(rules[group.id, True], settings.account_id),
-            "Tags": tags[group.id],
+            **tag_set(tags[group.id]),
             "VpcId": group.vpc_id,
             "SecurityGroupArn": f"arn:aws:ec2:{settings.region}:{settings.account_id}:security-group/{group.id}",
             "OwnerId": settings.account_id,
@@ -174,5 +175,6 @@ def get_security_groups_for_vpc(call: Call, *, vpc_id: str) -> Answer:
     """GetSecurityGroupsForVpc: the groups that interfaces of a VPC can have; none is shared between VPCs."""
     vpc = api.named(call.cloud.state.vpcs, "vpc", vpc_id)
     views = _views(call, call.cloud.state.security_groups.find(vpc_id=vpc.id))
-    shown = ("Description", "GroupName", "OwnerId", "GroupId", "Tags")
-    return {"SecurityGroupForVpcs": [{**{name: view[name] for name in shown}, "PrimaryVpcId": vpc_id} for view in views]}
+    shown = {"Description", "GroupName", "OwnerId", "GroupId", "Tags"}
+    found = [{name: value for name, value in view.items() if name in shown} for view in views]
+    return {"SecurityGroupForVpcs": [{**view, "PrimaryVpcId": vpc_id} for view in found]}

@@ -46,13 +46,20 @@ def changed(users: list[str], add: list[PermissionInput], remove: list[Permissio
 
 
 def by_operation(
-    kind: str | None, users: list[str] | None, groups: list[str] | None
+    kind: str | None, users: list[str] | None, groups: list[str] | None, wanted: ModificationsInput
 ) -> tuple[list[PermissionInput], list[PermissionInput]]:
-    """The older way of saying it: an operation type, and users and groups beside it. Raises ApiError."""
+    """Permissions to give and to take: `wanted`, and those of the older way of saying it. Raises ApiError.
+
+    The older one is an operation type, and users and groups beside it. They may be there without a type where they only
+    repeat what is `wanted`: clients send both.
+    """
     given = [PermissionInput(UserId=user) for user in users or ()] + [PermissionInput(Group=group) for group in groups or ()]
-    if given and kind not in ("add", "remove"):
+    add, remove = wanted.get("Add", []), wanted.get("Remove", [])
+    if kind in ("add", "remove"):
+        return (add + given, remove) if kind == "add" else (add, remove + given)
+    if any(permission not in add + remove for permission in given):
         raise ApiError("MissingParameter", "The request must contain the parameter OperationType")
-    return (given, []) if kind == "add" else ([], given)
+    return add, remove
 
 
 @operation()
@@ -79,9 +86,8 @@ def modify_snapshot_attribute(
     row = named(call.cloud.state, [snapshot_id])[0]
     if attribute not in (None, _PERMISSION):
         raise ApiError("InvalidParameterValue", f"The attribute {attribute} of a snapshot cannot be changed")
-    add, remove = by_operation(operation_type, user_ids, group_names)
-    wanted = create_volume_permission or ModificationsInput()
-    users = changed(row.users, add + wanted.get("Add", []), remove + wanted.get("Remove", []))
+    add, remove = by_operation(operation_type, user_ids, group_names, create_volume_permission or ModificationsInput())
+    users = changed(row.users, add, remove)
     call.cloud.state.snapshots.change(row.id, users=users)
     return {}
 

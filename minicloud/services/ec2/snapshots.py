@@ -5,7 +5,9 @@ from typing import Any, TypedDict
 
 from ...api import Answer, Call, operation, require
 from ...aws import ids
+from ...aws.tags import tag_set
 from ...errors import ApiError
+from ...state import chains
 from ...state.rows import Tag, Volume
 from ...state.rows_storage import Snapshot
 from ...state.store import State
@@ -20,9 +22,12 @@ FILTERS = {
     "start-time": "StartTime",
     "status": "State",
     "storage-tier": "StorageTier",
+    "transfer-type": "TransferType",
     "volume-id": "VolumeId",
     "volume-size": "VolumeSize",
 }
+COPIED = "vol-ffffffff"
+"""What AWS shows as the volume of a snapshot that was made of none."""
 GROUP_ALL = "all"
 """How `users` says that everybody may use it."""
 
@@ -58,14 +63,16 @@ def add(call: Call, volume: Volume, description: str, batch: str, image_id: str 
     """The row of a snapshot that is to be taken. Raises ApiError where the volume is in no state for it."""
     if volume.state not in ("available", "in-use"):
         raise ApiError("IncorrectState", f"Volume '{volume.id}' is not in the 'available' or 'in-use' state.")
-    if call.cloud.state.snapshots.find(volume_id=volume.id, state="pending"):
+    state = call.cloud.state
+    too_deep = chains.depth(state.layers, volume.layer_id) >= chains.MOST_CHAIN  # until it was flattened
+    if too_deep or state.snapshots.find(volume_id=volume.id, state="pending"):
         raise ApiError(
             "SnapshotCreationPerVolumeRateExceeded",
             "The maximum per volume CreateSnapshot request rate has been exceeded. "
             "Use an increasing or variable sleep interval between requests.",
         )
     row = Snapshot(ids.new_id("snapshot"), volume.id, "", volume.size, description, call.now, batch, image_id=image_id)
-    return call.cloud.state.snapshots.add(row)
+    return state.snapshots.add(row)
 
 
 def _touch(call: Call, rows: Sequence[Snapshot], volumes: Sequence[Volume]) -> None:
@@ -154,7 +161,7 @@ def add_copy(call: Call, source: Snapshot, description: str, image_id: str = "")
     """The row of a copy."""
     return call.cloud.state.snapshots.add(
         Snapshot(
-            id=ids.new_id("snapshot"), volume_id="vol-ffffffff", layer_id=source.layer_id, size=source.size, state="completed",
+            id=ids.new_id("snapshot"), volume_id=COPIED, layer_id=source.layer_id, size=source.size, state="completed",
             description=description, started=call.now, completed=call.now, batch="", message=source.message, image_id=image_id,
         )
     )  # fmt: skip
@@ -220,10 +227,12 @@ def view(row: Snapshot, tags: list[dict[str, str]], owner: str) -> dict[str, Any
         "StartTime": row.started,
         "State": row.state,
         "StorageTier": "standard",
-        "Tags": tags,
+        **tag_set(tags),
         "VolumeId": row.volume_id,
         "VolumeSize": row.size,
     }
+    if row.volume_id == COPIED and not row.batch:
+        shown["TransferType"] = "standard"
     if row.completed:
         shown["CompletionTime"] = row.completed
     return {**shown, "StateMessage": row.message} if row.message else shown

@@ -5,6 +5,8 @@ from typing import Any
 
 from ...api import Answer, Call, operation, require
 from ...aws import ids
+from ...aws.names import zone_id
+from ...aws.tags import tag_set
 from ...state.rows import Subnet
 from ...state.store import State
 
@@ -60,7 +62,7 @@ def view(call: Call, subnet: Subnet, tags: list[dict[str, str]]) -> dict[str, An
         "OwnerId": settings.account_id,
         "AssignIpv6AddressOnCreation": False,
         "Ipv6CidrBlockAssociationSet": [],
-        "Tags": tags,
+        **tag_set(tags),
         "SubnetArn": f"arn:aws:ec2:{settings.region}:{settings.account_id}:subnet/{subnet.id}",
         "EnableDns64": False,
         "Ipv6Native": False,
@@ -86,10 +88,3 @@ def addresses_in(state: State, subnet_id: str) -> set[str]:
     for row in state.interfaces.query("subnet_id = ? and secondary != '[]'", [subnet_id]):
         found.update(row.secondary)
     return found
-
-
-def zone_id(region: str, zone: str) -> str:
-    """A zone's id that is the same in every account: us-east-1a is use1-az1."""
-    parts = region.split("-")
-    middle = "".join(word[0] for word in parts[1:-1])
-    return f"{parts[0]}{middle}{parts[-1]}-az{ord(zone[-1]) - ord('a') + 1}"

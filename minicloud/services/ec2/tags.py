@@ -1,14 +1,12 @@
 """Tags of any resource."""
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from ...api import Answer, Call, operation
-from ...aws import ids
 from ...aws import tags as rules
 from ...errors import ApiError
 from ...state.rows import Tag
-from ...state.store import State
-from ...state.table import Table
+from .resources import existing
 
 FILTERS = {
     "key": "Key",
@@ -25,44 +23,11 @@ class TagInput(TypedDict, total=False):
     Value: str
 
 
-def _existing(state: State, resource_ids: list[str]) -> dict[str, str]:
-    """The resource type of each id. Raises ApiError for one that does not exist."""
-    tables: dict[str, Table[Any]] = {
-        "capacity-reservation": state.capacity_reservations,
-        "instance": state.instances,
-        "image": state.images,
-        "key-pair": state.key_pairs,
-        "launch-template": state.launch_templates,
-        "placement-group": state.placement_groups,
-        "volume": state.volumes,
-        "snapshot": state.snapshots,
-        "subnet": state.subnets,
-        "vpc": state.vpcs,
-        "security-group": state.security_groups,
-        "security-group-rule": state.security_group_rules,
-        "network-interface": state.interfaces,
-        "internet-gateway": state.internet_gateways,
-        "route-table": state.route_tables,
-    }
-    others = {row.allocation_id for row in state.public_addresses.query("allocation_id != ''")}
-    others |= {part for vpc in state.vpcs.query() for part in (vpc.network_acl_id, vpc.dhcp_options_id)}
-    kinds = {}
-    for resource_id in resource_ids:
-        kind = ids.kind_of(resource_id)
-        if kind is None:
-            raise ApiError("InvalidID", f"The ID '{resource_id}' is not valid")
-        there = kind in tables and tables[kind].get(resource_id) is not None
-        if not there and resource_id not in others:
-            raise ids.not_found(kind, [resource_id])
-        kinds[resource_id] = kind
-    return kinds
-
-
 @operation()
 def create_tags(call: Call, *, resources: list[str], tags: list[TagInput]) -> Answer:
     """CreateTags: overwrites tags of the same key."""
     state, wanted = call.cloud.state, rules.check(tags)
-    for resource_id, kind in _existing(state, resources).items():
+    for resource_id, kind in existing(state, resources).items():
         present = {tag.key for tag in state.tags.find(resource_id=resource_id) if not rules.is_reserved(tag.key)}
         if len(present | set(wanted)) > rules.MOST_TAGS:
             raise ApiError("TagLimitExceeded", f"The maximum number of tags for a resource is {rules.MOST_TAGS}.")
@@ -78,7 +43,7 @@ def delete_tags(call: Call, *, resources: list[str], tags: list[TagInput] | None
     state = call.cloud.state
     if taken := next((wanted["Key"] for wanted in tags or () if rules.is_reserved(wanted.get("Key", ""))), None):
         raise rules.reserved(taken)
-    for resource_id in _existing(state, resources):
+    for resource_id in existing(state, resources):
         for tag in state.tags.find(resource_id=resource_id):
             named = tags is None or any(
                 wanted.get("Key") == tag.key and wanted.get("Value", tag.value) == tag.value for wanted in tags

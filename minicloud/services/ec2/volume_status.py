@@ -5,19 +5,39 @@ guest goes on by itself when there is room again; EnableVolumeIO only has it loo
 attached to nothing is looked at again, from one end to the other; one that is attached, when its instance starts.
 """
 
+import logging
+from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 
-from ...api import Answer, Call, operation
+from ...api import Answer, Call, FilterPaths, operation
+from ...cloud import Cloud
 from ...errors import ApiError
 from ...host.contracts import Power
 from ...state.rows import Volume
 from .volume_view import named, wanted
 
-FILTERS = {
+log = logging.getLogger(__name__)
+
+
+def _attached_to(cloud: Cloud, item: dict[str, Any]) -> Iterator[str]:
+    """The instance that a volume of the answer is attached to, which the answer does not say."""
+    row = cloud.state.volumes.get(item["VolumeId"])
+    if row is not None and row.instance_id:
+        yield row.instance_id
+
+
+def _attachment_performance(cloud: Cloud, item: dict[str, Any]) -> Iterator[str]:
+    """The same of an attachment as of the volume itself: it is not measured."""
+    return ("not-applicable" for _ in _attached_to(cloud, item))
+
+
+FILTERS: FilterPaths = {
     "action.code": "Actions[].Code",
     "action.description": "Actions[].Description",
     "event.description": "Events[].Description",
     "event.event-type": "Events[].EventType",
+    "attachment-status.instance-id": _attached_to,
+    "attachment-status.io-performance": _attachment_performance,
     "availability-zone": "AvailabilityZone",
     "volume-status.details-name": "VolumeStatus.Details[].Name",
     "volume-status.details-status": "VolumeStatus.Details[].Status",
@@ -34,26 +54,49 @@ class BooleanValue(TypedDict, total=False):
 @operation(items="VolumeStatuses", key="VolumeId", filters=FILTERS)
 def describe_volume_status(call: Call, *, volume_ids: list[str] | None = None) -> Answer:
     """DescribeVolumeStatus."""
-    guests = call.cloud.host.guests.list()
-    halted = {name for name, guest in guests.items() if guest.power is Power.PAUSED}
-    return {"VolumeStatuses": [_status(row, row.instance_id in halted) for row in wanted(call.cloud.state, volume_ids)]}
+    return {"VolumeStatuses": _statuses(call.cloud, wanted(call.cloud.state, volume_ids))}
 
 
-def _status(row: Volume, halted: bool) -> dict[str, Any]:
+def of_instance(cloud: Cloud, instance_id: str) -> str:
+    """The status of all volumes of an instance together: impaired if one is, and ok if all are."""
+    rows = cloud.state.volumes.find(instance_id=instance_id)
+    found = {status["VolumeStatus"]["Status"] for status in _statuses(cloud, rows)}
+    return next((status for status in ("impaired", "insufficient-data") if status in found), "ok")
+
+
+def _statuses(cloud: Cloud, rows: Sequence[Volume]) -> list[dict[str, Any]]:
+    halted = _halted(cloud)
+    failing = {one.subject: one.message for one in cloud.state.failures.query("subject like 'vol-%'")}
+    return [_status(row, halted, row.reason or failing.get(row.id, "")) for row in rows]
+
+
+def _halted(cloud: Cloud) -> set[str] | None:
+    """The instances whose guests are halted; None where the hypervisor does not say."""
+    try:
+        guests = cloud.host.guests.list()
+    except Exception as error:  # noqa: BLE001  whatever it is, the loop meets it too and records it; what is known is told
+        log.info("the status of volumes is told without the hypervisor: %r", error)
+        return None
+    return {name for name, guest in guests.items() if guest.power is Power.PAUSED}
+
+
+def _status(row: Volume, all_halted: set[str] | None, reason: str) -> dict[str, Any]:
+    halted = all_halted is not None and row.instance_id in all_halted
     impaired = row.state == "error" or halted
-    why = row.reason or "The host's disk is full; the instance is halted until there is room"
+    unknown = row.state == "creating" or (all_halted is None and bool(row.instance_id))
+    why = reason or ("The host's disk is full; the instance is halted until there is room" if halted else "")
     actions = [{"Code": "enable-volume-io", "Description": "Enable volume I/O", "EventType": "potential-data-inconsistency"}]
     return {
         "VolumeId": row.id,
         "AvailabilityZone": row.zone,
         "VolumeStatus": {
-            "Status": "impaired" if impaired else "insufficient-data" if row.state == "creating" else "ok",
+            "Status": "impaired" if impaired else "insufficient-data" if unknown else "ok",
             "Details": [
                 {"Name": "io-enabled", "Status": "failed" if impaired else "passed"},
                 {"Name": "io-performance", "Status": "not-applicable"},
             ],
         },
-        "Events": [{"EventType": "potential-data-inconsistency", "Description": why}] if impaired else [],
+        "Events": [{"EventType": "potential-data-inconsistency", "Description": why}] if impaired or why else [],
         "Actions": actions if halted else [],
     }
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from ...api import Call, require
 from ...aws import ids
+from ...aws.names import zone_id
+from ...aws.tags import tag_set
 from ...state.rows import Volume
 from ...state.store import State
 
@@ -36,18 +38,19 @@ def attachment_view(row: Volume) -> dict[str, Any]:
     }
 
 
-def view(row: Volume, tags: list[dict[str, str]]) -> dict[str, Any]:
+def view(row: Volume, tags: list[dict[str, str]], region: str) -> dict[str, Any]:
     """A volume."""
     shown: dict[str, Any] = {
         "Attachments": [attachment_view(row)] if row.instance_id else [],
         "AvailabilityZone": row.zone,
+        "AvailabilityZoneId": zone_id(region, row.zone),
         "CreateTime": row.created,
         "Encrypted": False,
         "MultiAttachEnabled": False,
         "Size": row.size,
         "SnapshotId": row.snapshot_id,
         "State": row.state,
-        "Tags": tags,
+        **tag_set(tags),
         "VolumeId": row.id,
         "VolumeType": row.kind,
     }
@@ -61,4 +64,4 @@ def view(row: Volume, tags: list[dict[str, str]]) -> dict[str, Any]:
 def views(call: Call, rows: Sequence[Volume]) -> list[dict[str, Any]]:
     """Volumes with their tags."""
     tags = call.cloud.state.tags_of(row.id for row in rows)
-    return [view(row, tags[row.id]) for row in rows]
+    return [view(row, tags[row.id], call.cloud.settings.region) for row in rows]

@@ -19,9 +19,12 @@ FILTERS = {
     "attachment.instance-id": "Attachments[].InstanceId",
     "attachment.status": "Attachments[].State",
     "availability-zone": "AvailabilityZone",
+    "availability-zone-id": "AvailabilityZoneId",
     "create-time": "CreateTime",
     "encrypted": "Encrypted",
+    "fast-restored": "=false",
     "multi-attach-enabled": "MultiAttachEnabled",
+    "operator.managed": "=false",
     "size": "Size",
     "snapshot-id": "SnapshotId",
     "status": "State",
@@ -112,7 +115,7 @@ def create_volume(
     check_room(call)
     volume = add(call, chosen, zone, snapshot)
     call.touch(volume.id)
-    return view(volume, call.tag("volume", volume.id))
+    return view(volume, call.tag("volume", volume.id), call.cloud.settings.region)
 
 
 @operation(items="Volumes", key="VolumeId", filters=FILTERS)

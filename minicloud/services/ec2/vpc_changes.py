@@ -79,10 +79,11 @@ def delete_vpc(call: Call, *, vpc_id: str) -> Answer:
 def modify_vpc_attribute(call: Call, *, vpc_id: str, enable_dns_hostnames: BooleanValue | None = None) -> Answer:
     """ModifyVpcAttribute: EnableDnsHostnames, whether public addresses in the VPC have DNS names."""
     vpc = named(call.cloud.state.vpcs, "vpc", vpc_id)
-    if enable_dns_hostnames is None:
+    if enable_dns_hostnames is None and not call.passed_over:
         raise ApiError("InvalidParameterCombination", "The request must contain one attribute to change")
-    call.cloud.state.vpcs.change(vpc.id, dns_hostnames=enable_dns_hostnames.get("Value", False))
-    call.touch(vpc.id)
+    if enable_dns_hostnames is not None:
+        call.cloud.state.vpcs.change(vpc.id, dns_hostnames=enable_dns_hostnames.get("Value", False))
+        call.touch(vpc.id)
     return {}
 
 
@@ -123,7 +124,8 @@ def delete_subnet(call: Call, *, subnet_id: str) -> Answer:
 def modify_subnet_attribute(call: Call, *, subnet_id: str, map_public_ip_on_launch: BooleanValue | None = None) -> Answer:
     """ModifySubnetAttribute: whether instances launched into it get a public address."""
     subnet = named(call.cloud.state.subnets, "subnet", subnet_id)
-    if map_public_ip_on_launch is None:
+    if map_public_ip_on_launch is None and not call.passed_over:
         raise ApiError("InvalidParameterCombination", "The request must contain one attribute to change")
-    call.cloud.state.subnets.change(subnet.id, public_ip_on_launch=map_public_ip_on_launch.get("Value", False))
+    if map_public_ip_on_launch is not None:
+        call.cloud.state.subnets.change(subnet.id, public_ip_on_launch=map_public_ip_on_launch.get("Value", False))
     return {}

@@ -4,9 +4,11 @@ from typing import Any
 
 from ...api import Answer, Call, operation, require
 from ...aws import ids
+from ...aws.tags import tag_set
 
 FILTERS = {
     "cidr": "CidrBlock",
+    "cidr-block": "CidrBlock",
     "cidr-block-association.cidr-block": "CidrBlockAssociationSet[].CidrBlock",
     "cidr-block-association.association-id": "CidrBlockAssociationSet[].AssociationId",
     "cidr-block-association.state": "CidrBlockAssociationSet[].CidrBlockState.State",
@@ -43,7 +45,7 @@ def view(vpc: Any, tags: list[dict[str, str]], owner: str) -> dict[str, Any]:
         "InstanceTenancy": "default",
         "CidrBlockAssociationSet": [association],
         "IsDefault": vpc.is_default,
-        "Tags": tags,
+        **tag_set(tags),
         "VpcId": vpc.id,
         "State": "available",
         "CidrBlock": vpc.cidr,

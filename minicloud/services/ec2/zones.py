@@ -3,8 +3,9 @@
 from typing import Any
 
 from ...api import Answer, Call, operation
+from ...aws import refusals
+from ...aws.names import zone_id
 from ...errors import ApiError
-from .subnets import zone_id
 
 ZONE_FILTERS = {
     "group-name": "GroupName",
@@ -80,6 +81,8 @@ def describe_account_attributes(call: Call, *, attribute_names: list[str] | None
         "vpc-max-elastic-ips": ["5"],
         "max-elastic-ips": ["5"],
     }
+    if unknown := [name for name in attribute_names or () if name not in values]:
+        raise refusals.EC2.choice("AttributeName.1", unknown[0], list(values))
     return {
         "AccountAttributes": [
             {"AttributeName": name, "AttributeValues": [{"AttributeValue": value} for value in found]}

@@ -17,6 +17,8 @@ WEB, PLAIN = ("HTTP", "HTTPS"), ("TCP", "SSL")
 SECURE = ("HTTPS", "SSL")
 MOST_LISTENERS = 100
 NEGOTIATION = "SSLNegotiationPolicyType"
+ADDS = "CreateLoadBalancerListeners"
+"""The operation that declares DuplicateListener; CreateLoadBalancer does not."""
 
 
 class ListenerInput(TypedDict, total=False):
@@ -68,7 +70,7 @@ def view(row: Listener) -> ListenerInput:
 
 
 def add(call: Call, row: LoadBalancer, wanted: Sequence[ListenerInput]) -> None:
-    """Add listeners; one that is there the same is left alone. Raises ApiError (DuplicateListener)."""
+    """Add listeners; one that is there the same is left alone. Raises ApiError."""
     state = call.cloud.state
     for given in wanted:
         full = check(state, given)
@@ -76,11 +78,11 @@ def add(call: Call, row: LoadBalancer, wanted: Sequence[ListenerInput]) -> None:
         if not there:
             _add(call, row, full)
         elif {"SSLCertificateId": "", **view(there[0])} != full:
-            raise ApiError(
-                "DuplicateListener",
+            text = (
                 f"A listener already exists for {row.name} with LoadBalancerPort {full['LoadBalancerPort']}, but with a "
-                "different InstancePort, Protocol, or SSLCertificateId",
+                "different InstancePort, Protocol, or SSLCertificateId"
             )
+            raise ApiError("DuplicateListener", text) if call.operation.name == ADDS else configuration(text)
     rows = state.listeners.find(load_balancer_id=row.id)
     if len(rows) > MOST_LISTENERS:
         raise invalid(f"A load balancer can have at most {MOST_LISTENERS} listeners")

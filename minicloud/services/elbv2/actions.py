@@ -161,9 +161,8 @@ def _check_groups(registry: Registry, balancer: LoadBalancer, protocol: str, arn
     """Refuse groups that this balancer cannot forward to. Raises ApiError."""
     most = limits.MOST_GROUPS_OF_ACTION[balancer.kind]
     if len(arns) > most:
-        raise ApiError(
-            "TooManyTargetGroups", f"An action of a {balancer.kind} load balancer can have at most {most} target groups"
-        )
+        text = f"An action of a {balancer.kind} load balancer can have at most {most} target groups"
+        raise ApiError("InvalidLoadBalancerAction", text)
     for arn in arns:
         group = registry.group(arn)
         if group is None or group.target_type == "classic":

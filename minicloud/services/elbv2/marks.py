@@ -8,11 +8,14 @@ from ...aws import pages
 from ...errors import ApiError
 from .refusals import invalid
 
+USUAL = 400
+"""How many items a page has unless the request says otherwise, and the most that it may have."""
+
 
 def page(name: str, items: Sequence[Any], key: Callable[[Any], str], page_size: int | None, marker: str | None) -> Answer:
     """An answer with the page of `items` that is asked for, ordered by `key`. Raises ApiError for a strange marker."""
     try:
-        shown, token = pages.page(items, key, page_size, marker or None)
+        shown, token = pages.page(items, key, page_size, marker or None, usual=USUAL)
     except ApiError as error:
         raise invalid(f"The marker '{marker}' is not valid") from error
     return {name: shown, **({"NextMarker": token} if token else {})}

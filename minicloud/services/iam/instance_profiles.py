@@ -4,6 +4,7 @@ from typing import Any
 
 from ...api import Answer, Call, operation
 from ...aws import access_keys, arns
+from ...callers import check_pass
 from ...errors import ApiError
 from ...state.rows_access import InstanceProfile
 from . import roles
@@ -18,7 +19,8 @@ def existing(call: Call, name: str) -> InstanceProfile:
     return row
 
 
-def _view(call: Call, profile: InstanceProfile) -> dict[str, Any]:
+def view(call: Call, profile: InstanceProfile) -> dict[str, Any]:
+    """A profile as IAM answers it, with its role."""
     role = call.cloud.state.roles.get(profile.role) if profile.role else None
     return {
         "Path": profile.path,
@@ -38,13 +40,13 @@ def create_instance_profile(call: Call, *, instance_profile_name: str, path: str
     if profiles.get(instance_profile_name):
         raise ApiError("EntityAlreadyExists", f"Instance Profile {instance_profile_name} already exists.", 409)
     row = profiles.add(InstanceProfile(instance_profile_name, access_keys.new_id("AIPA"), path, call.now))
-    return {"InstanceProfile": _view(call, row)}
+    return {"InstanceProfile": view(call, row)}
 
 
 @operation()
 def get_instance_profile(call: Call, *, instance_profile_name: str) -> Answer:
     """GetInstanceProfile."""
-    return {"InstanceProfile": _view(call, existing(call, instance_profile_name))}
+    return {"InstanceProfile": view(call, existing(call, instance_profile_name))}
 
 
 @operation()
@@ -53,7 +55,7 @@ def list_instance_profiles(
 ) -> Answer:
     """ListInstanceProfiles."""
     rows = [row for row in call.cloud.state.instance_profiles.query(order="name") if row.path.startswith(path_prefix)]
-    return page("InstanceProfiles", [_view(call, row) for row in rows], _name, marker, max_items)
+    return page("InstanceProfiles", [view(call, row) for row in rows], _name, marker, max_items)
 
 
 @operation()
@@ -63,7 +65,7 @@ def list_instance_profiles_for_role(
     """ListInstanceProfilesForRole."""
     role = roles.existing(call, role_name)
     rows = call.cloud.state.instance_profiles.find(role=role.name)
-    return page("InstanceProfiles", [_view(call, row) for row in rows], _name, marker, max_items)
+    return page("InstanceProfiles", [view(call, row) for row in rows], _name, marker, max_items)
 
 
 def _name(view: dict[str, Any]) -> str:
@@ -72,8 +74,9 @@ def _name(view: dict[str, Any]) -> str:
 
 @operation()
 def add_role_to_instance_profile(call: Call, *, instance_profile_name: str, role_name: str) -> Answer:
-    """AddRoleToInstanceProfile."""
+    """AddRoleToInstanceProfile, of a role that the caller may pass."""
     profile, role = existing(call, instance_profile_name), roles.existing(call, role_name)
+    check_pass(call.caller, "iam", roles.arn(call, role), "ec2.amazonaws.com")
     if profile.role:
         raise ApiError("LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1", 409)
     call.cloud.state.instance_profiles.change(profile.name, role=role.name)

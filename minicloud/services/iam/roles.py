@@ -1,12 +1,11 @@
 """Roles: a name, who may assume it, and policies. The trust policy is AWS's JSON; its principals alone are evaluated."""
 
-import json
 import re
 import urllib.parse
 from typing import Any
 
 from ...api import Answer, Call, operation
-from ...aws import access_keys
+from ...aws import access_keys, arns, trust
 from ...errors import ApiError
 from ...state.rows_access import Role
 from .pages import page
@@ -33,7 +32,7 @@ def check_name(kind: str, name: str, path: str) -> None:
 
 def arn(call: Call, role: Role) -> str:
     """The ARN of a role."""
-    return f"arn:aws:iam::{call.cloud.settings.account_id}:role{role.path}{role.name}"
+    return arns.role(call.cloud.settings.account_id, role.path, role.name)
 
 
 def view(call: Call, role: Role) -> dict[str, Any]:
@@ -50,23 +49,6 @@ def view(call: Call, role: Role) -> dict[str, Any]:
     }
 
 
-def principals(trust: str) -> list[tuple[str, str]]:
-    """Who a trust policy lets in: pairs such as (Service, ec2.amazonaws.com). Raises ApiError (MalformedPolicyDocument)."""
-    try:
-        statements = json.loads(trust)["Statement"]
-        statements = statements if isinstance(statements, list) else [statements]
-        found = []
-        for statement in statements:
-            if "Condition" in statement or statement["Effect"] != "Allow":
-                raise ApiError("MalformedPolicyDocument", "minicloud evaluates principals: Effect is Allow, without Condition")
-            given = statement["Principal"]
-            for kind, names in ({"AWS": "*"} if given == "*" else given).items():
-                found += [(str(kind), str(name)) for name in (names if isinstance(names, list) else [names])]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ApiError("MalformedPolicyDocument", "This policy contains invalid Json") from error
-    return found
-
-
 @operation()
 def create_role(
     call: Call,
@@ -79,7 +61,7 @@ def create_role(
 ) -> Answer:
     """CreateRole."""
     check_name("roleName", role_name, path)
-    principals(assume_role_policy_document)
+    trust.principals(assume_role_policy_document)
     state = call.cloud.state
     if state.roles.get(role_name):
         raise ApiError("EntityAlreadyExists", f"Role with name {role_name} already exists.", 409)
@@ -106,7 +88,7 @@ def list_roles(call: Call, *, path_prefix: str = "/", marker: str | None = None,
 @operation()
 def update_assume_role_policy(call: Call, *, role_name: str, policy_document: str) -> Answer:
     """UpdateAssumeRolePolicy."""
-    principals(policy_document)
+    trust.principals(policy_document)
     call.cloud.state.roles.change(existing(call, role_name).name, trust=policy_document)
     return {}
 

@@ -6,7 +6,7 @@ from typing import Any
 from ...api import Answer, Call, operation
 from ...errors import ApiError
 from ...state.rows_lb import Certificate
-from ..acm.certificates import columns
+from ..acm.certificates import columns, end_key
 from ..acm.names import users
 from . import roles
 
@@ -58,12 +58,15 @@ def upload_server_certificate(
     try:
         found = columns(call, certificate_body.encode(), private_key.encode(), certificate_chain.encode())
     except ApiError as error:
+        if error.code != "ValidationException":  # it is not the certificate
+            raise
         code = "KeyPairMismatch" if "does not match" in error.message else "MalformedCertificate"
         raise ApiError(code, error.message) from error
     arn = _arn(call, path, server_certificate_name)
     row = call.cloud.state.certificates.add(
         Certificate(arn=arn, created=call.now, name=server_certificate_name, path=path, **found)
     )
+    call.touch(row.arn)
     return {"ServerCertificateMetadata": _view(row)}
 
 
@@ -88,6 +91,7 @@ def delete_server_certificate(call: Call, *, server_certificate_name: str) -> An
     row = _existing(call, server_certificate_name)
     if using := sorted(users(call.cloud.state, row.arn).values()):
         raise ApiError("DeleteConflict", f"Certificate: {row.arn} is currently in use by {', '.join(using)}.", 409)
+    end_key(call, row)
     call.cloud.state.certificates.remove(row.arn)
     call.touch(row.arn)
     return {}

@@ -1,7 +1,11 @@
 """What an instance is told about itself: a tree of texts, as EC2's metadata has it. A pure function of rows.
 
-A dict is a directory; text, or what gives text when it is called, is a leaf. A directory is listed by its names, those of
-directories with a slash behind them; an entry of public-keys is listed as `0=name` and found as `0`.
+A dict is a directory; text, or what gives text when it is called, is a leaf. A directory is listed by its names in their
+order, those of directories with a slash behind them and no line end behind the last; an entry of public-keys is listed as
+`0=name` and found as `0`. A version has the leaves that were there when it was published (`versions.py`).
+
+Of EC2's categories those are missing that minicloud has no such thing for: IPv6, elastic GPUs and inference, spot, hosts,
+partitions, product codes, kernels and RAM disks beside the image, and the identity credentials for AWS's own agents.
 """
 
 import json
@@ -9,29 +13,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..aws import instance_types
 from ..aws.names import private_dns_name, public_dns_name
 from ..config import Settings
 from ..state.rows import Image, Instance, Interface, SecurityGroup, Subnet, Volume, Vpc
 
 Tree = dict[str, Any]
 
-VERSIONS = (
-    "1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15", "2008-02-01", "2008-09-01", "2009-04-04",
-    "2011-01-01", "2011-05-01", "2012-01-12", "2014-02-25", "2014-11-05", "2015-10-20", "2016-04-19", "2016-06-30",
-    "2016-09-02", "2018-03-28", "2018-08-17", "2018-09-24", "2019-10-01", "2020-10-27", "2021-01-03", "2021-03-23",
-    "2021-07-15", "2022-07-09", "2022-09-24", "2024-04-11", "latest",
-)  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Profile:
-    """The instance profile of an instance: its ARN, its id, and the role in it with what gives out credentials."""
+    """The instance profile of an instance: its ARN, its id, and the role in it with what gives out credentials, if anything."""
 
     arn: str
     id: str
     role: str
     since: str
-    credentials: Callable[[], str]
+    credentials: Callable[[], str] | None
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,11 @@ class About:
     profile: Profile | None = None
 
 
+def json_text(value: Any) -> str:
+    """A JSON document as EC2 writes it."""
+    return json.dumps(value, indent=2, separators=(",", " : "))
+
+
 def document(about: About, settings: Settings) -> str:
     """The identity document, as the bytes that are signed have it."""
     said = {
@@ -73,7 +76,7 @@ def document(about: About, settings: Settings) -> str:
         "region": settings.region,
         "version": "2017-09-30",
     }
-    return json.dumps(said, indent=2)
+    return json_text(said)
 
 
 def meta_data(about: About, settings: Settings) -> Tree:
@@ -85,6 +88,7 @@ def meta_data(about: About, settings: Settings) -> Tree:
         "ami-launch-index": str(row.launch_index),
         "ami-manifest-path": "(unknown)",
         "block-device-mapping": _devices(about),
+        "events": {"maintenance": {"history": "[]", "scheduled": "[]"}},
         "hostname": name,
         "instance-action": "none",
         "instance-id": row.id,
@@ -100,11 +104,13 @@ def meta_data(about: About, settings: Settings) -> Tree:
             "availability-zone": row.zone,
             "availability-zone-id": about.zone_id,
             "region": settings.region,
+            **({"group-name": row.placement_group} if row.placement_group else {}),
         },
         "profile": "default-hvm",
         "reservation-id": row.reservation_id,
         "security-groups": "\n".join(_group_names(about, primary)),
         "services": {"domain": "amazonaws.com", "partition": "aws"},
+        "system": instance_types.get(row.instance_type).family.hypervisor,
     }
     if about.lifecycle:
         tree["autoscaling"] = {"target-lifecycle-state": target_state(about.lifecycle)}
@@ -112,11 +118,11 @@ def meta_data(about: About, settings: Settings) -> Tree:
         tree["public-ipv4"] = about.publics[primary.address]
         tree |= _public_name(about, primary, primary.address, settings)
     if row.public_key:
-        tree["public-keys"] = {f"0={row.key_name}": {"openssh-key": row.public_key.strip()}}
+        tree["public-keys"] = {f"0={row.key_name}": {"openssh-key": row.public_key.strip() + "\n"}}
     if about.profile is not None:
         tree["iam"] = _iam(about.profile)
     if row.metadata_options.get("InstanceMetadataTags") == "enabled":
-        tree["tags"] = {"instance": {key: value for key, value in sorted(about.tags.items()) if "/" not in key}}
+        tree["tags"] = {"instance": {key: value for key, value in about.tags.items() if "/" not in key}}
     return tree
 
 
@@ -136,14 +142,15 @@ def _iam(profile: Profile) -> Tree:
         "InstanceProfileArn": profile.arn,
         "InstanceProfileId": profile.id,
     }
-    return {"info": json.dumps(info, indent=2), "security-credentials": {profile.role: profile.credentials}}
+    return {"info": json_text(info)} | (
+        {"security-credentials": {profile.role: profile.credentials}} if profile.credentials is not None else {}
+    )
 
 
 def _devices(about: About) -> Tree:
     root = about.image.root_device_name
-    found = {"ami": root, "root": root}
-    others = (volume.device for volume in about.volumes if volume.device != root)
-    return found | {f"ebs{number}": device for number, device in enumerate(sorted(others), 1)}
+    others = sorted(volume.device.removeprefix("/dev/") for volume in about.volumes if volume.device != root)
+    return {"ami": root, "root": root, **{f"ebs{number}": device for number, device in enumerate(others, 1)}}
 
 
 def _group_names(about: About, interface: Interface) -> list[str]:
@@ -191,9 +198,22 @@ def find(tree: Tree, path: str) -> str | None:
     for part in (part for part in path.split("/") if part):
         if not isinstance(node, dict):
             return None
-        node = node.get(part, next((node[name] for name in node if "=" in name and name.split("=")[0] == part), None))
+        node = node.get(part, next((value for name, value in node.items() if _numbered(name, value, part)), None))
         if node is None:
             return None
-    if isinstance(node, dict):
-        return "\n".join(f"{name}/" if isinstance(value, dict) and "=" not in name else name for name, value in node.items())
-    return str(node() if callable(node) else node)
+    return _listed(node) if isinstance(node, dict) else text(node)
+
+
+def text(leaf: Any) -> str:
+    """What a leaf says."""
+    return str(leaf() if callable(leaf) else leaf)
+
+
+def _numbered(name: str, value: Any, part: str) -> bool:
+    return isinstance(value, dict) and name.partition("=")[:2] == (part, "=")
+
+
+def _listed(directory: Tree) -> str:
+    return "\n".join(
+        f"{name}/" if isinstance(value, dict) and "=" not in name else name for name, value in sorted(directory.items())
+    )

@@ -1,11 +1,19 @@
 """The RunInstances requests that a group makes: of its launch template or configuration, in one place. Pure functions."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from .autoscaling_view import Place
-
 Params = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an instance may be launched; `by_zone` where a group names zones only, and this is a zone's default subnet."""
+
+    subnet_id: str
+    zone: str
+    by_zone: bool = False
 
 
 def requests(source: Mapping[str, Any], place: Place, count: int, data_of: Mapping[str, Mapping[str, Any]]) -> Iterator[Params]:
@@ -43,7 +51,12 @@ def _placed(data: Mapping[str, Any], place: Place) -> Params:
     placement = {**data.get("Placement", {}), "AvailabilityZone": place.zone}
     if cards := data.get("NetworkInterfaces"):
         return {"NetworkInterfaces": [{**cards[0], "SubnetId": place.subnet_id}, *cards[1:]], "Placement": placement}
-    return {"SubnetId": place.subnet_id, "Placement": placement}
+    return {**_subnet(data, place), "Placement": placement}
+
+
+def _subnet(data: Mapping[str, Any], place: Place) -> Params:
+    """The subnet, which EC2 takes no names of security groups beside: of a zone it finds the default one itself."""
+    return {} if place.by_zone and data.get("SecurityGroups") else {"SubnetId": place.subnet_id}
 
 
 def of_configuration(data: Mapping[str, Any], place: Place) -> Params:
@@ -75,9 +88,9 @@ def _network(data: Mapping[str, Any], place: Place) -> Params:
             "DeviceIndex": 0, "SubnetId": place.subnet_id, "AssociatePublicIpAddress": data["AssociatePublicIpAddress"],
         }  # fmt: skip
         return {"NetworkInterfaces": [{**card, **({"Groups": ids} if ids else {})}]}
-    params: Params = {"SubnetId": place.subnet_id}
+    params: Params = {"Placement": {"AvailabilityZone": place.zone}}
     if ids:
         params["SecurityGroupIds"] = ids
     if names := [group for group in groups if group not in ids]:
         params["SecurityGroups"] = names
-    return params
+    return {**_subnet(params, place), **params}

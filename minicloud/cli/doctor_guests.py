@@ -1,0 +1,21 @@
+"""What `minicloud doctor` looks at in guests: file systems that an agent may have frozen and has not let go on."""
+
+from collections.abc import Iterator
+
+from ..cloud import Cloud
+from .doctor_checks import OK, WARN, Check
+
+
+def checks(cloud: Cloud) -> Iterator[Check]:
+    """One that has just been asked, for the first time, is as it should be."""
+    found = [row for row in cloud.state.thaws.query() if row.tries]
+    if not found:
+        yield Check("guest agents", OK, "none has left its guest's file systems frozen")
+    for row in found:
+        yield Check(
+            "guest agents",
+            WARN,
+            f"the file systems of {row.instance_id} may be frozen since a snapshot: asked {row.tries} times to thaw them, its "
+            f"guest agent has not: {row.message}",
+            f"it is asked again; restart the guest agent in it, or: minicloud reboot-instances --instance-ids {row.instance_id}",
+        )

@@ -1,0 +1,1 @@
+"""What an instance is told about itself: by the metadata service at any time, by its seed at each start."""

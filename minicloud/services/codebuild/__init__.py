@@ -1,0 +1,1 @@
+"""AWS CodeBuild: there are no projects. Tools that look for what uses a security group ask it."""
