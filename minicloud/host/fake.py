@@ -16,8 +16,9 @@ from ..errors import HostError, Permanent
 from .contracts import BaseImage, Capacity, Host, Power
 from .contracts_lb import Place
 from .contracts_storage import Said
+from .fake_blocks import FakeBlocks
 from .fake_cards import FakeCards
-from .fake_disks import FakeBlocks, FakeDisks, lose, read, write
+from .fake_disks import FakeDisks, lose, read, write
 from .fake_drivers import FakeGuests, FakeImages, FakeMachine, FakeMessages, FakeNetworks, FakeSeeds
 from .fake_firewall import FakeFirewall
 from .fake_load_balancers import FakeLoadBalancers

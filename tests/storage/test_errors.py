@@ -6,7 +6,7 @@ import pytest
 
 from minicloud.errors import Retry
 from minicloud.host.fake import FakeHost
-from minicloud.host.fake_disks import FakeBlocks
+from minicloud.host.fake_blocks import FakeBlocks
 from minicloud.reconcile import layer_files, loop
 from minicloud.state.chains import MOST_CHAIN, depth
 

@@ -13,7 +13,7 @@ from minicloud.aws import times
 from minicloud.errors import Retry
 from minicloud.host.contracts_storage import AgentAnswer, Said
 from minicloud.host.fake import FakeHost
-from minicloud.host.fake_disks import FakeBlocks
+from minicloud.host.fake_blocks import FakeBlocks
 from minicloud.reconcile import actions, ending, instances, loop, quiesce
 from minicloud.reconcile.monitor import Monitor
 from minicloud.reconcile.worker import InDaemon

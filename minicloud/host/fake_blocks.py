@@ -1,0 +1,193 @@
+"""Disks of a fake host's guests that are on.
+
+What a running guest copies (`pull`, `commit`) is under way until `FakeHost.finish_jobs`, or until the guest stops. What was
+pulled is in the memory of the guest's process until it is flushed, and lost with it (`fake_disks.lose`); where the disk stands
+is not.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import Permanent, Retry
+from .contracts import Power
+from .contracts_storage import AgentAnswer, DiskSpec, IoLimits, Said
+from .fake_disks import PREFIX, Held, chain, commit, is_on, pull
+from .fake_store import Store
+
+
+class FakeBlocks:
+    """Implements contracts_storage.Blocks. Guests run a guest agent unless they are deaf."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def chains(self, guest_id: str) -> dict[str, tuple[str, ...]]:
+        """Of the disks that are plugged in."""
+        with self._store.call("blocks.chains", guest_id) as held:
+            guest = held["guests"].get(guest_id)
+            if guest is None or not is_on(guest):
+                return {}
+            return {serial: chain(held, disk) for serial, disk in guest["disks"].items() if not disk.get("seized")}
+
+    def attach(self, guest_id: str, disk: DiskSpec) -> None:
+        """At once."""
+        with self._store.call("blocks.attach", guest_id, disk.serial) as held:
+            guest = _on(held, guest_id)
+            if disk.path.removeprefix(PREFIX) not in held["disks"]:
+                raise Retry(f"{disk.path} is not there")
+            guest["disks"].setdefault(disk.serial, dataclasses.asdict(disk))
+
+    def detach(self, guest_id: str, serial: str) -> None:
+        """At once, unless `FakeHost.hold_disk` has the guest hold it."""
+        with self._store.call("blocks.detach", guest_id, serial) as held:
+            guest = _on(held, guest_id)
+            disks = guest["disks"]
+            if serial in disks and serial in guest["jobs"]:
+                raise Retry(f"{serial} has a job")
+            if not disks.get(serial, {}).get("held"):
+                disks.pop(serial, None)
+
+    def seize(self, guest_id: str, serial: str) -> None:
+        """The guest keeps a husk."""
+        with self._store.call("blocks.seize", guest_id, serial) as held:
+            guest = _on(held, guest_id)
+            guest["jobs"].clear()
+            guest["disks"].pop(serial, None)
+
+    def has_agent(self, guest_id: str) -> bool:
+        """As `FakeHost.agent` told: one that answers both questions with NO_AGENT is none."""
+        with self._store.call("blocks.has_agent", guest_id) as held:
+            return _agent(_on(held, guest_id), "thaw") is not Said.NO_AGENT
+
+    def quiesce(self, guest_id: str) -> AgentAnswer:
+        """As `FakeHost.agent` told the guest's; a deaf guest's says nothing."""
+        with self._store.call("blocks.quiesce", guest_id) as held:
+            guest = _on(held, guest_id)
+            said = _agent(guest, "freeze")
+            if said is Said.DONE or guest.get("agent", {}).get("late"):
+                guest["frozen"] = True
+            return _answer(said)
+
+    def thaw(self, guest_id: str) -> AgentAnswer:
+        """As `FakeHost.agent` told the guest's; a deaf guest's says nothing."""
+        with self._store.call("blocks.thaw", guest_id) as held:
+            guest = _on(held, guest_id)
+            said = _agent(guest, "thaw")
+            if said is Said.DONE:
+                guest["frozen"] = False
+            return _answer(said)
+
+    def freeze(self, guest_id: str, tops: Mapping[str, str]) -> None:
+        """At once."""
+        with self._store.call("blocks.freeze", guest_id, *tops) as held:
+            guest = _on(held, guest_id)
+            for serial, path in tops.items():
+                disk = _disk(guest, serial)
+                if path.removeprefix(PREFIX) not in held["disks"]:
+                    raise Retry(f"{path} is not there")
+                guest["jobs"].clear()
+                held["disks"][disk["path"].removeprefix(PREFIX)].pop("unflushed", None)
+                disk["path"] = path
+
+    def resume(self, guest_id: str) -> bool:
+        """At once."""
+        with self._store.call("blocks.resume", guest_id) as held:
+            guest = held["guests"].get(guest_id)
+            if guest is None or guest["power"] != Power.PAUSED.value:
+                return False
+            guest["power"] = Power.RUNNING.value
+            return True
+
+    def resize(self, guest_id: str, serial: str, size: int) -> None:
+        """The disk grows, and its file."""
+        with self._store.call("blocks.resize", guest_id, serial) as held:
+            _alone(_on(held, guest_id), "")
+            top = held["disks"][_disk(_on(held, guest_id), serial)["path"].removeprefix(PREFIX)]
+            top["size"] = max(size, top["size"])
+
+    def limit(self, guest_id: str, serial: str, limits: IoLimits) -> None:
+        """At once."""
+        with self._store.call("blocks.limit", guest_id, serial) as held:
+            _disk(_on(held, guest_id), serial)["limits"] = dataclasses.asdict(limits)
+
+    def pull(self, guest_id: str, serial: str, base: str | None) -> None:
+        """Begins."""
+        with self._store.call("blocks.pull", guest_id, serial) as held:
+            guest = _on(held, guest_id)
+            if base is not None and base not in chain(held, _disk(guest, serial))[1:]:
+                raise Permanent(f"{base} is not below {serial}")
+            _alone(guest, serial)
+            guest["jobs"].setdefault(serial, ["pull", base])
+
+    def commit(self, guest_id: str, serial: str, top: str, base: str) -> None:
+        """Begins."""
+        with self._store.call("blocks.commit", guest_id, serial) as held:
+            guest = _on(held, guest_id)
+            paths = chain(held, _disk(guest, serial))
+            if top not in paths[1:] or base not in paths[paths.index(top) + 1 :]:
+                raise Permanent(f"{top} does not stand on {base} below {serial}")
+            _alone(guest, serial)
+            guest["jobs"].setdefault(serial, ["commit", top, base])
+
+    def jobs(self, guest_id: str) -> set[str]:
+        """Those that were not finished."""
+        with self._store.call("blocks.jobs", guest_id) as held:
+            guest = held["guests"].get(guest_id)
+            return set(guest["jobs"]) if guest is not None and is_on(guest) else set()
+
+    def flush(self, guest_id: str, serial: str) -> None:
+        """What was copied is kept."""
+        with self._store.call("blocks.flush", guest_id, serial) as held:
+            held["disks"][_disk(_on(held, guest_id), serial)["path"].removeprefix(PREFIX)].pop("unflushed", None)
+
+    def finish(self, guest_id: str) -> None:
+        """Carry out what is under way."""
+        with self._store.change() as held:
+            guest = _on(held, guest_id)
+            for serial, job in guest["jobs"].items():
+                path = _disk(guest, serial)["path"].removeprefix(PREFIX)
+                if job[0] == "pull":
+                    before = set(held["disks"][path]["blocks"])
+                    pull(held, held["disks"][path], job[1])
+                    held["disks"][path]["unflushed"] = sorted(set(held["disks"][path]["blocks"]) - before)
+                else:
+                    _finish_commit(held, path, job[1], job[2])
+            guest["jobs"] = {}
+
+
+def _finish_commit(held: Held, path: str, top: str, base: str) -> None:
+    above = held["disks"][path]
+    while above["base"] != top:
+        above = held["disks"][above["base"].removeprefix(PREFIX)]
+    commit(held["disks"][top.removeprefix(PREFIX)], held["disks"][base.removeprefix(PREFIX)])
+    above["base"] = base
+
+
+def _alone(guest: dict[str, Any], serial: str) -> None:
+    if set(guest["jobs"]) - {serial}:
+        raise Retry(f"a disk has a job, and it is not {serial or None}")
+
+
+def _on(held: Held, guest_id: str) -> dict[str, Any]:
+    guest: dict[str, Any] | None = held["guests"].get(guest_id)
+    if guest is None or not is_on(guest):
+        raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
+    return guest
+
+
+def _agent(guest: dict[str, Any], question: str) -> Said:
+    silent = guest["deaf"] or guest["power"] == Power.PAUSED.value
+    return Said.NOTHING if silent else Said(guest.get("agent", {}).get(question, Said.DONE.value))
+
+
+def _answer(said: Said) -> AgentAnswer:
+    words = {Said.DONE: "", Said.NO_AGENT: "the guest runs no guest agent"}
+    return AgentAnswer(said, words.get(said, "the guest agent does not answer"))
+
+
+def _disk(guest: dict[str, Any], serial: str) -> dict[str, Any]:
+    disk: dict[str, Any] | None = guest["disks"].get(serial)
+    if disk is None:
+        raise Permanent(f"no disk {serial}")
+    return disk
