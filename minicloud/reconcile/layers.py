@@ -128,8 +128,10 @@ def _commit(cloud: Cloud, seen: Seen, action: Commit) -> bool:
 def _commit_live(cloud: Cloud, seen: Seen, action: Commit, top: Top) -> bool:
     child, parent = seen.layers[action.layer_id], seen.layers[action.parent]
     jobs, chain = _under_way(cloud, top)
-    if layer_files.path(cloud, parent) not in chain or top.serial in jobs:
+    if top.serial in jobs:
         return False
+    if layer_files.path(cloud, parent) not in chain:
+        return _follow(cloud, seen, top, chain)
     if layer_files.path(cloud, child) not in chain:
         cloud.host.blocks.flush(top.instance_id, top.serial)
         _replace(cloud, child.id, parent)
@@ -357,8 +359,26 @@ def _pull(cloud: Cloud, seen: Seen, action: Pull) -> bool:
     if (chain[1] if len(chain) > 1 else None) == onto:
         cloud.host.blocks.flush(top.instance_id, top.serial)
         return cloud.state.layers.change(layer.id, parent=action.onto)
+    if onto is not None and onto not in chain:
+        return _follow(cloud, seen, top, chain)
     if jobs:
         return False
     generations.count(cloud)
     cloud.host.blocks.pull(top.instance_id, top.serial, onto)
     return True
+
+
+def _follow(cloud: Cloud, seen: Seen, top: Top, chain: tuple[str, ...]) -> bool:
+    """Let the row of a top stand where its file does in its guest, if that is further down than the row says; whether it did.
+
+    A pull came to its end and was not recorded, and by the next pass the plan was another: what that needs has left the chain.
+    """
+    layer, *below = seen.chain(top.layer_id)
+    if layer_files.path(cloud, layer) != (chain or ("",))[0]:
+        return False
+    places = {layer_files.path(cloud, one): one.id for one in below}
+    found = places.get(chain[1], layer.parent) if len(chain) > 1 else ""
+    if found == layer.parent:
+        return False
+    cloud.host.blocks.flush(top.instance_id, top.serial)
+    return cloud.state.layers.change(layer.id, parent=found)

@@ -17,6 +17,7 @@ import pytest
 
 from minicloud.host.contracts import Power
 from minicloud.host.run import run
+from minicloud.state import chains
 
 from ..cloud_fixtures import Ec2
 from ..crashes import COMMITTED, Point, both, crash, orphans
@@ -300,6 +301,25 @@ def test_qemu_killed_when_it_has_pulled(world: World, monkeypatch: pytest.Monkey
     world.look()
     monkeypatch.undo()
     goes_on(world, disks=2)
+
+
+@pytest.mark.parametrize("newest", [False, True], ids=["commit", "pull"])
+def test_another_merge_is_due_than_the_one_that_has_ended(world: World, newest: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The top stands on nothing in its guest, and its row does not know: what the next merge needs is not below it any more."""
+    taken = [world.snapshot() for _ in range(3)]
+    with monkeypatch.context() as early:
+        early.setattr(chains, "MOST_DEPTH", 2)
+        world.ec2.look()
+        until("the jobs are over", lambda: not world.ec2.cloud.host.blocks.jobs(world.instance))
+    assert len(world.ec2.cloud.host.blocks.chains(world.instance)[world.volume.replace("-", "")]) == 1, "it was not flattened"
+    world.ec2("DeleteSnapshot", **world.delete(taken[2 if newest else 1]))
+    world.look()
+    assert world.state.failures.query() == []
+    world.check()
+    assert len(world.ec2.cloud.host.disks.list()) == 4
+    world.power(on=False)
+    world.check()
+    world.power(on=True)
 
 
 @pytest.mark.parametrize("point", both("blocks.attach"), ids=str)
