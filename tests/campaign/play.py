@@ -1,5 +1,6 @@
 """Playing histories, one after another, until the time is over: `scripts/campaign` and the tests."""
 
+import gc
 import tempfile
 import time
 from collections import Counter
@@ -72,6 +73,7 @@ def campaign(
     end, total = time.monotonic() + minutes * 60, Counter[str]()
     while total["histories"] < histories if histories else time.monotonic() < end:
         total += play(seed)
+        gc.collect()  # a history is a large circle
         total["histories"] += 1
         seed += 1
         told(total)
