@@ -20,11 +20,19 @@ package_list() {
   [ "$tests" != yes ] || echo "putty-tools openssl virtinst tmux gdisk cpio bzip2 wrk curl"
 }
 
+# Clients that tests/clients runs, where the release has them; Debian 13 has no Packer any more.
+client_packages() {
+  local each
+  for each in prometheus packer; do
+    known_to_apt "$each" && echo "$each"
+  done
+}
+
 known_to_apt() { apt-cache show "$1" >/dev/null 2>&1; }
 
 missing_packages() {
   local each
-  for each in $(package_list known_to_apt "$1"); do
+  for each in $(package_list known_to_apt "$1") $([ "$1" != yes ] || client_packages); do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$each" 2>/dev/null)" = installed ] || echo "$each"
   done
 }
@@ -60,9 +68,18 @@ install_packages() {
   apt-get install -y -q -o DPkg::Lock::Timeout=600 --no-install-recommends $(missing_packages "$tests") >"$log" 2>&1 9>&- ||
     package_failure "apt-get could not install the packages"
   allow_services
-  # minicloud runs HAProxies of its own; the service that comes with the package has nothing to do, unless it was there before.
-  [ ! -d /run/systemd/system ] || ! grep -qw haproxy <<<"$wanted" || systemctl disable -q --now haproxy.service
+  stop_services_of "$wanted"
   done_stage
+}
+
+# minicloud and its tests run HAProxy and Prometheus with files of their own; the services that come with the packages have nothing
+# to do, unless they were there before.
+stop_services_of() { # PACKAGES that were installed just now
+  local each
+  [ -d /run/systemd/system ] || return 0
+  for each in haproxy prometheus; do
+    ! grep -qx "$each" <<<"$1" || systemctl disable -q --now "$each.service"
+  done
 }
 
 package_failure() {
