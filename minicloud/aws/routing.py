@@ -1,7 +1,8 @@
 """To which service, operation and protocol a request speaks: chosen by what the request says, never by what a model prefers.
 
 The service is named by the target header or the path (JSON, CBOR), else by the credential's scope, else by the host. Where
-one name is two services (elasticloadbalancing), the API version decides; where the scope names none, action and API version do.
+one name is two services (elasticloadbalancing), the API version decides; where the scope names none, action and API version do:
+clients make the scope of the host's name, where nobody tells them (boto 2 signs for the service `127`).
 """
 
 import functools
@@ -17,6 +18,7 @@ from .wire import WireProtocol, WireRequest
 
 EC2, QUERY, REST, CBOR = query.QueryProtocol("ec2"), query.QueryProtocol("query"), rest_json.RestJson(), rpc_cbor.RpcCbor()
 JSON = {version: json_protocol.JsonProtocol(version) for version in ("1.0", "1.1")}
+_DATE, _FIRST_EC2 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), "2006-06-26"
 _RPC_PATH = re.compile(r"/service/([A-Za-z0-9_]+)/operation/([A-Za-z0-9_]+)/?")
 
 
@@ -60,18 +62,31 @@ def route(request: WireRequest, scope: str, names: Sequence[str]) -> Target:
     wanted = scope or host
     if "Action" in fields:
         fits = [each for each in services if wanted in _signing_names(each)] if wanted else []
-        others = [each for each in services if fields["Action"] in each.operation_names] if scope and not fits else services
-        service = _of_version(fits or others, fields.get("Version", ""), alone=bool(fits))
+        version = fields.get("Version", "")
+        named = fits[0] if len(fits) == 1 else _of_version(fits, version)  # any version of one alone: old clients speak to it too
+        service = named if fits else _by_action(services, fields["Action"], version, others=not scope)
         protocol = EC2 if wanted == "ec2" or (service and service.metadata["protocol"] == "ec2") else QUERY
         return Target(protocol, service, fields["Action"], None if service else _nobody(wanted))
     return _rest(request, wanted, services)
 
 
-def _of_version(services: Sequence[Service], version: str, *, alone: bool) -> Service | None:
-    """The service of an API version; of one that is named `alone` any version, since old clients speak to it too."""
-    if alone and len(services) == 1:
-        return services[0]
+def _of_version(services: Sequence[Service], version: str) -> Service | None:
     return next((each for each in services if each.metadata["apiVersion"] == version), None)
+
+
+def _by_action(services: Sequence[Service], action: str, version: str, *, others: bool) -> Service | None:
+    """The service of a version that has the action; EC2 with an older version of its own; with `others`, any of the version."""
+    able = [each for each in services if action in each.operation_names]
+    if service := _of_version(able, version):
+        return service
+    if _is_old_ec2(version) and (ec2 := next((each for each in able if each.name == "ec2"), None)):
+        return ec2
+    return _of_version(services, version) if others else None
+
+
+def _is_old_ec2(version: str) -> bool:
+    """Whether a version can be an earlier one of EC2's, which has had about fifty; the other services have had one or two."""
+    return bool(_DATE.fullmatch(version)) and _FIRST_EC2 <= version < str(model.service("ec2").metadata["apiVersion"])
 
 
 def _json(request: WireRequest, target: str, services: Sequence[Service]) -> Target:
