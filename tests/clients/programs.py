@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +57,11 @@ def life(served: Served, directory: Path, name: str, **more: str) -> Any:
     """What a program of `lives` has printed at its end."""
     words = [node(), str(NODE / name)] if name.endswith(".cjs") else [program("python"), str(LIVES / name)]
     return json.loads(ran(served, directory, words, **more).text.splitlines()[-1])
+
+
+def released_with(package: str) -> bool:
+    """Whether the distribution has a package, so that scripts/setup --tests installs it; Debian 12 has all, whatever apt knows."""
+    release = platform.freedesktop_os_release()
+    if (release["ID"], release.get("VERSION_ID")) == ("debian", "12"):
+        return True
+    return run(["apt-cache", "show", package], check=False).status == 0
