@@ -60,7 +60,7 @@ def life(served: Served, directory: Path, name: str, **more: str) -> Any:
 
 
 def released_with(package: str) -> bool:
-    """Whether the distribution has a package, so that scripts/setup --tests installs it; Debian 12 has all, whatever apt knows."""
+    """Whether the distribution has a package, so that scripts/setup --tests installs it; Debian 12 has all of ours."""
     release = platform.freedesktop_os_release()
     if (release["ID"], release.get("VERSION_ID")) == ("debian", "12"):
         return True
