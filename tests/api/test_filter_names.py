@@ -53,7 +53,6 @@ NEVER_TRUE = {
         "platform": "only Windows images have it",
         "product-code*": "there is no marketplace",
         "public-ssm-parameter-name": "there is no Systems Manager",
-        "sriov-net-support": "network cards are virtio",
     },
     "DescribeInstanceStatus": {
         "application-status.status": "nothing looks into applications",

@@ -105,6 +105,19 @@ def test_no_to_attributes_changes_nothing(ec2: Ec2) -> None:
     assert (refused.code, "Kernel" in refused.message) == ("UnsupportedOperation", True)
 
 
+def test_what_is_taken_as_so_is_shown_as_so(ec2: Ec2) -> None:
+    """Terraform registers images with SriovNetSupport=simple, and would make one anew for ever that does not say so."""
+    instance, simple = ec2.run(), {"Value": "simple"}
+    asked = {"Attribute": "sriovNetSupport"}
+    assert ec2("DescribeInstanceAttribute", InstanceId=instance, **asked)["SriovNetSupport"] == simple
+    shown = ec2.instance(instance)
+    assert (shown["SriovNetSupport"], shown["EnaSupport"]) == ("simple", True)
+    assert ec2("DescribeImageAttribute", ImageId=shown["ImageId"], **asked)["SriovNetSupport"] == simple
+    filters = [{"Name": "sriov-net-support", "Values": ["simple"]}, {"Name": "ena-support", "Values": ["true"]}]
+    (image,) = ec2("DescribeImages", Filters=filters)["Images"]
+    assert (image["ImageId"], image["SriovNetSupport"]) == (shown["ImageId"], "simple")
+
+
 def test_copies_with_what_sdks_add(ec2: Ec2) -> None:
     volume = ec2("CreateVolume", AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
     source = ec2("CreateSnapshot", VolumeId=volume)["SnapshotId"]

@@ -31,7 +31,7 @@ def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> An
         "launchPermission": ("LaunchPermissions", [permission_view(user) for user in row.users]),
         "productCodes": ("ProductCodes", []),
         "blockDeviceMapping": ("BlockDeviceMappings", row.devices),
-        "sriovNetSupport": ("SriovNetSupport", {}),
+        "sriovNetSupport": ("SriovNetSupport", {"Value": "simple"}),
         "bootMode": ("BootMode", {"Value": row.boot_mode}),
     }
     if attribute not in values:

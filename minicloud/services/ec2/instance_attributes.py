@@ -72,7 +72,7 @@ def _values(call: Call, row: Instance) -> dict[str, tuple[str, Any]]:
         "groupSet": ("Groups", groups_of(call.cloud.state, interfaces[0], found.groups) if interfaces else []),
         "ebsOptimized": ("EbsOptimized", {"Value": row.ebs_optimized}),
         "enaSupport": ("EnaSupport", {"Value": True}),
-        "sriovNetSupport": ("SriovNetSupport", {}),
+        "sriovNetSupport": ("SriovNetSupport", {"Value": "simple"}),
         "kernel": ("KernelId", {}),
         "ramdisk": ("RamdiskId", {}),
         "enclaveOptions": ("EnclaveOptions", {"Enabled": False}),

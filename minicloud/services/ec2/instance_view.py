@@ -96,6 +96,7 @@ def _instance(call: Call, row: Instance, found: Around) -> dict[str, Any]:
         "ClientToken": row.client_token,
         "EbsOptimized": row.ebs_optimized,
         "EnaSupport": True,
+        "SriovNetSupport": "simple",
         "Hypervisor": "xen",
         "RootDeviceName": image.root_device_name,
         "RootDeviceType": "ebs",
