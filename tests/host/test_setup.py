@@ -206,6 +206,81 @@ def test_services_are_refused_only_while_packages_are_installed(what: str, left:
     assert ran.stdout.strip() == left, ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("installed", "stopped"),
+    [("prometheus\npacker", ["prometheus"]), ("haproxy", ["haproxy"]), ("prometheus-node-exporter", []), ("", [])],
+)
+def test_a_service_that_came_with_a_package_is_stopped_unless_it_was_there_before(installed: str, stopped: list[str]) -> None:
+    inside = f"""
+        mount -t tmpfs none /run; mkdir -p /run/systemd/system
+        {LIBRARIES}
+        systemctl() {{ echo "$*"; }}
+        stop_services_of "$1"
+    """
+    ran = subprocess.run(
+        ["unshare", "--mount", "bash", "-euc", inside, "inside", installed],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert ran.stdout.splitlines() == [f"disable -q --now {name}.service" for name in stopped]
+
+
+@pytest.mark.parametrize(
+    ("release", "wanted"), [("debian 12", "prometheus packer"), ("debian 13", "prometheus"), ("ubuntu 24.04", "prometheus")]
+)
+def test_clients_of_the_distribution_are_wanted_where_it_has_them(release: str, wanted: str) -> None:
+    inside = f"""
+        mount -t tmpfs none /etc; printf 'ID=%s\nVERSION_ID="%s"\n' $1 >/etc/os-release
+        {LIBRARIES}
+        known_to_apt() {{ false; }}
+        echo $(client_packages)
+    """
+    ran = subprocess.run(
+        ["unshare", "--mount", "bash", "-euc", inside, "inside", release],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert ran.stdout.strip() == wanted
+
+
+CLIENTS = """
+    . scripts/lib/common.sh; . scripts/lib/python.sh; . scripts/lib/clients.sh
+    top=$PWD
+    python() { case $1 in --version) echo Python 3.11.2 ;; -m) mkdir "$3" ;; esac; }
+    install_locked() { cp "requirements/$2.lock" "$1/"; }
+    node_packages() { eval "$NPM"; }
+    clients_environment python
+"""
+
+
+def test_clients_are_made_once_and_again_after_an_interruption_or_a_change_of_their_locks(tmp_path: Path) -> None:
+    for name in ("scripts", "requirements", "tests/clients/node"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    made = tmp_path / ".clients"
+
+    def clients(npm: str) -> tuple[int, str]:
+        ran = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", CLIENTS, "setup"], cwd=tmp_path, env={**os.environ, "NPM": npm},
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        return ran.returncode, ran.stdout + ran.stderr
+
+    status, said = clients("false")
+    assert (status, made.exists()) == (1, False)
+    assert "npm could not install tests/clients/node/package-lock.json" in said
+    assert clients("kill -TERM $$; sleep 60")[0] != 0
+    assert not (made / ".minicloud").exists()
+    assert clients("kill -KILL $$; sleep 60")[0] == -signal.SIGKILL
+    (made / "half").touch()
+    assert not (made / ".minicloud").exists()
+    assert clients("true")[0] == 0
+    assert sorted(path.name for path in made.iterdir()) == [".minicloud", "clients.lock"]
+    assert "up to date" in clients("false")[1]
+    for lock in ("requirements/clients.lock", "tests/clients/node/package-lock.json"):
+        (tmp_path / lock).write_text((tmp_path / lock).read_text() + "\n")
+        assert "up to date" not in clients("touch .clients/anew")[1]
+        assert (made / "anew").exists()
+    assert "up to date" in clients("false")[1]
+
+
 @pytest.mark.parametrize("words", [["-h"], ["--help"], ["--yes", "--help"], ["--date"], ["data"], [""]], ids=str)
 def test_uninstall_with_anything_but_its_flags_tells_its_usage_and_removes_nothing(checkout: Path, words: list[str]) -> None:
     before = sorted(OPT.rglob("*"))
