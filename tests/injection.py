@@ -26,6 +26,7 @@ from minicloud.errors import Permanent, Retry
 from minicloud.host import fake
 from minicloud.host.contracts import Host
 from minicloud.host.fake import FakeHost
+from minicloud.host.fake_disks import PREFIX
 from minicloud.host.fake_drivers import FakeMachine
 from minicloud.reconcile import daemon, monitor, notifications
 from minicloud.reconcile.monitor import Steps, bound_logs
@@ -206,7 +207,9 @@ class World:
         """The ids of all that is the bystander's."""
         state = self.cloud.state
         volumes, cards = state.volumes.find(instance_id=self.bystander), state.interfaces.find(instance_id=self.bystander)
-        return {self.bystander, IMAGE.image_id, *(row.layer_id for row in volumes), *(row.subnet_id for row in cards)}
+        layers = [row.layer_id for row in volumes]
+        paths = [f"{PREFIX}{layer_id}" for layer_id in layers]
+        return {self.bystander, IMAGE.image_id, *layers, *paths, *(row.subnet_id for row in cards)}
 
 
 __all__ = ["ERRORS", "RUN", "Clock", "Template", "World", "methods"]

@@ -275,6 +275,12 @@ def unstamped(world: World) -> None:
         del held["stamp"]
 
 
+def taken_over(world: World) -> None:
+    """Others have had it go on in a file of theirs, to which it has written nothing."""
+    world.host.take_over(world.victim, root(world).id.replace("-", ""), "/tmp/x.qcow2")
+    start(world)
+
+
 def nothing(_: World) -> None:
     """It is called by each turn."""
 
@@ -289,6 +295,7 @@ OCCASIONS: dict[str, Arrange] = {
     "disks.list": unstamped, "disks.stamp": nothing, "disks.put_stamp": create, "disks.above": start,
     "networks.unmarked": wish("TerminateInstances"), "balancers.unmarked": delete_balancer,
     "disks.damage": nothing, "disks.check": mended, "disks.free": halt, "disks.is_open": snapshot,
+    "disks.own": start, "disks.stranger": taken_over, "blocks.tops": snapshot,
     "seeds.write": start, "seeds.path": start, "seeds.remove": wish("TerminateInstances"),
     "networks.list": nothing, "networks.ensure": damage, "networks.remove": wish("TerminateInstances"),
     "networks.answers": nothing,

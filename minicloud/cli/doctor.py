@@ -91,6 +91,7 @@ def _present(cloud: "Cloud") -> list[Check]:
     return [
         *guarded("network", lambda: doctor_network.checks(cloud)),
         *guarded("guest agents", lambda: doctor_guests.checks(cloud)),
+        *guarded("guest disks", lambda: doctor_guests.disks(cloud)),
         *guarded("upkeep", lambda: doctor_upkeep.checks(cloud)),
         *guarded("failures", lambda: failing(cloud.state.failures.query())),
     ]

@@ -1,4 +1,6 @@
-"""What `minicloud doctor` looks at in guests: file systems that an agent may have frozen and has not let go on."""
+"""What `minicloud doctor` looks at in guests: file systems that an agent may have frozen and has not let go on, and disks whose
+newest bytes are in files of others.
+"""
 
 from collections.abc import Iterator
 
@@ -19,3 +21,14 @@ def checks(cloud: Cloud) -> Iterator[Check]:
             f"guest agent has not: {row.message}",
             f"it is asked again; restart the guest agent in it, or: minicloud reboot-instances --instance-ids {row.instance_id}",
         )
+
+
+def disks(cloud: Cloud) -> Iterator[Check]:
+    """That all guests write to the layers of their volumes, and where not, what of."""
+    from ..reconcile import foreign_tops
+
+    told = list(foreign_tops.of_guests(cloud))
+    if not told:
+        yield Check("guest disks", OK, "all guests write to the layers of their volumes")
+    for each in told:
+        yield Check("guest disks", WARN, each, "it has no snapshots, backups or other starts until then; see its last words")

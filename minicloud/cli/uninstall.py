@@ -39,7 +39,7 @@ def remove(cloud: "Cloud", *, data: bool, failed: dict[str, str] | None = None) 
         stack.enter_context(alone.held(settings.run, "uninstall"))
         for name in ("networks", "firewall"):
             stack.enter_context(locks.held(settings.run, name, 30.0))
-        yield from _take_off(cloud, left)
+        yield from _take_off(cloud, left, data=data)
     on_host = bool(left)  # then what tells whose it is stays as well
     if not on_host and not shares_run(cloud):
         list(_delete(settings.run, own_names.RUN, left, but=(settings.run / locks.FILE,)))
@@ -54,14 +54,24 @@ def remove(cloud: "Cloud", *, data: bool, failed: dict[str, str] | None = None) 
             yield from _delete(settings.home, own_names.HOME, left, but)
 
 
-def _take_off(cloud: "Cloud", left: dict[str, str]) -> Iterator[str]:
-    """Guests, load balancers, networks, rules. While a network stays, so do the rules: a guest may be on it."""
+def _take_off(cloud: "Cloud", left: dict[str, str], *, data: bool) -> Iterator[str]:
+    """Guests, load balancers, networks, rules. While a network stays, so do the rules: a guest may be on it.
+
+    Unless the `data` go as well, a guest stays whose definition alone tells where its newest bytes are.
+    """
     from ..host.firewall_spec import FirewallSpec
+    from ..reconcile import foreign_tops
 
     host = cloud.host_as_found
+
+    def remove_guest(guest_id: str) -> None:
+        if not data:
+            foreign_tops.refuse_unsaved(host, guest_id)
+        host.guests.remove(guest_id)
+
     guests, balancers, networks = sorted(host.guests.list()), sorted(host.balancers.list()), sorted(host.networks.list())
     for kind, ids, take in (
-        ("guest", guests, host.guests.remove),
+        ("guest", guests, remove_guest),
         ("load balancer", balancers, host.balancers.remove),
         ("network", networks, host.networks.remove),
     ):

@@ -74,11 +74,36 @@ class AgentAnswer:
     message: str = ""
 
 
+@dataclass(frozen=True)
+class DiskTop:
+    """What a guest writes to as one of its disks: the paths that it reads from, the one that is written to first, as far as that
+    is known, and the hypervisor's name of the disk. `live`: the guest is on; else it is how it would be started by others.
+    """
+
+    chain: tuple[str, ...]
+    target: str
+    live: bool
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A file that is no disk of ours: whether it holds anything of its own, and the path that it stands on, or None."""
+
+    holds: bool
+    below: str | None
+
+
 class Blocks(Protocol):
     """The disks of running guests. A disk is named by its serial; of a guest that is off nothing can be asked: Permanent."""
 
     def chains(self, guest_id: str) -> dict[str, tuple[str, ...]]:
         """The paths that each disk reads from, the one that is written to first; empty for a guest that is off."""
+
+    def tops(self, guest_id: str) -> dict[str, DiskTop]:
+        """What each disk writes to; of a guest that is off by its definition, which others may have changed while it was on.
+
+        Empty where there is no such guest. Waits for nothing that a guest can keep.
+        """
 
     def attach(self, guest_id: str, disk: DiskSpec) -> None:
         """Plug a disk in."""
@@ -107,7 +132,7 @@ class Blocks(Protocol):
     def freeze(self, guest_id: str, tops: Mapping[str, str]) -> None:
         """Put each disk onto a new top, which is there and stands on the disk's present one: of all disks at one moment.
 
-        Disks that have that top are left.
+        Disks that have that top are left. Raises Permanent where a new one does not stand on the present one.
         """
 
     def resume(self, guest_id: str) -> bool:
@@ -150,6 +175,15 @@ class Disks(Protocol):
 
     def path(self, disk_id: str) -> str:
         """Where a guest finds the disk."""
+
+    def own(self, path: str, *, live: bool) -> str:
+        """The id of the disk of ours that is at a path, or was before the disks were moved; empty for a file of others.
+
+        `live`: a guest writes to it now, so that a copy of ours elsewhere is none.
+        """
+
+    def stranger(self, path: str) -> Stranger:
+        """What a file that is none of ours holds. Raises Damaged where it is not there, or is no layer."""
 
     def list(self) -> dict[str, int]:
         """All disks of ours, with the bytes that each occupies."""

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import Damaged, Permanent, Retry
-from . import account, disk_links, disk_stamp, disk_use, failures, own_names, qemu_img
-from .contracts_storage import Stamp
+from . import account, disk_links, disk_places, disk_stamp, disk_use, failures, own_names, qemu_img
+from .contracts_storage import Stamp, Stranger
 from .disk_index import DiskIndex, is_file
 
 _ID = re.compile(r"[a-z]+-[0-9a-z-]+")
@@ -110,6 +110,28 @@ class LocalDisks:
         if not _ID.fullmatch(disk_id):
             raise ValueError(f"not the id of a disk: {disk_id!r}")
         return str(self._directory / f"{disk_id}.qcow2")
+
+    @failures.of_system()
+    def own(self, path: str, *, live: bool) -> str:
+        """By its name: an id is given once. Where a file elsewhere has that name, by what is beside it, as in a home of ours."""
+        found = Path(path)
+        disk_id = _id_of(found.name)
+        if not disk_id:
+            return ""
+        here = Path(self.path(disk_id))
+        if disk_places.same(found, here) or not os.path.lexists(found) or os.path.realpath(found) == os.path.realpath(here):
+            return disk_id
+        return disk_id if not live and (found.parent / disk_stamp.NAME).exists() else ""
+
+    @failures.of_system()
+    def stranger(self, path: str) -> Stranger:
+        """By its header and its tables."""
+        file = Path(path)
+        try:
+            below = qemu_img.backing(file)
+        except FileNotFoundError as error:
+            raise Damaged(f"{path} is not there") from error
+        return Stranger(not qemu_img.is_empty(file), str(file.parent / below) if below is not None else None)
 
     @failures.of_system()
     def list(self) -> dict[str, int]:

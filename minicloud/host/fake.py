@@ -126,6 +126,22 @@ class FakeHost(Host):
         with self.store.change() as held:
             held["disks"].pop(disk_id)
 
+    def take_over(self, guest_id: str, serial: str, path: str) -> None:
+        """Somebody takes an external snapshot: the guest, which is on, writes into a new file of theirs from now on.
+
+        The file is beside the disks where `path` begins as paths of ours do, else elsewhere.
+        """
+        FakeBlocks(self.store).take_over(guest_id, serial, path)
+
+    def commit_down(self, guest_id: str, serial: str) -> None:
+        """They write that file down into what it stands on, and remove it; of a guest that is off only the first."""
+        FakeBlocks(self.store).commit_down(guest_id, serial)
+
+    def undefine(self, guest_id: str) -> None:
+        """Somebody removes the definition of a guest that is off."""
+        with self.store.change() as held:
+            held["guests"].pop(guest_id)
+
     def hold_disk(self, guest_id: str, serial: str) -> None:
         """The guest does not let this disk go."""
         with self.store.change() as held:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import Permanent, Retry
 from .contracts import Power
-from .contracts_storage import AgentAnswer, DiskSpec, IoLimits, Said
+from .contracts_storage import AgentAnswer, DiskSpec, DiskTop, IoLimits, Said
 from .fake_disks import PREFIX, Held, chain, commit, is_on, pull
 from .fake_store import Store
 
@@ -29,6 +29,14 @@ class FakeBlocks:
             if guest is None or not is_on(guest):
                 return {}
             return {serial: chain(held, disk) for serial, disk in guest["disks"].items() if not disk.get("seized")}
+
+    def tops(self, guest_id: str) -> dict[str, DiskTop]:
+        """A guest that is off is defined with what it last had."""
+        with self._store.call("blocks.tops", guest_id) as held:
+            guest = held["guests"].get(guest_id, {"disks": {}})
+            of = {serial: disk for serial, disk in guest["disks"].items() if not disk.get("seized")}
+            live = bool(of) and is_on(guest)
+            return {serial: DiskTop(chain(held, disk), f"vd{number}", live) for number, (serial, disk) in enumerate(of.items())}
 
     def attach(self, guest_id: str, disk: DiskSpec) -> None:
         """At once."""
@@ -86,6 +94,8 @@ class FakeBlocks:
                 disk = _disk(guest, serial)
                 if path.removeprefix(PREFIX) not in held["disks"]:
                     raise Retry(f"{path} is not there")
+                if disk["path"] not in (path, held["disks"][path.removeprefix(PREFIX)]["base"]):
+                    raise Permanent(f"{path} does not stand on {disk['path']}")
                 guest["jobs"].clear()
                 held["disks"][disk["path"].removeprefix(PREFIX)].pop("unflushed", None)
                 disk["path"] = path
@@ -140,6 +150,26 @@ class FakeBlocks:
         """What was copied is kept."""
         with self._store.call("blocks.flush", guest_id, serial) as held:
             held["disks"][_disk(_on(held, guest_id), serial)["path"].removeprefix(PREFIX)].pop("unflushed", None)
+
+    def take_over(self, guest_id: str, serial: str, path: str) -> None:
+        """As `FakeHost.take_over`."""
+        with self._store.change() as held:
+            disk = _disk(_on(held, guest_id), serial)
+            size = held["disks"][disk["path"].removeprefix(PREFIX)]["size"]
+            name = path.removeprefix(PREFIX)
+            held["disks"][name] = {"size": size, "base": disk["path"], "blocks": {}, "strange": True}
+            disk["path"] = path
+
+    def commit_down(self, guest_id: str, serial: str) -> None:
+        """As `FakeHost.commit_down`."""
+        with self._store.change() as held:
+            disk = held["guests"][guest_id]["disks"][serial]
+            top = held["disks"][disk["path"].removeprefix(PREFIX)]
+            commit(top, held["disks"][top["base"].removeprefix(PREFIX)])
+            top["blocks"] = {}
+            if is_on(held["guests"][guest_id]):
+                held["disks"].pop(disk["path"].removeprefix(PREFIX))
+                disk["path"] = top["base"]
 
     def finish(self, guest_id: str) -> None:
         """Carry out what is under way."""

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Damaged, Permanent, Retry
+from . import own_names
 from .contracts import Power
-from .contracts_storage import Stamp
+from .contracts_storage import Stamp, Stranger
 from .fake_store import Store
 
 Held = dict[str, Any]
@@ -86,15 +87,29 @@ class FakeDisks:
         """No file's name."""
         return f"{PREFIX}{disk_id}"
 
+    def own(self, path: str, *, live: bool) -> str:  # noqa: ARG002
+        """Nothing is moved here."""
+        name = path.removeprefix(PREFIX)
+        with self._store.call("disks.own", name) as held:
+            ours = path == self.path(name) and not held["disks"].get(name, {}).get("strange") and own_names.is_disk(name)
+            return name if ours else ""
+
+    def stranger(self, path: str) -> Stranger:
+        """What `FakeHost.take_over` made."""
+        with self._store.call("disks.stranger", path) as held:
+            disk = _there(held, path.removeprefix(PREFIX))
+            return Stranger(bool(disk["blocks"]), disk["base"])
+
     def list(self) -> dict[str, int]:
         """All disks."""
         with self._store.call("disks.list") as held:
-            return {disk_id: 4096 * len(disk["blocks"]) for disk_id, disk in held["disks"].items()}
+            ours = {name: disk for name, disk in held["disks"].items() if not disk.get("strange")}
+            return {disk_id: 4096 * len(disk["blocks"]) for disk_id, disk in ours.items()}
 
     def in_use(self) -> set[str]:
         """What guests that are on read from."""
         with self._store.call("disks.in_use") as held:
-            return {name for name in held["disks"] if _readers(held, name)}
+            return {name for name, disk in held["disks"].items() if not disk.get("strange") and _readers(held, name)}
 
     def is_open(self, disk_id: str) -> bool:
         """Whether a guest that is on reads from it."""
@@ -102,9 +117,10 @@ class FakeDisks:
             return bool(_readers(held, disk_id))
 
     def others(self) -> dict[str, int]:
-        """Nothing, or what `held` says."""
+        """Files of others that stand beside, and what `held` says."""
         with self._store.call("disks.others") as held:
-            return dict(held.get("others", {}))
+            beside = {name: 4096 for name, disk in held["disks"].items() if disk.get("strange") and not name.startswith("/")}
+            return {**beside, **held.get("others", {})}
 
     def size(self, disk_id: str) -> int:
         """As it was made, or resized."""
@@ -178,7 +194,8 @@ def _there(held: Held, disk_id: str) -> dict[str, Any]:
 
 def _above(held: Held, disk_id: str) -> set[str]:
     every = {**held["disks"], **held.get("aside", {})}
-    return {name for name, disk in every.items() if disk["base"] == f"{PREFIX}{disk_id}"}
+    elsewhere = {name for name, disk in every.items() if disk.get("strange") and name.startswith("/")}
+    return {name for name, disk in every.items() if disk["base"] == f"{PREFIX}{disk_id}"} - elsewhere
 
 
 def _free(held: Held, disk_id: str) -> dict[str, Any]:

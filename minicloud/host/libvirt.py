@@ -271,6 +271,10 @@ class LibvirtGuests:
         """As `active`, by a connection of its own, which whoever waits for the guest may fill."""
         return self.active(guest_id, Link(self._uri))
 
+    def known(self, guest_id: str) -> Any:
+        """The domain of a guest, on or off, or None, by a connection of its own. Raises HostError."""
+        return self._find(guest_id, Link(self._uri))
+
     def active(self, guest_id: str, link: Link | None = None) -> Any:
         """The domain of a guest that is on, or None. Raises Retry."""
         dom = self._find(guest_id, link)

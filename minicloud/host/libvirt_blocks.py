@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Permanent, Retry
-from . import account, libvirt_agent
-from .contracts_storage import AgentAnswer, DiskSpec, IoLimits
+from . import account, disk_places, failures, libvirt_agent, qemu_img
+from .contracts_storage import AgentAnswer, DiskSpec, DiskTop, IoLimits
 from .domain_xml import device_name, iotune, overlays, plugged
 from .libvirt import LibvirtGuests, unplug
 from .libvirt import _xml as xml_of
-from .libvirt_errors import errors
+from .libvirt_errors import errors, gone_is_fine
 from .libvirt_link import library
 
 _MOST_DISKS = 64
@@ -41,6 +41,16 @@ class LibvirtBlocks:
         with errors(f"the disks of {guest_id}"):
             return {serial: _chain(disk) for serial, disk in _disks(dom).items()}
 
+    def tops(self, guest_id: str) -> dict[str, DiskTop]:
+        """From the live XML, or the definition, by a connection of its own. libvirt changes both when it takes a snapshot."""
+        dom = self._guests.known(guest_id)
+        if dom is None:
+            return {}
+        with errors(f"the disks of {guest_id}"), gone_is_fine():
+            live = bool(dom.isActive())
+            return {serial: DiskTop(_chain(disk), _name(disk), live) for serial, disk in _disks(dom).items()}
+        return {}
+
     def attach(self, guest_id: str, disk: DiskSpec) -> None:
         """As the next of libvirt's names that is free."""
         dom = self._running(guest_id)
@@ -51,7 +61,21 @@ class LibvirtBlocks:
                 return
             taken = {target.get("dev") for target in xml_of(dom).findall("./devices/disk/target")}
             number = next(number for number in range(1, _MOST_DISKS) if device_name(number) not in taken)
-            dom.attachDeviceFlags(plugged(disk, number), library().VIR_DOMAIN_AFFECT_LIVE)
+            dom.attachDeviceFlags(plugged(disk, number), library().VIR_DOMAIN_AFFECT_LIVE | self._defining(dom, disk, number))
+
+    def _defining(self, dom: Any, disk: DiskSpec, number: int) -> int:
+        """The flag by which the definition has the disk as well, so that it tells of the guest's last file when that is off.
+
+        What the definition has in that place, of a disk that was plugged out since, goes.
+        """
+        libvirt = library()
+        if not dom.isPersistent():
+            return 0
+        kept = ET.fromstring(dom.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))  # noqa: S314  libvirt wrote it
+        for old in kept.findall("./devices/disk"):
+            if old.findtext("serial") == disk.serial or _name(old) == device_name(number):
+                dom.detachDeviceFlags(ET.tostring(old, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+        return int(libvirt.VIR_DOMAIN_AFFECT_CONFIG)
 
     def detach(self, guest_id: str, serial: str) -> None:
         """Asks."""
@@ -118,6 +142,9 @@ class LibvirtBlocks:
             fresh = {names[serial]: path for serial, path in tops.items() if _chain(disks[serial])[0] != path}
             if not fresh:
                 return
+            for serial, path in tops.items():
+                if path in fresh.values():
+                    _refuse_other_base(path, _chain(disks[serial])[0])
             self._give_up_jobs(guest_id, dom)
             others = {str(target.get("dev")) for target in xml_of(dom).findall("./devices/disk/target")} - set(fresh)
             xml = overlays(fresh, sorted(others))
@@ -235,6 +262,14 @@ class LibvirtBlocks:
         if disk is None:
             raise Permanent(f"{guest_id} has no disk {serial}")
         return disk
+
+
+@failures.of_system()
+def _refuse_other_base(new: str, top: str) -> None:
+    """Raise Permanent where a new top stands on another file than that which a guest writes to, wherever it was then."""
+    below = qemu_img.backing(Path(new))
+    if below is None or not (disk_places.same(Path(below), Path(top)) or disk_places.is_moved(below, top)):
+        raise Permanent(f"{new} stands on {below}, and the guest writes to {top}")
 
 
 def _disks(dom: Any) -> dict[str, ET.Element]:

@@ -135,6 +135,14 @@ def info(path: Path, format: str, *, in_use: bool = False) -> Info:
     )
 
 
+def is_empty(path: Path) -> bool:
+    """Whether a qcow2 layer holds nothing itself, and so reads as what it stands on, which is not opened."""
+    file = {"driver": "file", "filename": _absolute(path)}
+    node = json.dumps({"driver": "qcow2", "file": file, "backing": None})
+    said = _qemu_img("map", "-U", "--output=json", f"json:{node}", about=path)
+    return not any(extent.get("present", True) for extent in json.loads(said))
+
+
 def create(path: Path, size: int) -> None:
     """Make an empty qcow2 disk of `size` bytes. An existing file at `path` is overwritten."""
     _qemu_img("create", "-q", "-f", "qcow2", _absolute(path), str(size), about=path)

@@ -17,7 +17,7 @@ from ..host import failures, image_check
 from ..host.image_store import ImageStore
 from ..state.rows import Volume
 from ..state.rows_storage import Layer
-from . import layer_files
+from . import foreign_tops, layer_files
 
 _ATTEMPTS, _ATTEMPTS_OF_IMAGES, _PAUSE = 5, 2, 0.1
 
@@ -42,6 +42,8 @@ def of_volume(cloud: Cloud, volume: Volume, *, thorough: bool = False) -> str:
 
     The row of one that no guest has is in error then, as where no guest can start with it; `thorough` reads all tables.
     """
+    if why := foreign_tops.found(cloud, [volume]).get(volume.id):
+        return why
     found = _lasting(lambda: layer_files.verify(cloud, volume.layer_id, thorough=thorough))
     if isinstance(found, Damaged) and volume.state == "available":
         cloud.state.volumes.change_if(volume, ("state", "layer_id"), state="error", reason=found.message)

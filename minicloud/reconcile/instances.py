@@ -11,7 +11,7 @@ from ..cloud import Cloud
 from ..errors import HostError, Permanent, Retry
 from ..metadata import about, cloud_init
 from ..state.rows import Instance
-from . import actions, addresses, firewall, guest_spec, instance_plan, isolation, locks, networks, volumes
+from . import actions, addresses, firewall, foreign_tops, guest_spec, instance_plan, isolation, locks, networks, volumes
 from .instance_plan import Seen
 
 log = logging.getLogger(__name__)
@@ -130,6 +130,11 @@ def _drop_scratch(cloud: Cloud, row: Instance, _: actions.DropScratchDisks) -> N
         cloud.host.disks.remove(disk_id)
 
 
+def _remove_guest(cloud: Cloud, row: Instance, _: actions.RemoveGuest) -> None:
+    foreign_tops.keep_what_stays(cloud, row.id)
+    cloud.host.guests.remove(row.id)
+
+
 def _remove_disks(cloud: Cloud, row: Instance, _: actions.RemoveDisks) -> None:
     for disk_id in guest_spec.scratch_disks(row):
         cloud.host.disks.remove(disk_id)
@@ -170,7 +175,7 @@ _EXECUTORS: dict[type, Callable[[Cloud, Instance, Any], None]] = {
     actions.CutPower: lambda cloud, row, _: cloud.host.guests.destroy(row.id),
     actions.RebootGuest: lambda cloud, row, _: cloud.host.guests.reboot(row.id),
     actions.ResetGuest: _reset,
-    actions.RemoveGuest: lambda cloud, row, _: cloud.host.guests.remove(row.id),
+    actions.RemoveGuest: _remove_guest,
     actions.RemoveSeed: lambda cloud, row, _: cloud.host.seeds.remove(row.id),
     actions.DropScratchDisks: _drop_scratch,
     actions.RemoveDisks: _remove_disks,

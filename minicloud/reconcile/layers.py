@@ -17,7 +17,7 @@ from ..host import disk_links, disk_places, disk_stamp, failures
 from ..host.contracts import Power
 from ..state import chains
 from ..state.rows_storage import Layer
-from . import generations, isolation, layer_files, layer_plan, locks
+from . import foreign_tops, generations, isolation, layer_files, layer_plan, locks
 from .layer_plan import Action, Commit, Drop, Pull, Seen, Top
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,11 @@ def _attempt(cloud: Cloud, action: Action) -> bool:
         seen = observe(cloud)
         if action not in layer_plan.plan(seen):
             return False
+        if not isinstance(action, Drop):
+            if foreign_tops.pinned(cloud, _about(action)):
+                return False
+            users = {top.volume_id for top in seen.users(_about(action))}
+            foreign_tops.refuse(cloud, cloud.state.volumes.among("id", sorted(users)))
         return _execute(cloud, seen, action)
 
 

@@ -26,7 +26,7 @@ from ..cloud import Cloud
 from ..errors import HostError, Permanent, Retry
 from ..state.rows import Volume
 from ..state.rows_storage import Snapshot
-from . import generations, isolation, layer_files, layers, locks, quiesce
+from . import foreign_tops, generations, isolation, layer_files, layers, locks, quiesce
 from .guest_power import is_on
 
 log = logging.getLogger(__name__)
@@ -93,6 +93,7 @@ def _take_locked(cloud: Cloud, batch: str, instance_id: str, wait: float) -> boo
         if why := _scattered(cloud, batch, volumes):
             _end_moment(cloud, batch, why)
         elif _must_wait(cloud, batch, instance_id):
+            _refuse_early(cloud, batch, volumes, instance_id)
             return False
         # One that was detached meanwhile is at rest: its own lock is enough.
         elsewhere = {volume.id for volume in volumes.values() if volume.instance_id not in ("", instance_id)}
@@ -133,6 +134,14 @@ def _must_wait(cloud: Cloud, batch: str, instance_id: str) -> bool:
     return image is not None and image.reboot == "wanted" and is_on(cloud, instance_id)
 
 
+def _refuse_early(cloud: Cloud, batch: str, volumes: Mapping[str, Volume], instance_id: str) -> None:
+    """What cannot be taken ends before an instance is shut down for it, and would not start again."""
+    there = [row for row in cloud.state.snapshots.find(batch=batch, state="pending") if row.volume_id in volumes]
+    if there:
+        with isolation.recorded(functools.partial(_failed, cloud, there, instance_id)):
+            foreign_tops.refuse_snapshots(cloud, there, volumes)
+
+
 @contextlib.contextmanager
 def _held(cloud: Cloud, names: Sequence[str], wait: float) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
@@ -148,6 +157,7 @@ def _attempt(cloud: Cloud, snapshots: list[Snapshot], volumes: dict[str, Volume]
     """
     _end_missed(cloud, snapshots, instance_id)
     with isolation.recorded(functools.partial(_failed, cloud, snapshots, instance_id)):
+        foreign_tops.refuse_snapshots(cloud, snapshots, volumes)
         _refuse_elsewhere(cloud, [volumes[row.volume_id] for row in snapshots if not row.next_layer], instance_id)
         journaled = [_journal(cloud, snapshot, volumes[snapshot.volume_id]) for snapshot in snapshots]
         for snapshot in journaled:
@@ -198,11 +208,10 @@ def _switch(cloud: Cloud, snapshots: Sequence[Snapshot], instance_id: str) -> st
         serial: cloud.host.disks.path(snapshot.next_layer)
         for snapshot in snapshots
         if (serial := snapshot.volume_id.replace("-", "")) in there
+        and cloud.host.disks.path(snapshot.next_layer) not in there[serial]
     }
     if not tops:
-        return ""
-    if all(there[serial][:1] == (path,) for serial, path in tops.items()):
-        return ""  # a crash was after it; what was frozen for it is thawed apart from it
+        return ""  # or a crash was after it; what was frozen for it is thawed apart from it
     generations.count(cloud)
     return quiesce.around(cloud, instance_id, lambda: cloud.host.blocks.freeze(instance_id, tops))
 
@@ -255,8 +264,8 @@ def _chains(cloud: Cloud, instance_id: str) -> Mapping[str, tuple[str, ...]]:
 
 def _is_switched(cloud: Cloud, snapshots: Sequence[Snapshot], chains: Mapping[str, tuple[str, ...]]) -> bool:
     """Whether the guest writes to a new layer already: only going on is right then."""
-    tops = {path[0] for path in chains.values() if path}
-    return any(snapshot.next_layer and cloud.host.disks.path(snapshot.next_layer) in tops for snapshot in snapshots)
+    there = {path for chain in chains.values() for path in chain}  # others may have had it go on in a file of theirs since
+    return any(snapshot.next_layer and cloud.host.disks.path(snapshot.next_layer) in there for snapshot in snapshots)
 
 
 def _goes_on(cloud: Cloud, snapshot: Snapshot, chains: Mapping[str, tuple[str, ...]]) -> bool:

@@ -10,7 +10,7 @@ from ..aws import times
 from ..cloud import Cloud
 from ..errors import HostError, Permanent, Retry
 from ..state.rows import Volume
-from . import disk_spec, generations, isolation, layer_files, layers, locks, snapshots
+from . import disk_spec, foreign_tops, generations, isolation, layer_files, layers, locks, snapshots
 from .guest_power import is_on, while_on
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,8 @@ def _attach(cloud: Cloud, volume: Volume) -> bool:
 
 
 def _detach(cloud: Cloud, volume: Volume) -> bool:
-    free = _freed(cloud, volume)
+    foreign_tops.refuse(cloud, [volume])
+    free = {**_freed(cloud, volume), "failures": 0, **({"reason": ""} if volume.state != "error" else {})}
     if not is_on(cloud, volume.instance_id):
         return _settled(cloud, volume, **free)
     serial, asked = disk_spec.serial(volume), volume.detach_asked
@@ -155,6 +156,8 @@ def _modify(cloud: Cloud, volume: Volume) -> bool:
     if row is None or row.state != "modifying":
         return False
     wanted = disk_spec.modified(volume, row.target)
+    if wanted.size > volume.size:
+        foreign_tops.refuse(cloud, [volume])
     if is_on(cloud, volume.instance_id):
         serial = disk_spec.serial(volume)
         if serial not in cloud.host.blocks.chains(volume.instance_id):
@@ -206,6 +209,7 @@ def _damage(cloud: Cloud, layer_id: str) -> str:
 def prepare_one(cloud: Cloud, volume: Volume) -> None:
     """A volume's files are there and whole enough to be read; else the volume is in error. Raises HostError."""
     try:
+        foreign_tops.refuse_one(cloud, volume)
         layers.make(cloud, volume.layer_id)
         layer_files.verify(cloud, volume.layer_id, thorough=volume.state == "error")
         layers.correct_headers(cloud, volume.layer_id)

@@ -20,7 +20,7 @@ OF_STOP = {"guests.list", "guests.shutdown", "machine.boot_id"}
 OF_START = {
     "guests.list", "guests.start", "machine.boot_id", "networks.list", "firewall.in_force", "firewall.apply", "images.list",
     "images.path", "networks.ensure", "disks.path", "disks.size", "disks.damage", "disks.backing", "seeds.write", "seeds.path",
-    "disks.list", "disks.stamp", "disks.above",
+    "disks.list", "disks.stamp", "disks.above", "disks.own", "blocks.tops",
 }  # fmt: skip
 """What an instance cannot be stopped, or started, without."""
 EXAMPLES = ["blocks.freeze", "disks.create", "blocks.attach", "blocks.limit", "networks.ensure", "firewall.apply",

@@ -1,0 +1,179 @@
+"""Files of others that a guest writes to in the place of its volume's layer: what was written last is in them alone.
+
+Whoever takes an external snapshot with libvirt, as backup scripts do, has the guest go on in a file that no row knows. A
+snapshot, or another start, would have the older bytes of the layer below, and the two would differ from then on. So who acts
+on the layers of a volume looks first, and refuses; nothing is done to the file. Of a guest that is off its definition tells,
+which libvirt changes with the guest: a file of others there that holds nothing, or all of which was written down, is let go.
+
+Nobody looks without need: it is a call of the hypervisor's for each instance.
+"""
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from ..cloud import Cloud
+from ..errors import Damaged, Permanent, Retry
+from ..host.contracts import Host
+from ..host.contracts_storage import DiskTop
+from ..state.rows import Volume
+from ..state.rows_storage import Snapshot
+
+CODE = "IncorrectState"
+_DEEPEST, _LOOKS = 64, 5
+
+
+def found(cloud: Cloud, volumes: Iterable[Volume]) -> dict[str, str]:
+    """The volumes, by id, whose newest bytes are in a file of others, each with what is to be said of it. Raises HostError."""
+    by_instance: dict[str, list[Volume]] = {}
+    for volume in volumes:
+        if volume.instance_id and volume.layer_id:
+            by_instance.setdefault(volume.instance_id, []).append(volume)
+    told = {}
+    for instance_id, rows in by_instance.items():
+        tops = cloud.host.blocks.tops(instance_id)
+        for volume in rows:
+            if _said(cloud, volume, tops) and (why := _confirmed(cloud, volume.id)):
+                told[volume.id] = why
+    return told
+
+
+def _said(cloud: Cloud, volume: Volume, tops: Mapping[str, DiskTop]) -> str:
+    top = tops.get(volume.id.replace("-", ""))
+    return _why(cloud, volume, top) if top is not None else ""
+
+
+def _confirmed(cloud: Cloud, volume_id: str) -> str:
+    """What is to be said of a volume whose row has not changed in between: some look without its lock."""
+    for _ in range(_LOOKS):
+        before = cloud.state.volumes.get(volume_id)
+        if before is None or not before.instance_id:
+            return ""
+        why = _said(cloud, before, cloud.host.blocks.tops(before.instance_id))
+        after = cloud.state.volumes.get(volume_id)
+        if not why or (after is not None and (after.layer_id, after.instance_id) == (before.layer_id, before.instance_id)):
+            return why
+    raise Retry(f"{volume_id} changes all the time")
+
+
+def refuse(cloud: Cloud, volumes: Iterable[Volume]) -> None:
+    """Raise Permanent where the newest bytes of a volume are in a file of others, HostError where nobody can tell."""
+    for volume_id, why in found(cloud, volumes).items():
+        raise Permanent(f"{volume_id}: {why}", CODE)
+
+
+def refuse_one(cloud: Cloud, volume: Volume) -> None:
+    """The same of one, which the message does not name."""
+    if why := found(cloud, [volume]).get(volume.id):
+        raise Permanent(why, CODE)
+
+
+def refuse_snapshots(cloud: Cloud, snapshots: Sequence[Snapshot], volumes: Mapping[str, Volume]) -> None:
+    """The same of what is to be frozen: where a guest was switched already, what others did since is no obstacle."""
+    refuse(cloud, [volumes[row.volume_id] for row in snapshots if not is_switched(cloud, row, volumes[row.volume_id])])
+
+
+def is_switched(cloud: Cloud, snapshot: Snapshot, volume: Volume) -> bool:
+    """Whether a guest that is on has the new layer that a snapshot has prepared. Raises HostError."""
+    if not snapshot.next_layer or not volume.instance_id:
+        return False
+    chain = cloud.host.blocks.chains(volume.instance_id).get(volume.id.replace("-", ""), ())
+    return cloud.host.disks.path(snapshot.next_layer) in chain
+
+
+def keep_what_stays(cloud: Cloud, instance_id: str) -> None:
+    """An instance's guest is about to go, and with it what tells of files of others: volumes that stay are in error."""
+    stay = cloud.state.volumes.find(instance_id=instance_id, delete_on_termination=False)
+    tops = cloud.host.blocks.tops(instance_id) if stay else {}
+    for volume in stay:
+        if _said(cloud, volume, tops):
+            top = tops[volume.id.replace("-", "")]
+            words = shlex.join(["minicloud", "enable-volume-io", "--volume-id", volume.id])
+            why = f"{_of_file(cloud, volume, top.chain[0])} (or, to do without what it holds, move it away and): {words}"
+            cloud.state.volumes.change(volume.id, state="error", reason=why)
+
+
+def refuse_unsaved(host: Host, guest_id: str) -> None:
+    """Raise Permanent where the newest bytes of a guest that is to be removed are in a file of others, whatever rows say."""
+    for top in host.blocks.tops(guest_id).values():
+        if _is_strange(host, top):
+            raise Permanent(f"what it wrote last is in {top.chain[0]}, which is not minicloud's; write that down or remove it")
+
+
+def pinned(cloud: Cloud, layer_id: str) -> bool:
+    """Whether a layer is that of a volume in error which no guest has: files of others may stand on it."""
+    return any(not row.instance_id for row in cloud.state.volumes.find(layer_id=layer_id, state="error"))
+
+
+def _why(cloud: Cloud, volume: Volume, top: DiskTop) -> str:
+    """What is to be said of a top that is not the volume's; empty where it is, or where nothing is lost without it."""
+    pending = cloud.state.snapshots.find(volume_id=volume.id, state="pending")
+    own = [row.next_layer for row in pending if row.next_layer] + [volume.layer_id]
+    path = top.chain[0] if top.chain else ""
+    if not path:
+        return ""
+    if top.live:
+        return "" if cloud.host.disks.own(path, live=True) in own else _of_guest(cloud, volume, top, own)
+    if not _is_strange(cloud.host, top):
+        return ""
+    words = ["undefine", volume.instance_id, "--keep-nvram", "--snapshots-metadata"]  # its firmware's variables are left
+    return f"{_of_file(cloud, volume, path)} (or, to do without what it holds, move it away and): {_virsh(cloud, words)}"
+
+
+def _is_strange(host: Host, top: DiskTop) -> bool:
+    if not top.chain or host.disks.own(top.chain[0], live=top.live):
+        return False
+    try:
+        return top.live or _base(host, top.chain[0])[0]
+    except Damaged:
+        return True
+
+
+def _base(host: Host, path: str) -> tuple[bool, str, int]:
+    """Whether a file of others, or one below that is of others, holds anything; the disk of ours that they stand on, or empty,
+    and how many they are.
+    """
+    holds = False
+    for count in range(_DEEPEST):
+        if disk_id := host.disks.own(path, live=False):
+            return holds, disk_id, count
+        one = host.disks.stranger(path)
+        holds = holds or one.holds
+        if one.below is None:
+            break
+        path = one.below
+    return True, "", 0
+
+
+def _of_guest(cloud: Cloud, volume: Volume, top: DiskTop, own: Sequence[str]) -> str:
+    path = top.chain[0]
+    base = next((below for below in top.chain[1:] if cloud.host.disks.own(below, live=True) in own), "")
+    told = f"{volume.instance_id} writes to {path}, which is not the volume's layer: what it wrote since is in that file alone"
+    if not base:
+        return f"{told}, and that does not stand on {cloud.host.disks.path(volume.layer_id)}. Have the guest write to this again"
+    words = ["blockcommit", volume.instance_id, top.target, "--base", base, "--active", "--pivot", "--wait"]
+    return f"{told}. Write it down: {_virsh(cloud, words)} && {shlex.join(['rm', path])}"
+
+
+def _of_file(cloud: Cloud, volume: Volume, path: str) -> str:
+    """That a guest which is off, or about to be, wrote last to a file of others, and how that is written down."""
+    told = f"{volume.instance_id} wrote last to {path}, which is not the volume's layer"
+    try:
+        _, disk_id, count = _base(cloud.host, path)
+    except Damaged as error:
+        return f"{told}, and cannot be read: {error.message}. Bring it back; then"
+    if disk_id != volume.layer_id:
+        return f"{told}, and does not stand on {cloud.host.disks.path(volume.layer_id)}. Keep what is needed of it; then"
+    onto = ["-b", cloud.host.disks.path(disk_id)] if count > 1 else []
+    commit, away = shlex.join(["qemu-img", "commit", "-f", "qcow2", *onto, path]), shlex.join(["rm", path])
+    return f"{told}. Write it down: {commit} && {away}; then"
+
+
+def _virsh(cloud: Cloud, words: Sequence[str]) -> str:
+    return shlex.join(["virsh", "-c", cloud.settings.libvirt_uri, *words])
+
+
+def of_guests(cloud: Cloud) -> Iterator[str]:
+    """What is to be said of all guests, for who looks over the host. Raises HostError."""
+    attached = cloud.state.volumes.query("instance_id != ''")
+    for volume_id, why in found(cloud, attached).items():
+        yield f"{volume_id}: {why}"
