@@ -111,6 +111,8 @@ class Blocks(Protocol):
     def detach(self, guest_id: str, serial: str) -> None:
         """Ask the guest's system to let a disk go; it is gone when `chains` has it no more. May be asked again.
 
+        Asked once more for what is gone, it is no disk of the guest's definition either.
+
         Raises Retry while the disk has a job (`jobs`).
         """
 

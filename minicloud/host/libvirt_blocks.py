@@ -68,22 +68,20 @@ class LibvirtBlocks:
 
         What the definition has in that place, of a disk that was plugged out since, goes.
         """
-        libvirt = library()
         if not dom.isPersistent():
             return 0
-        kept = ET.fromstring(dom.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))  # noqa: S314  libvirt wrote it
-        for old in kept.findall("./devices/disk"):
-            if old.findtext("serial") == disk.serial or _name(old) == device_name(number):
-                dom.detachDeviceFlags(ET.tostring(old, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_CONFIG)
-        return int(libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+        _drop_from_definition(dom, lambda old: old.findtext("serial") == disk.serial or _name(old) == device_name(number))
+        return int(library().VIR_DOMAIN_AFFECT_CONFIG)
 
     def detach(self, guest_id: str, serial: str) -> None:
-        """Asks."""
+        """Asks. What has gone goes from the definition, too."""
         dom = self._running(guest_id)
         with errors(f"unplugging {serial} from {guest_id}"):
             disk = _disks(dom).get(serial)
             if disk is not None:
                 unplug(dom, disk)
+            else:
+                _drop_from_definition(dom, lambda old: old.findtext("serial") == serial)
 
     def seize(self, guest_id: str, serial: str) -> None:
         """The device stays as a husk that answers every request with an error; then QEMU closes the disk's files."""
@@ -102,6 +100,8 @@ class LibvirtBlocks:
         for index in _indexes(disk):
             for kind in ("format", "storage"):
                 monitor("blockdev-del", node_name=f"libvirt-{index}-{kind}")
+        with errors(f"taking {serial} from the definition of {guest_id}"):
+            _drop_from_definition(dom, lambda old: old.findtext("serial") == serial)
 
     def _is_husk(self, guest_id: str, disk: ET.Element) -> bool:
         """Whether the disk was seized."""
@@ -270,6 +270,16 @@ def _refuse_other_base(new: str, top: str) -> None:
     below = qemu_img.backing(Path(new))
     if below is None or not (disk_places.same(Path(below), Path(top)) or disk_places.is_moved(below, top)):
         raise Permanent(f"{new} stands on {below}, and the guest writes to {top}")
+
+
+def _drop_from_definition(dom: Any, which: Callable[[ET.Element], bool]) -> None:
+    """Take disks out of what a guest would be started with by others; a running guest keeps them."""
+    libvirt = library()
+    if dom.isPersistent():
+        defined = ET.fromstring(dom.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))  # noqa: S314  libvirt wrote it
+        for disk in defined.findall("./devices/disk"):
+            if which(disk):
+                dom.detachDeviceFlags(ET.tostring(disk, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_CONFIG)
 
 
 def _disks(dom: Any) -> dict[str, ET.Element]:

@@ -138,6 +138,7 @@ def _detach(cloud: Cloud, volume: Volume) -> bool:
         return _settled(cloud, volume, **free)
     serial, asked = disk_spec.serial(volume), volume.detach_asked
     if serial not in cloud.host.blocks.chains(volume.instance_id):
+        cloud.host.blocks.detach(volume.instance_id, serial)  # also of what a guest would be started with by others
         return _settled(cloud, volume, **free)
     if asked and not times.over(asked, ASK_AGAIN, time.time()):
         return False

@@ -218,6 +218,59 @@ class TestBlocks:
         assert host.disks.size(E) == 2 * GIB
 
 
+class TestTops:
+    """What a guest writes to is known when it is off, too: others may have changed it."""
+
+    def seen(self, host: Host, guest: str) -> dict[str, tuple[str, bool]]:
+        return {serial: (top.chain[0], top.live) for serial, top in host.blocks.tops(guest).items()}
+
+    def test_of_one_that_is_on_and_of_one_that_is_off(self, host: Host, chain: list[str], guest: str) -> None:
+        assert self.seen(host, guest) == {"vol0a": (chain[0], True)}
+        assert host.blocks.tops(guest)["vol0a"].chain == tuple(chain)
+        host.disks.create(F, GIB, chain[0])
+        host.blocks.freeze(guest, {"vol0a": host.disks.path(F)})
+        assert self.seen(host, guest) == {"vol0a": (host.disks.path(F), True)}
+        host.guests.destroy(guest)
+        assert self.seen(host, guest) == {"vol0a": (host.disks.path(F), False)}
+        host.guests.remove(guest)
+        assert host.blocks.tops(guest) == {}
+
+    def test_of_what_was_plugged_in_and_out(self, host: Host, guest: str) -> None:
+        host.disks.create(E, GIB, None)
+        host.disks.create(F, GIB, host.disks.path(E))
+        spec = DiskSpec("vol-0000000000000000e", host.disks.path(E), "vol0e", "/dev/sdf")
+        host.blocks.attach(guest, spec)
+        host.blocks.seize(guest, "vol0e")
+        if isinstance(host, fake.FakeHost):
+            host.blocks.attach(guest, spec)
+        else:  # a husk is left there of the first
+            host.guests.destroy(guest)
+            assert set(self.seen(host, guest)) == {"vol0a"}
+            host.guests.start(GuestSpec(guest, 1, 64, 0.1, (self.disk(host),), (), None, BootSpec()))
+            host.blocks.attach(guest, spec)
+        host.blocks.freeze(guest, {"vol0e": host.disks.path(F)})
+        host.guests.destroy(guest)
+        assert self.seen(host, guest)["vol0e"] == (host.disks.path(F), False)
+
+    def disk(self, host: Host) -> DiskSpec:
+        return DiskSpec("vol-0000000000000000a", host.disks.path("layer-0000000000000000c"), "vol0a", "/dev/xvda")
+
+    def test_what_has_gone_goes_from_the_definition(self, host: Host, chain: list[str], guest: str) -> None:
+        """A disk of the definition that the guest does not have."""
+        host.disks.create(E, GIB, None)
+        host.blocks.attach(guest, DiskSpec("vol-0000000000000000e", host.disks.path(E), "vol0e", "/dev/sdf"))
+        host.blocks.seize(guest, "vol0e")
+        host.blocks.detach(guest, "vol-none")
+        host.guests.destroy(guest)
+        assert self.seen(host, guest) == {"vol0a": (chain[0], False)}
+
+    def test_a_new_top_that_does_not_stand_on_the_present_one_is_refused(self, host: Host, chain: list[str], guest: str) -> None:
+        host.disks.create(F, GIB, chain[1])
+        with pytest.raises(Permanent):
+            host.blocks.freeze(guest, {"vol0a": host.disks.path(F)})
+        assert host.blocks.chains(guest)["vol0a"] == tuple(chain)
+
+
 def test_a_guest_without_an_agent_is_asked_nothing(host: Host, guest: str) -> None:
     if isinstance(host, fake.FakeHost):
         assert host.blocks.has_agent(guest)
