@@ -80,6 +80,20 @@ def is_switched(cloud: Cloud, snapshot: Snapshot, volume: Volume) -> bool:
     return cloud.host.disks.path(snapshot.next_layer) in chain
 
 
+def stands_on_layer(cloud: Cloud, volume_id: str) -> bool:
+    """Whether a file of others that a guest writes to, or wrote to last, stands on the very layer of its volume's row: then the
+    guest was switched to no new layer of ours before. Raises HostError.
+    """
+    volume = cloud.state.volumes.get(volume_id)
+    top = cloud.host.blocks.tops(volume.instance_id).get(volume_id.replace("-", "")) if volume and volume.instance_id else None
+    if volume is None or top is None or not _is_strange(cloud.host, top):
+        return False
+    try:
+        return _base(cloud.host, top.chain[0])[1] == volume.layer_id
+    except Damaged:
+        return False
+
+
 def keep_what_stays(cloud: Cloud, instance_id: str) -> None:
     """An instance's guest is about to go, and with it what tells of files of others: volumes that stay are in error."""
     stay = cloud.state.volumes.find(instance_id=instance_id, delete_on_termination=False)
@@ -96,7 +110,7 @@ def refuse_unsaved(host: Host, guest_id: str) -> None:
     """Raise Permanent where the newest bytes of a guest that is to be removed are in a file of others, whatever rows say."""
     for top in host.blocks.tops(guest_id).values():
         if _is_strange(host, top):
-            raise Permanent(f"what it wrote last is in {top.chain[0]}, which is not minicloud's; write that down or remove it")
+            raise Permanent(f"what it wrote last is in {top.chain[0]}, which is not minicloud's (see minicloud doctor)")
 
 
 def pinned(cloud: Cloud, layer_id: str) -> bool:

@@ -244,12 +244,13 @@ def _give_up(cloud: Cloud, snapshots: Sequence[Snapshot], instance_id: str, mess
     """End in error, unless the guest writes to a new layer already, or nobody can tell: then it says False."""
     try:
         chains = _chains(cloud, instance_id)
+        untouched = any(foreign_tops.stands_on_layer(cloud, row.volume_id) for row in snapshots if row.next_layer)
     except Exception as error:  # noqa: BLE001  nobody can tell, whatever it is
         log.warning("whether %s writes to new layers already cannot be told: %r", instance_id, error)
         return False
     if _is_switched(cloud, snapshots, chains):
         return False
-    if instance_id and not chains and _are_made(cloud, snapshots):
+    if instance_id and not chains and not untouched and _are_made(cloud, snapshots):
         # The guest is off now, and may have been switched before: what it may have written to is kept.
         _record(cloud, snapshots, message)
     else:
@@ -270,10 +271,12 @@ def _is_switched(cloud: Cloud, snapshots: Sequence[Snapshot], chains: Mapping[st
 
 def _goes_on(cloud: Cloud, snapshot: Snapshot, chains: Mapping[str, tuple[str, ...]]) -> bool:
     """Whether a volume that has failed goes on with its new layer: where no guest has it now, one may have written to that
-    before it was off, or the volume was taken from it.
+    before it was off, or the volume was taken from it. Not where it wrote last to what others have put on the old one.
     """
     layer = cloud.state.layers.get(snapshot.next_layer) if snapshot.next_layer else None
-    return layer is not None and layer.made and snapshot.volume_id.replace("-", "") not in chains
+    if layer is None or not layer.made or snapshot.volume_id.replace("-", "") in chains:
+        return False
+    return not foreign_tops.stands_on_layer(cloud, snapshot.volume_id)
 
 
 def _are_made(cloud: Cloud, snapshots: Sequence[Snapshot]) -> bool:

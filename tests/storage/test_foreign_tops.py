@@ -130,7 +130,13 @@ def test_what_was_switched_before_is_taken_and_nothing_after_it(scene: Scene, mo
     assert scene.of_volume(scene.volume) == {0: "2"}
 
 
-def test_what_was_journaled_and_not_switched_is_not_taken(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("late", [True, False])
+@pytest.mark.parametrize("running", [True, False])
+def test_what_was_journaled_and_not_switched_is_not_taken(
+    scene: Scene, running: bool, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`late`: the request was answered meanwhile."""
+
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -140,10 +146,15 @@ def test_what_was_journaled_and_not_switched_is_not_taken(scene: Scene, monkeypa
             scene.ec2("CreateSnapshot", VolumeId=scene.volume)
     (row,) = scene.state.snapshots.find(state="pending")
     taken = Taken(scene)
+    if late:
+        snapshots.miss(scene.ec2.cloud, {row.id})
+    if not running:
+        scene.host.power_off_by_guest(scene.instance)
     scene.rest()
     assert scene.state.snapshots.get(row.id).state == "error"
     taken.unharmed()
-    taken.brought_down()
+    if running:
+        taken.brought_down()
 
 
 @PLACES
