@@ -48,6 +48,7 @@ class LibvirtGuests:
         self._identity = identity
         self._link = Link(uri)
         self._ending_link = Link(uri)
+        self._knowing_link = Link(uri)
         self._consoles = home / "consoles"
         self._nvram = home / "nvram"
         self._logs = logs
@@ -272,8 +273,8 @@ class LibvirtGuests:
         return self.active(guest_id, Link(self._uri))
 
     def known(self, guest_id: str) -> Any:
-        """The domain of a guest, on or off, or None, by a connection of its own. Raises HostError."""
-        return self._find(guest_id, Link(self._uri))
+        """The domain of a guest, on or off, or None, by the connection of what waits for no guest. Raises HostError."""
+        return self._find(guest_id, self._knowing_link)
 
     def active(self, guest_id: str, link: Link | None = None) -> Any:
         """The domain of a guest that is on, or None. Raises Retry."""

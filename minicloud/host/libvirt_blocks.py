@@ -42,7 +42,7 @@ class LibvirtBlocks:
             return {serial: _chain(disk) for serial, disk in _disks(dom).items()}
 
     def tops(self, guest_id: str) -> dict[str, DiskTop]:
-        """From the live XML, or the definition, by a connection of its own. libvirt changes both when it takes a snapshot."""
+        """From the live XML, or the definition: libvirt changes both when it takes a snapshot."""
         dom = self._guests.known(guest_id)
         if dom is None:
             return {}

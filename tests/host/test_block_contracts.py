@@ -4,6 +4,7 @@ Asked of the fake host and of the real one (in a laboratory; its guests boot not
 """
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -234,6 +235,13 @@ class TestTops:
         assert self.seen(host, guest) == {"vol0a": (host.disks.path(F), False)}
         host.guests.remove(guest)
         assert host.blocks.tops(guest) == {}
+
+    def test_asking_leaves_nothing_open(self, host: Host, guest: str) -> None:
+        host.blocks.tops(guest)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            host.blocks.tops(guest)
+        assert len(os.listdir("/proc/self/fd")) <= before
 
     def test_of_what_was_plugged_in_and_out(self, host: Host, guest: str) -> None:
         host.disks.create(E, GIB, None)
