@@ -18,7 +18,7 @@ from ..aws import schedule, times
 from ..cloud import Cloud
 from ..errors import HostError
 from ..state.rows_storage import DELETED, Policy, PolicyRun
-from . import isolation, lifecycle_run, locks
+from . import isolation, lifecycle_made, lifecycle_run, locks
 
 RUNS_KEPT = 100
 _FIRST, _DAY = timedelta(minutes=1), timedelta(days=1)
@@ -61,7 +61,7 @@ def _see_to(cloud: Cloud, policy: Policy, one: dict[str, Any], now: float) -> bo
 
 
 def _forget_if_over(cloud: Cloud, policy: Policy) -> None:
-    if policy.state == DELETED and not cloud.state.tags.find(key=lifecycle_run.POLICY_TAG, value=policy.id):
+    if policy.state == DELETED and not lifecycle_made.own(cloud.state, policy.id):
         with cloud.state.transaction():
             cloud.state.policy_runs.remove_where("policy_id = ?", policy.id)
             cloud.state.policies.remove(policy.id)

@@ -1,7 +1,8 @@
 """One run of one schedule of a lifecycle policy.
 
-- What a policy made is known by its tags, `aws:dlm:lifecycle-policy-id` and `aws:dlm:lifecycle-schedule-name`; it deletes
-  nothing else. Something that cannot be made or deleted does not keep the rest from being done.
+- What a policy made is known by its tags, `aws:dlm:lifecycle-policy-id` and `aws:dlm:lifecycle-schedule-name`, and by what it
+  said when it made it (`lifecycle_made.own`); it deletes nothing else. Something that cannot be made or deleted does not keep
+  the rest from being done.
 - It acts as the policy's execution role, with what that role may do at this moment.
 - Each step looks at what there is, so a run that was cut short does what is left when it is carried out again.
 """
@@ -13,18 +14,17 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import api
-from ..aws import times
+from ..aws import tags, times
 from ..callers import acting
 from ..cloud import Cloud
 from ..errors import ApiError, HostError
 from ..state.rows import Tag
 from ..state.rows_storage import Policy, PolicyRun
-from . import clock, lifecycle_targets
-from .lifecycle_targets import Made
+from . import clock, lifecycle_made, lifecycle_targets
+from .lifecycle_made import POLICY_TAG, SCHEDULE_TAG, Made
 
 log = logging.getLogger(__name__)
 
-POLICY_TAG, SCHEDULE_TAG = "aws:dlm:lifecycle-policy-id", "aws:dlm:lifecycle-schedule-name"
 SOON = 60
 """Seconds from now to a deprecation that is due now: the time must not lie in the past when it is asked for."""
 
@@ -92,10 +92,11 @@ class Work:
         return any(row.volume_id in volumes for row in snapshots) or any(row.instance_id == target for row in images)
 
     def _make(self, target: str) -> None:
-        said = f"Created for policy: {self._policy.id} schedule: {self._schedule['Name']}"
+        said = lifecycle_made.said(self._policy.id, self._schedule["Name"])
         if self._images:
             stamp = self._run.due.replace(":", ".").replace("-", ".")
-            name, no_reboot = f"{self._policy.id}_{target}_{stamp}", self._details.get("Parameters", {}).get("NoReboot", True)
+            name = f"{lifecycle_made.prefix(self._policy.id, target)}{stamp}"
+            no_reboot = self._details.get("Parameters", {}).get("NoReboot", True)
             made = self._call("CreateImage", InstanceId=target, Name=name, Description=said, NoReboot=no_reboot)
             self._keep(made["ImageId"], "image", target, target)
         elif target.startswith("vol-"):
@@ -112,7 +113,7 @@ class Work:
         state, one = self._cloud.state, self._schedule
         copied = state.tags.find(resource_id=source) if one.get("CopyTags") else []
         variables = {"$(instance-id)": target, "$(timestamp)": self._run.due}
-        wanted = {tag.key: tag.value for tag in copied if not tag.key.startswith("aws:")}
+        wanted = {tag.key: tag.value for tag in copied if not tags.is_reserved(tag.key)}
         wanted |= {tag["Key"]: tag["Value"] for tag in one.get("TagsToAdd", [])}
         wanted |= {tag["Key"]: variables[tag["Value"]] for tag in one.get("VariableTags", [])}
         wanted |= {POLICY_TAG: self._policy.id, SCHEDULE_TAG: one["Name"]}
@@ -125,17 +126,17 @@ class Work:
 
     def _sources(self) -> dict[str, list[Made]]:
         """All that this schedule has made, by the volume or the instance that it was made of, the oldest first."""
-        tags = self._cloud.state.tags
-        of_policy = {tag.resource_id for tag in tags.find(key=POLICY_TAG, value=self._policy.id)}
-        own = of_policy & {tag.resource_id for tag in tags.find(key=SCHEDULE_TAG, value=self._schedule["Name"])}
-        return lifecycle_targets.made(self._cloud.state, own, images=self._images)
+        return lifecycle_made.made(self._cloud.state, self._policy.id, self._schedule["Name"], images=self._images)
 
     def _retain(self, sources: dict[str, list[Made]], now: float) -> None:
         """Of each source, what the RetainRule does not keep is deleted, the oldest first."""
-        there = lifecycle_targets.remaining(self._cloud.state, sources)
+        there, rule = lifecycle_made.remaining(self._cloud.state, sources), self._schedule["RetainRule"]
+        extended, enabled = bool(self._details.get("ExtendDeletion")), self._policy.state == "ENABLED"
         for source, found in sources.items():
-            rule, last_goes = self._schedule["RetainRule"], bool(self._details.get("ExtendDeletion"))
-            for old in lifecycle_targets.too_many(rule, found, now, there=source in there, last_goes=last_goes):
+            if not lifecycle_targets.managed(self._cloud.state, self._details, source):
+                continue
+            last_goes = extended and not (enabled and source in there)
+            for old in lifecycle_made.too_many(rule, found, now, there=source in there, last_goes=last_goes):
                 self._attempt(functools.partial(self._remove, old), f"deleting {old}")
 
     def _remove(self, old: str) -> None:
@@ -162,11 +163,10 @@ class Work:
                 self._attempt(act, f"sharing {one.id}")
 
     def _deprecate(self, rule: dict[str, Any], sources: dict[str, list[Made]], now: float) -> None:
-        """By age: each image when it is made. By number: all but as many of the newest as the rule leaves."""
-        kept = self._schedule["RetainRule"].get("Count", 0) - rule.get("Count", 0)
+        """By age: each image when there is a newer one. By number: all but as many of the newest as the rule leaves, or one."""
+        kept = 1 if "Interval" in rule else max(1, self._schedule["RetainRule"].get("Count", 0) - rule.get("Count", 0))
         for found in sources.values():
-            whole = [one for one in found if one.whole]
-            for one in whole if "Interval" in rule else whole[: max(0, len(whole) - kept)]:
+            for one in lifecycle_made.outdated(found, kept):
                 row = self._cloud.state.images.get(one.id)
                 if row is None or row.deprecated_at:
                     continue

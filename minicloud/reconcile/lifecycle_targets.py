@@ -1,11 +1,6 @@
-"""What a lifecycle policy makes backups of, what it has made of each, and what of that it keeps no longer.
+"""What a lifecycle policy makes backups of."""
 
-Of a source that is gone, a rule of age keeps the last backup, and a rule of number deletes none, as with AWS: nobody loses
-the only thing that is left by deleting a volume. ExtendDeletion of a default policy is how a user asks for that.
-"""
-
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..aws import schedule, times
@@ -15,15 +10,6 @@ from ..state.store import State
 _DAY = 86400.0
 _SLACK = 3600.0
 """Seconds by which a backup may be younger than the interval of a default policy and count as due: runs take a while."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """A snapshot or an image: `at` in seconds since 1970 by the steady clock; `whole` where it can be restored from."""
-
-    id: str
-    at: float
-    whole: bool
 
 
 def seconds(interval: int, unit: str) -> float:
@@ -51,6 +37,22 @@ def of(state: State, details: Mapping[str, Any], due: str, now: float) -> list[s
         return sorted(found - recent - _tagged(state, kind, exclusions.get("ExcludeTags", [])))
     rows: list[Volume] | list[Instance] = _volumes(state) if kind == "VOLUME" else _instances(state)
     return sorted({row.id for row in rows} & _tagged(state, kind, details["TargetTags"]))
+
+
+def managed(state: State, details: Mapping[str, Any], source: str) -> bool:
+    """Whether a policy still manages what it made of a volume or an instance: not where somebody took its target tag away.
+
+    What has been deleted stays managed, and so does a volume that no instance has any more, of which nobody took a tag.
+    """
+    if "TargetTags" not in details:
+        return True
+    volume = state.volumes.get(source)
+    of_instance = details["ResourceTypes"][0] == "INSTANCE"
+    target = volume.instance_id if volume is not None and of_instance else source
+    there = state.volumes.get(target) or state.instances.get(target)
+    if there is None or there.state == "terminated":
+        return True
+    return target in _tagged(state, details["ResourceTypes"][0], details["TargetTags"])
 
 
 def _volumes(state: State) -> list[Volume]:
@@ -100,41 +102,3 @@ def specification(state: State, details: Mapping[str, Any], instance_id: str) ->
         "ExcludeBootVolume": given.get("ExcludeBootVolume", False),
         "ExcludeDataVolumeIds": sorted(row.id for row in volumes if row.id in unwanted and not is_root(state, row)),
     }
-
-
-def made(state: State, own: Collection[str], *, images: bool) -> dict[str, list[Made]]:
-    """Of all that a schedule made, what is there by its source, in the order in which it was made, whatever the clock said.
-
-    What is still being made is left out.
-    """
-    found: dict[str, list[Made]] = {}
-    if images:
-        for image in state.images.query():
-            if image.id in own and image.state in ("available", "failed"):
-                one = Made(image.id, times.seconds(image.created) - image.ahead, image.state == "available")
-                found.setdefault(image.instance_id, []).append(one)
-    else:
-        for snapshot in state.snapshots.query():
-            if snapshot.id in own and snapshot.state != "pending":
-                one = Made(snapshot.id, times.seconds(snapshot.started) - snapshot.ahead, snapshot.state == "completed")
-                found.setdefault(snapshot.volume_id, []).append(one)
-    return found
-
-
-def remaining(state: State, sources: Collection[str]) -> set[str]:
-    """Those of the volumes or instances that have not been deleted."""
-    volumes = {row.id for row in state.volumes.among("id", sources)}
-    return volumes | {row.id for row in state.instances.among("id", sources) if row.state != "terminated"}
-
-
-def too_many(rule: Mapping[str, Any], found: Sequence[Made], now: float, *, there: bool, last_goes: bool) -> list[str]:
-    """What a RetainRule does not keep of one source's backups. What failed counts for nothing and goes in any case."""
-    whole = [one for one in found if one.whole]
-    going = [one.id for one in found if not one.whole]
-    if rule.get("Count"):
-        return going + ([one.id for one in whole[: -rule["Count"]]] if there else [])
-    limit = before(rule["Interval"], rule["IntervalUnit"], now)
-    old = [one for one in whole if one.at < limit]
-    if len(old) == len(whole) and not there and not last_goes:
-        old = old[:-1]
-    return going + [one.id for one in old]

@@ -6,7 +6,7 @@ import pytest
 
 from minicloud import api
 from minicloud.aws import times
-from minicloud.reconcile import lifecycle, lifecycle_run
+from minicloud.reconcile import lifecycle, lifecycle_made
 
 from ..cloud_fixtures import Ec2
 
@@ -42,7 +42,7 @@ class Dlm:
         lifecycle.reconcile(self.ec2.cloud, lambda: self.now)
 
     def snapshots(self) -> list[dict[str, Any]]:
-        found = self.ec2("DescribeSnapshots", Filters=[{"Name": "tag-key", "Values": [lifecycle_run.POLICY_TAG]}])["Snapshots"]
+        found = self.ec2("DescribeSnapshots", Filters=[{"Name": "tag-key", "Values": [lifecycle_made.POLICY_TAG]}])["Snapshots"]
         return sorted(found, key=lambda one: str(one["StartTime"]))
 
 

@@ -9,7 +9,7 @@ from minicloud import api
 from minicloud.aws import times
 from minicloud.errors import ApiError, Permanent
 from minicloud.host.fake import FakeHost
-from minicloud.reconcile import lifecycle_run
+from minicloud.reconcile import lifecycle_made
 
 from ..cloud_fixtures import Ec2
 from .dlm_client import DAY, HOUR, Dlm, dlm, tagged
@@ -33,8 +33,8 @@ def test_snapshots_appear_and_the_oldest_go(dlm: Dlm, ec2: Ec2) -> None:
     newest = dlm.snapshots()[-1]
     assert newest["VolumeId"] == wanted
     assert {tag["Key"]: tag["Value"] for tag in newest["Tags"]} == {
-        "backup": "yes", "colour": "red", "made": "by policy", lifecycle_run.POLICY_TAG: policy,
-        lifecycle_run.SCHEDULE_TAG: "hourly",
+        "backup": "yes", "colour": "red", "made": "by policy", lifecycle_made.POLICY_TAG: policy,
+        lifecycle_made.SCHEDULE_TAG: "hourly",
     }  # fmt: skip
     runs = ec2.cloud.state.policy_runs.query()
     assert [len(run.made) for run in runs] == [1] * 5
@@ -88,7 +88,7 @@ def test_a_policy_of_images(dlm: Dlm, ec2: Ec2) -> None:
     dlm.policy("INSTANCE", retain={"Count": 2}, PolicyType="IMAGE_MANAGEMENT")
     for _ in range(4):
         dlm.passes(HOUR)
-    images = ec2("DescribeImages", Filters=[{"Name": "tag-key", "Values": [lifecycle_run.POLICY_TAG]}])["Images"]
+    images = ec2("DescribeImages", Filters=[{"Name": "tag-key", "Values": [lifecycle_made.POLICY_TAG]}])["Images"]
     assert len(images) == 2
     assert len(ec2.cloud.state.snapshots.query("image_id != ''")) == 2
 
@@ -105,7 +105,7 @@ def test_of_a_volume_that_is_gone_age_keeps_the_last_and_number_keeps_all(dlm: D
         ec2.cloud.state.snapshots.change(row["SnapshotId"], started=times.text(dlm.now - 5 * DAY + number))
     for _ in range(3):
         dlm.passes(HOUR)
-    left = [tag["Value"] for one in dlm.snapshots() for tag in one["Tags"] if tag["Key"] == lifecycle_run.SCHEDULE_TAG]
+    left = [tag["Value"] for one in dlm.snapshots() for tag in one["Tags"] if tag["Key"] == lifecycle_made.SCHEDULE_TAG]
     assert sorted(left) == ["counted", "counted", "hourly"]
 
 
@@ -158,7 +158,7 @@ def test_variable_tags_of_an_instance(dlm: Dlm, ec2: Ec2) -> None:
     ("retain", "deprecate", "deprecated"),
     [
         ({"Count": 3}, {"Count": 2}, [True, True, False]),
-        ({"Interval": 2, "IntervalUnit": "WEEKS"}, {"Interval": 1, "IntervalUnit": "WEEKS"}, [True, True, True]),
+        ({"Interval": 2, "IntervalUnit": "WEEKS"}, {"Interval": 1, "IntervalUnit": "WEEKS"}, [True, True, False]),
     ],
 )
 def test_images_are_deprecated(
@@ -169,7 +169,7 @@ def test_images_are_deprecated(
     dlm.policy("INSTANCE", retain=retain, PolicyType="IMAGE_MANAGEMENT", schedule={"DeprecateRule": deprecate})
     for _ in range(3):
         dlm.passes(HOUR)
-    images = ec2("DescribeImages", Filters=[{"Name": "tag-key", "Values": [lifecycle_run.POLICY_TAG]}])["Images"]
+    images = ec2("DescribeImages", Filters=[{"Name": "tag-key", "Values": [lifecycle_made.POLICY_TAG]}])["Images"]
     images.sort(key=lambda one: one["CreationDate"])
     assert ["DeprecationTime" in one for one in images] == deprecated
     if "Interval" in deprecate:

@@ -4,6 +4,7 @@ import base64
 from typing import Any
 
 from ...api import Answer, Call, operation
+from ...aws.tags import is_reserved
 from ...state.rows import Instance, Interface, Volume
 from . import cpu_options, metadata_options
 from .instance_profiles import of_instances
@@ -37,7 +38,7 @@ def get_launch_template_data(call: Call, *, instance_id: str) -> Answer:
 
 def _sometimes(call: Call, row: Instance) -> dict[str, Any]:
     """What not every instance has."""
-    tags = [tag for tag in call.cloud.state.tags_of([row.id])[row.id] if not tag["Key"].startswith("aws:")]
+    tags = [tag for tag in call.cloud.state.tags_of([row.id])[row.id] if not is_reserved(tag["Key"])]
     profile = of_instances(call, [row.id]).get(row.id)
     found: dict[str, Any] = {
         "KeyName": row.key_name,

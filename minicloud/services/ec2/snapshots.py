@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from ...api import Answer, Call, operation, require
 from ...aws import ids
-from ...aws.tags import tag_set
+from ...aws.tags import is_reserved, tag_set
 from ...errors import ApiError
 from ...state import chains
 from ...state.rows import Tag, Volume
@@ -136,8 +136,11 @@ def _chosen(call: Call, wanted: InstanceSpecification) -> list[Volume]:
 
 
 def copy_tags(state: State, source: str, target: str, kind: str, but: set[str]) -> list[dict[str, str]]:
-    """Give a new resource the tags of another, but for the keys that it has; returns them as AWS answers them."""
-    copied = [tag for tag in state.tags.find(resource_id=source) if tag.key not in but]
+    """Give a new resource the user's tags of another, but for the keys that it has; returns them as AWS answers them.
+
+    What a service has marked as its own is not copied: the copy is not what that service made.
+    """
+    copied = [tag for tag in state.tags.find(resource_id=source) if tag.key not in but and not is_reserved(tag.key)]
     for tag in copied:
         state.tags.add(Tag(target, tag.key, tag.value, kind))
     return [{"Key": tag.key, "Value": tag.value} for tag in copied]
