@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import Permanent
+from ..errors import Permanent, Retry
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Blocks(Protocol):
     def seize(self, guest_id: str, serial: str) -> None:
         """Take a disk's contents from a guest that does not let it go: it reads and writes nothing of the disk any more.
 
-        Jobs of the guest's disks are given up for it.
+        What `pull` and `commit` began for the guest's disks is given up for it. Raises Retry while another program has a job.
         """
 
     def has_agent(self, guest_id: str) -> bool:
@@ -134,7 +134,8 @@ class Blocks(Protocol):
     def freeze(self, guest_id: str, tops: Mapping[str, str]) -> None:
         """Put each disk onto a new top, which is there and stands on the disk's present one: of all disks at one moment.
 
-        Disks that have that top are left. Raises Permanent where a new one does not stand on the present one.
+        Disks that have that top are left. What `pull` and `commit` began is given up for it. Raises Retry while another program
+        has a job of the guest's disks, Permanent where a new top does not stand on the present one.
         """
 
     def resume(self, guest_id: str) -> bool:
@@ -152,11 +153,19 @@ class Blocks(Protocol):
     def commit(self, guest_id: str, serial: str, top: str, base: str) -> None:
         """Begin to write what `top`, a path below the disk's own, has into `base` under it; `top` leaves the chain then."""
 
-    def jobs(self, guest_id: str) -> set[str]:
-        """The disks on which `pull` or `commit` is under way: one at most, another is refused with Retry meanwhile."""
+    def jobs(self, guest_id: str) -> dict[str, str]:
+        """The disks that have a job. It says nothing where `pull` or `commit` is under way: of one disk at most, another is
+        refused with Retry meanwhile. Else it says what kind of job another program has there, which is left alone.
+        """
 
     def flush(self, guest_id: str, serial: str) -> None:
         """All that was written to a disk, and copied within it, is on the host's own disk, whatever becomes of the guest."""
+
+
+def refuse_strangers(guest_id: str, jobs: Mapping[str, str]) -> None:
+    """Raise Retry where other programs have jobs of a guest's disks (`Blocks.jobs`): they are not given up for ours."""
+    if found := sorted(f"{kind} of {serial}" for serial, kind in jobs.items() if kind):
+        raise Retry(f"a disk has a job of another program: {', '.join(found)} in {guest_id} (see virsh blockjob)")
 
 
 class Disks(Protocol):

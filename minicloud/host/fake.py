@@ -156,6 +156,10 @@ class FakeHost(Host):
         """What a guest copies comes to its end; until then jobs go on."""
         FakeBlocks(self.store).finish(guest_id)
 
+    def begin_job(self, guest_id: str, serial: str, kind: str) -> None:
+        """Another program begins a job of a guest's disk, until `finish_jobs`."""
+        FakeBlocks(self.store).begin(guest_id, serial, kind)
+
     def damage(self, network_id: str) -> None:
         """Somebody deletes a bridge, or kills its dnsmasq."""
         with self.store.change() as held:

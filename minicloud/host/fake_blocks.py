@@ -11,9 +11,11 @@ from typing import Any
 
 from ..errors import Permanent, Retry
 from .contracts import Power
-from .contracts_storage import AgentAnswer, DiskSpec, DiskTop, IoLimits, Said
+from .contracts_storage import AgentAnswer, DiskSpec, DiskTop, IoLimits, Said, refuse_strangers
 from .fake_disks import PREFIX, Held, chain, commit, is_on, pull
 from .fake_store import Store
+
+_STRANGE = "another program's"
 
 
 class FakeBlocks:
@@ -60,7 +62,7 @@ class FakeBlocks:
         """The guest keeps a husk."""
         with self._store.call("blocks.seize", guest_id, serial) as held:
             guest = _on(held, guest_id)
-            guest["jobs"].clear()
+            _give_up(guest_id, guest)
             guest["disks"].pop(serial, None)
 
     def has_agent(self, guest_id: str) -> bool:
@@ -96,7 +98,7 @@ class FakeBlocks:
                     raise Retry(f"{path} is not there")
                 if disk["path"] not in (path, held["disks"][path.removeprefix(PREFIX)]["base"]):
                     raise Permanent(f"{path} does not stand on {disk['path']}")
-                guest["jobs"].clear()
+                _give_up(guest_id, guest)
                 held["disks"][disk["path"].removeprefix(PREFIX)].pop("unflushed", None)
                 disk["path"] = path
 
@@ -112,7 +114,7 @@ class FakeBlocks:
     def resize(self, guest_id: str, serial: str, size: int) -> None:
         """The disk grows, and its file."""
         with self._store.call("blocks.resize", guest_id, serial) as held:
-            _alone(_on(held, guest_id), "")
+            _alone(guest_id, _on(held, guest_id), "")
             top = held["disks"][_disk(_on(held, guest_id), serial)["path"].removeprefix(PREFIX)]
             top["size"] = max(size, top["size"])
 
@@ -127,7 +129,7 @@ class FakeBlocks:
             guest = _on(held, guest_id)
             if base is not None and base not in chain(held, _disk(guest, serial))[1:]:
                 raise Permanent(f"{base} is not below {serial}")
-            _alone(guest, serial)
+            _alone(guest_id, guest, serial)
             guest["jobs"].setdefault(serial, ["pull", base])
 
     def commit(self, guest_id: str, serial: str, top: str, base: str) -> None:
@@ -137,14 +139,14 @@ class FakeBlocks:
             paths = chain(held, _disk(guest, serial))
             if top not in paths[1:] or base not in paths[paths.index(top) + 1 :]:
                 raise Permanent(f"{top} does not stand on {base} below {serial}")
-            _alone(guest, serial)
+            _alone(guest_id, guest, serial)
             guest["jobs"].setdefault(serial, ["commit", top, base])
 
-    def jobs(self, guest_id: str) -> set[str]:
-        """Those that were not finished."""
+    def jobs(self, guest_id: str) -> dict[str, str]:
+        """Those that were not finished, and `FakeHost.begin_job`."""
         with self._store.call("blocks.jobs", guest_id) as held:
             guest = held["guests"].get(guest_id)
-            return set(guest["jobs"]) if guest is not None and is_on(guest) else set()
+            return _jobs(guest) if guest is not None and is_on(guest) else {}
 
     def flush(self, guest_id: str, serial: str) -> None:
         """What was copied is kept."""
@@ -171,11 +173,18 @@ class FakeBlocks:
                 held["disks"].pop(disk["path"].removeprefix(PREFIX))
                 disk["path"] = top["base"]
 
+    def begin(self, guest_id: str, serial: str, kind: str) -> None:
+        """Another program begins a job of a disk."""
+        with self._store.change() as held:
+            _on(held, guest_id)["jobs"][serial] = [_STRANGE, kind]
+
     def finish(self, guest_id: str) -> None:
         """Carry out what is under way."""
         with self._store.change() as held:
             guest = _on(held, guest_id)
             for serial, job in guest["jobs"].items():
+                if job[0] == _STRANGE:
+                    continue
                 path = _disk(guest, serial)["path"].removeprefix(PREFIX)
                 if job[0] == "pull":
                     before = set(held["disks"][path]["blocks"])
@@ -194,7 +203,17 @@ def _finish_commit(held: Held, path: str, top: str, base: str) -> None:
     above["base"] = base
 
 
-def _alone(guest: dict[str, Any], serial: str) -> None:
+def _jobs(guest: dict[str, Any]) -> dict[str, str]:
+    return {serial: job[1] if job[0] == _STRANGE else "" for serial, job in guest["jobs"].items()}
+
+
+def _give_up(guest_id: str, guest: dict[str, Any]) -> None:
+    refuse_strangers(guest_id, _jobs(guest))
+    guest["jobs"].clear()
+
+
+def _alone(guest_id: str, guest: dict[str, Any], serial: str) -> None:
+    refuse_strangers(guest_id, _jobs(guest))
     if set(guest["jobs"]) - {serial}:
         raise Retry(f"a disk has a job, and it is not {serial or None}")
 

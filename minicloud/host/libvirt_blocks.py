@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Permanent, Retry
-from . import account, disk_places, failures, libvirt_agent, qemu_img
-from .contracts_storage import AgentAnswer, DiskSpec, DiskTop, IoLimits
+from . import account, disk_places, failures, libvirt_agent, libvirt_pulls, qemu_img
+from .contracts_storage import AgentAnswer, DiskSpec, DiskTop, IoLimits, refuse_strangers
 from .domain_xml import device_name, iotune, overlays, plugged
 from .libvirt import LibvirtGuests, unplug
 from .libvirt import _xml as xml_of
@@ -172,7 +172,8 @@ class LibvirtBlocks:
         dom = self._running(guest_id)
         with errors(f"resizing {serial} of {guest_id}"):
             name = _name(self._disk(dom, guest_id, serial))
-            if self.jobs(guest_id):
+            if jobs := self.jobs(guest_id):
+                refuse_strangers(guest_id, jobs)
                 raise Retry(f"{guest_id} copies layers of its disks; {serial} is resized when that is done")
             if dom.blockInfo(name)[0] < size:
                 dom.blockResize(name, size, library().VIR_DOMAIN_BLOCK_RESIZE_BYTES)
@@ -196,9 +197,9 @@ class LibvirtBlocks:
         dom = self._running(guest_id)
         with errors(f"pulling into {serial} of {guest_id}"):
             name = _name(self._disk(dom, guest_id, serial))
-            if self._is_working(guest_id, dom, name):
+            if self._is_working(guest_id, serial):
                 return
-            with self._guests.pulls.beginning(guest_id):
+            with self._guests.pulls.beginning(guest_id, libvirt_pulls.PULL, serial):
                 self._begin_to_pull(dom, name, base)
 
     def _begin_to_pull(self, dom: Any, name: str, base: str | None) -> None:
@@ -212,21 +213,24 @@ class LibvirtBlocks:
         dom = self._running(guest_id)
         with errors(f"committing below {serial} of {guest_id}"):
             name = _name(self._disk(dom, guest_id, serial))
-            if not self._is_working(guest_id, dom, name):
-                dom.blockCommit(name, base, top, 0, 0)
+            if not self._is_working(guest_id, serial):
+                with self._guests.pulls.beginning(guest_id, libvirt_pulls.COMMIT, serial):
+                    dom.blockCommit(name, base, top, 0, 0)
                 account.share(Path(base), write=True)
 
-    def jobs(self, guest_id: str) -> set[str]:
-        """The disks that libvirt reports a job of."""
+    def jobs(self, guest_id: str) -> dict[str, str]:
+        """The disks that libvirt reports a job of; ours are those that were noted."""
         dom = self._guests.active(guest_id)
         if dom is None:
             self._guests.pulls.ended(guest_id)
-            return set()
+            return {}
         with errors(f"the jobs of {guest_id}"):
-            found = {serial for serial, disk in _disks(dom).items() if dom.blockJobInfo(_name(disk), 0)}
-        if not found:
+            infos = {serial: dom.blockJobInfo(_name(disk), 0) for serial, disk in _disks(dom).items()}
+        kinds = {serial: _kind(info["type"]) for serial, info in infos.items() if info}
+        ours = {serial for serial, kind in kinds.items() if self._guests.pulls.is_ours(guest_id, kind, serial)}
+        if not ours:
             self._guests.pulls.ended(guest_id)
-        return found
+        return {serial: "" if serial in ours else kind for serial, kind in kinds.items()}
 
     def flush(self, guest_id: str, serial: str) -> None:
         """By QEMU's own monitor: libvirt has no word for it."""
@@ -236,19 +240,24 @@ class LibvirtBlocks:
         if said.strip():
             raise Retry(f"flushing {serial} of {guest_id}: {said.strip()}")
 
-    def _is_working(self, guest_id: str, dom: Any, name: str) -> bool:
-        """Whether this disk has a job. Raises Retry where another has: only one is begun at a time (see libvirt_pulls)."""
-        if dom.blockJobInfo(name, 0):
+    def _is_working(self, guest_id: str, serial: str) -> bool:
+        """Whether this disk has a job of ours. Raises Retry where another disk has one: only one is begun at a time (see
+        libvirt_pulls); and while another program's job goes on.
+        """
+        busy = self.jobs(guest_id)
+        refuse_strangers(guest_id, busy)
+        if serial in busy:
             return True
-        if busy := self.jobs(guest_id):
+        if busy:
             raise Retry(f"{guest_id} is copying layers of {', '.join(sorted(busy))}; one disk after the other")
         return False
 
     def _give_up_jobs(self, guest_id: str, dom: Any) -> None:
-        """Of all the disks; what was copied is copied again some time."""
-        for disk in _disks(dom).values():
-            if dom.blockJobInfo(_name(disk), 0):
-                dom.blockJobAbort(_name(disk), 0)
+        """Of all the disks those that are ours: what was copied is copied again some time. Raises Retry where others are."""
+        jobs, disks = self.jobs(guest_id), _disks(dom)
+        refuse_strangers(guest_id, jobs)
+        for serial in jobs.keys() & disks.keys():
+            dom.blockJobAbort(_name(disks[serial]), 0)
         self._guests.pulls.ended(guest_id)
 
     def _running(self, guest_id: str) -> Any:
@@ -286,6 +295,19 @@ def _disks(dom: Any) -> dict[str, ET.Element]:
     """The disks of volumes, by serial."""
     found = {disk.findtext("serial", ""): disk for disk in xml_of(dom).findall("./devices/disk")}
     return {serial: disk for serial, disk in found.items() if serial and disk.find("readonly") is None}
+
+
+def _kind(number: int) -> str:
+    """A kind of job in words; the first two are those that there are of ours."""
+    libvirt = library()
+    words = {
+        libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_PULL: libvirt_pulls.PULL,
+        libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT: libvirt_pulls.COMMIT,
+        libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COPY: "copy",
+        libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT: "active commit",
+        libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_BACKUP: "backup",
+    }
+    return words.get(number, f"a job of kind {number}")
 
 
 def _name(disk: ET.Element) -> str:

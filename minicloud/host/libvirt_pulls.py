@@ -1,9 +1,12 @@
-"""Which guests are pulling, so that nobody looks at their QEMU in the one way that it may not survive.
+"""Which guests are pulling, so that nobody looks at their QEMU in the one way that it may not survive; and which jobs are ours.
 
 From the end of a pull (QEMU's block-stream) until libvirt has dismissed the job, QEMU keeps the filter node of it, which has no
 child any more; who lists all nodes in that moment (query-named-block-nodes) makes QEMU 7.2 read through a null pointer, and the
 guest is gone. libvirt lists them for the statistics of disks, for their sizes, for snapshots, and at the end of each other job.
 Therefore a guest has one job at a time, and while it pulls none of these is asked of it.
+
+libvirt tells of a job what kind it is, not who began it. Only what was noted when it was begun is ours, and is given up for
+something else.
 """
 
 import contextlib
@@ -13,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .. import files
 from ..errors import Retry
 from . import failures
 
@@ -20,8 +24,13 @@ _PATIENCE = 5.0
 _PAUSE = 0.02
 
 
+PULL, COMMIT = "pull", "commit"
+
+
 class Pulls:
-    """A file for each guest that pulls, in `directory`. It is left over where a command was killed, until `ended` is called.
+    """A file for each guest that has a job of ours, in `directory`, which says `kind serial`; nothing means a pull.
+
+    It is left over where a command was killed, until `ended` is called.
 
     All raise HostError for what the system refuses: a full disk above all.
     """
@@ -30,11 +39,27 @@ class Pulls:
         self._directory = directory
 
     @contextlib.contextmanager
-    def beginning(self, guest_id: str) -> Iterator[None]:
-        """A pull begins. Raises Retry while somebody looks at the guests' statistics."""
+    def beginning(self, guest_id: str, kind: str = PULL, serial: str = "") -> Iterator[None]:
+        """A job of a disk begins. Raises Retry while somebody looks at the guests' statistics."""
         with self._locked(fcntl.LOCK_EX):
-            (self._directory / guest_id).touch(mode=0o600)
+            with failures.of_system():
+                (self._directory / guest_id).touch(mode=0o600)
+                (self._directory / guest_id).write_text(f"{kind} {serial}\n")
             yield
+
+    def is_ours(self, guest_id: str, kind: str, serial: str) -> bool:
+        """Whether a job of such a kind, of this disk, was begun here."""
+        noted = self._noted(guest_id)
+        return noted is not None and noted[0] == kind and noted[1] in ("", serial)
+
+    def _noted(self, guest_id: str) -> tuple[str, str] | None:
+        try:
+            words = files.read(self._directory / guest_id).decode(errors="replace").split()
+        except FileNotFoundError:
+            return None
+        except (OSError, files.NotRegular):
+            words = []
+        return (words[0] if words else PULL), (words[1] if len(words) > 1 else "")
 
     @failures.of_system()
     def ended(self, guest_id: str) -> None:
@@ -48,7 +73,8 @@ class Pulls:
             yield frozenset()
             return
         with self._locked(fcntl.LOCK_SH):
-            yield frozenset(os.listdir(self._directory))
+            notes = {name: self._noted(name) for name in os.listdir(self._directory)}
+            yield frozenset(name for name, noted in notes.items() if noted is not None and noted[0] != COMMIT)
 
     @contextlib.contextmanager
     def _locked(self, how: int) -> Iterator[None]:

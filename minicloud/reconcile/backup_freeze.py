@@ -22,6 +22,7 @@ from ..cloud import Cloud
 from ..errors import Permanent, Retry, StateError, UsageError
 from ..host import disk_links, remains
 from ..host.base_images import store
+from ..host.contracts_storage import refuse_strangers
 from ..state import chains
 from ..state.rows import Volume
 from ..state.rows_storage import Snapshot
@@ -36,6 +37,8 @@ DESCRIPTION = "Kept while minicloud backup copies the disks"
 STAGE, PARTIAL = ".backup", "partial"
 """Below the home: where a backup keeps copies of databases, and the name of the file that it writes."""
 _PATIENCE, _ATTEMPTS, _PAUSE = 60.0, 5, 0.1
+_MERGED = 3600.0
+"""As long as a guest may take for a merge that a backup waits for, in seconds."""
 _BRIEFLY = 1.0
 """As long as a pass may hold the lock, in seconds."""
 
@@ -133,13 +136,26 @@ def _ask(cloud: Cloud, batch: str, group: list[Volume]) -> list[Snapshot]:
 
 
 def settle_jobs(cloud: Cloud, say: Say) -> None:
-    """Wait until no guest writes one layer into another. The caller holds `layers.MERGES`, so no more is begun."""
+    """Wait until no guest writes one layer into another. The caller holds `layers.MERGES`, so no more is begun.
+
+    Raises Retry where one does so for too long, or another program has a job, which may never end.
+    """
     for guest_id in sorted(cloud.host.guests.list()):
-        told = False
-        while cloud.host.blocks.jobs(guest_id):
+        began, told = time.monotonic(), False
+        while jobs := cloud.host.blocks.jobs(guest_id):
             if not told:
-                say(f"{guest_id} merges layers of its disks")
-            told = True
+                say(
+                    f"{guest_id} merges layers of its disks"
+                    if "" in jobs.values()
+                    else f"{guest_id} has a job of another program"
+                )
+            told, waited = True, time.monotonic() - began
+            if waited > _PATIENCE:
+                refuse_strangers(guest_id, jobs)
+            if waited > _MERGED:
+                raise Retry(
+                    f"{guest_id} has merged layers of its disks for {round(waited / 60)} minutes; try again when it has ended"
+                )
             time.sleep(_PAUSE)
 
 

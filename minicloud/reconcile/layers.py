@@ -15,6 +15,7 @@ from ..cloud import Cloud
 from ..errors import HostError, Permanent, Retry
 from ..host import disk_links, disk_places, disk_stamp, failures
 from ..host.contracts import Power
+from ..host.contracts_storage import refuse_strangers
 from ..state import chains
 from ..state.rows_storage import Layer
 from . import foreign_tops, generations, isolation, layer_files, layer_plan, locks
@@ -160,12 +161,14 @@ def _correct_around(cloud: Cloud, layer_id: str) -> None:
         correct_headers(cloud, each)
 
 
-def _under_way(cloud: Cloud, top: Top) -> tuple[set[str], tuple[str, ...]]:
+def _under_way(cloud: Cloud, top: Top) -> tuple[dict[str, str], tuple[str, ...]]:
     """The disks of a top's guest that have a job, and then what the top reads from: if it has no job that is not about to change.
 
-    The other way round, a job that ends between the two looks would be begun again, with a layer that has left the chain.
+    The other way round, a job that ends between the two looks would be begun again, with a layer that has left the chain. Raises
+    Retry while another program has a job of the guest's disks.
     """
     jobs = cloud.host.blocks.jobs(top.instance_id)
+    refuse_strangers(top.instance_id, jobs)
     return jobs, cloud.host.blocks.chains(top.instance_id).get(top.serial, ())
 
 

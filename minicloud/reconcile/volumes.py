@@ -4,12 +4,14 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from ..aws import times
 from ..cloud import Cloud
 from ..errors import HostError, Permanent, Retry
+from ..host.contracts_storage import refuse_strangers
 from ..state.rows import Volume
+from ..state.rows_storage import Modification
 from . import disk_spec, foreign_tops, generations, isolation, layer_files, layers, locks, snapshots
 from .guest_power import is_on, while_on
 
@@ -152,6 +154,17 @@ def _detach(cloud: Cloud, volume: Volume) -> bool:
     return not asked
 
 
+def _tell_strangers(cloud: Cloud, row: Modification, instance_id: str, jobs: Mapping[str, str]) -> None:
+    """Let a modification say that it waits for another program."""
+    message = ""
+    try:
+        refuse_strangers(instance_id, jobs)
+    except Retry as error:
+        message = error.message
+    if row.message != message:
+        cloud.state.modifications.change(row.volume_id, message=message)
+
+
 def _modify(cloud: Cloud, volume: Volume) -> bool:
     row = cloud.state.modifications.get(volume.id)
     if row is None or row.state != "modifying":
@@ -163,7 +176,8 @@ def _modify(cloud: Cloud, volume: Volume) -> bool:
         serial = disk_spec.serial(volume)
         if serial not in cloud.host.blocks.chains(volume.instance_id):
             raise Retry(f"{volume.instance_id} does not have {volume.id} yet")
-        if wanted.size > volume.size and cloud.host.blocks.jobs(volume.instance_id):
+        if wanted.size > volume.size and (jobs := cloud.host.blocks.jobs(volume.instance_id)):
+            _tell_strangers(cloud, row, volume.instance_id, jobs)
             return False  # it is resized when what the guest copies is copied, however long that takes
         with while_on(cloud, volume.instance_id):
             if wanted.size > volume.size:

@@ -117,7 +117,7 @@ class TestBlocks:
     def test_chains_of_a_guest_and_of_none(self, host: Host, chain: list[str], guest: str) -> None:
         assert host.blocks.chains(guest) == {"vol0a": tuple(chain)}
         assert host.blocks.chains("i-none") == {}
-        assert host.blocks.jobs("i-none") == set()
+        assert host.blocks.jobs("i-none") == {}
         assert host.blocks.resume(guest) is False
 
     def test_a_guest_that_is_off_is_asked_nothing(self, host: Host, guest: str) -> None:
@@ -277,6 +277,72 @@ class TestTops:
         with pytest.raises(Permanent):
             host.blocks.freeze(guest, {"vol0a": host.disks.path(F)})
         assert host.blocks.chains(guest)["vol0a"] == tuple(chain)
+
+
+def begin(host: Host, guest: str, kind: str, chain: list[str], tmp_path: Path) -> None:
+    """Another program begins a job of the guest's disk, which goes on until it is given up."""
+    if isinstance(host, fake.FakeHost):
+        host.begin_job(guest, "vol0a", kind)
+        return
+    place = Path("/var/lib/minicloud/b-copy.qcow2")
+    place.unlink(missing_ok=True)
+    (tmp_path / "backup.xml").write_text(
+        f"<domainbackup mode='push'><disks><disk name='vda' type='file'><target file='{place}'/></disk></disks></domainbackup>"
+    )
+    words = {
+        "copy": ["blockcopy", guest, "vda", str(place), "--transient-job", "--wait"],
+        "backup": ["backup-begin", guest, str(tmp_path / "backup.xml")],
+        "pull": ["blockpull", guest, "vda", "--bandwidth", "1"],
+        "commit": ["blockcommit", guest, "vda", "--top", chain[1], "--base", chain[2], "--bandwidth", "1"],
+        "active commit": ["blockcommit", guest, "vda", "--active", "--wait"],
+    }
+    run(["virsh", "-q", *words[kind]])
+    if kind == "backup":
+        run(["virsh", "-q", "blockjob", guest, "vda", "--bandwidth", "1"])
+
+
+def job(host: Host, guest: str) -> str:
+    """What job there is of the guest's disk, whoever began it."""
+    if isinstance(host, fake.FakeHost):
+        return host.blocks.jobs(guest).get("vol0a", "none")
+    said = run(["virsh", "-q", "blockjob", guest, "vda", "--raw"], check=False).text.strip()
+    return said.splitlines()[0] if said else "none"
+
+
+@pytest.mark.parametrize("kind", ["copy", "backup", "pull", "commit", "active commit"])
+def test_another_programs_job_is_left_alone(host: Host, chain: list[str], tmp_path: Path, kind: str) -> None:
+    if not isinstance(host, fake.FakeHost):
+        run(["qemu-io", "-f", "qcow2", "-c", "write -P 7 0 100M", chain[1]])
+    disk = DiskSpec("vol-0000000000000000a", chain[0], "vol0a", "/dev/xvda")
+    host.guests.start(GuestSpec("i-0a", 1, 64, 0.1, (disk,), (), None, BootSpec()))
+    begin(host, "i-0a", kind, chain, tmp_path)
+    there = job(host, "i-0a")
+    assert host.blocks.jobs("i-0a") == {"vol0a": kind}
+    host.disks.create("layer-0000000000000000d", GIB, chain[0])
+    asked = (
+        lambda: host.blocks.freeze("i-0a", {"vol0a": host.disks.path("layer-0000000000000000d")}),
+        lambda: host.blocks.seize("i-0a", "vol0a"),
+        lambda: host.blocks.pull("i-0a", "vol0a", None),
+        lambda: host.blocks.commit("i-0a", "vol0a", chain[1], chain[2]),
+        lambda: host.blocks.resize("i-0a", "vol0a", 2 * GIB),
+    )
+    for ask in asked:
+        with pytest.raises(Retry, match=f"a job of another program: {kind} of vol0a in i-0a"):
+            ask()
+    assert job(host, "i-0a") == there != "none"
+    host.guests.remove("i-0a")
+
+
+def test_a_job_of_ours_is_given_up_for_a_snapshot(host: Host, chain: list[str]) -> None:
+    if not isinstance(host, fake.FakeHost):
+        run(["qemu-io", "-f", "qcow2", "-c", "write -P 7 0 400M", chain[2]])
+    disk = DiskSpec("vol-0000000000000000a", chain[0], "vol0a", "/dev/xvda")
+    host.guests.start(GuestSpec("i-0a", 1, 64, 0.1, (disk,), (), None, BootSpec()))
+    host.blocks.pull("i-0a", "vol0a", None)
+    assert host.blocks.jobs("i-0a") in ({"vol0a": ""}, {})
+    host.disks.create("layer-0000000000000000d", GIB, chain[0])
+    host.blocks.freeze("i-0a", {"vol0a": host.disks.path("layer-0000000000000000d")})
+    assert host.blocks.jobs("i-0a") == {}
 
 
 def test_a_guest_without_an_agent_is_asked_nothing(host: Host, guest: str) -> None:

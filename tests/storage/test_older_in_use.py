@@ -202,7 +202,7 @@ class Committed:
         self.bytes, self.bytes_of_second = scene.of_volume(scene.volume), scene.of_snapshot(self.second)
         scene.ec2("DeleteSnapshot", SnapshotId=self.first)
         scene.ec2.look()
-        assert scene.host.blocks.jobs(scene.instance) == {scene.volume.replace("-", "")}
+        assert scene.host.blocks.jobs(scene.instance) == {scene.volume.replace("-", ""): ""}
 
     def check(self) -> None:
         """What the state says is whole reads as it did, but for what it says may not."""

@@ -7,7 +7,7 @@ import pytest
 
 from minicloud.errors import Retry
 from minicloud.host import libvirt_pulls
-from minicloud.host.libvirt_pulls import Pulls
+from minicloud.host.libvirt_pulls import COMMIT, PULL, Pulls
 
 
 def test_a_pull_is_seen_by_all_until_it_has_ended(tmp_path: Path) -> None:
@@ -43,3 +43,23 @@ def test_none_begins_while_somebody_looks(tmp_path: Path, monkeypatch: pytest.Mo
         assert pulling == frozenset()
     with Pulls(tmp_path / "pulls").beginning("i-1"), pytest.raises(Retry), Pulls(tmp_path / "pulls").looking():
         pass
+
+
+def test_only_what_was_noted_is_ours_and_only_a_pull_is_one(tmp_path: Path) -> None:
+    pulls = Pulls(tmp_path / "pulls")
+    assert not pulls.is_ours("i-1", PULL, "vol1")
+    with pulls.beginning("i-1", PULL, "vol1"):
+        pass
+    with pulls.beginning("i-2", COMMIT, "vol2"):
+        pass
+    (tmp_path / "pulls/i-3").touch()  # as minicloud noted pulls before it noted of what
+    ours = [
+        (guest, kind, serial)
+        for guest in ("i-1", "i-2", "i-3")
+        for kind in (PULL, COMMIT, "copy")
+        for serial in ("vol1", "vol2")
+        if pulls.is_ours(guest, kind, serial)
+    ]
+    assert ours == [("i-1", PULL, "vol1"), ("i-2", COMMIT, "vol2"), ("i-3", PULL, "vol1"), ("i-3", PULL, "vol2")]
+    with pulls.looking() as pulling:
+        assert pulling == {"i-1", "i-3"}
