@@ -157,7 +157,9 @@ def make_own(path: Path) -> None:
     new.unlink(missing_ok=True)
     shutil.copy2(path, new)
     os.chown(new, there.st_uid, there.st_gid)
+    durable.sync_file(new)
     new.rename(path)
+    durable.sync(path.parent)
 
 
 def _refuse_elsewhere(path: Path, directory: Path, copying: str) -> None:

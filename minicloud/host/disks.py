@@ -1,6 +1,7 @@
 """Volumes as qcow2 files of one directory, named after their ids.
 
-A file is made under a temporary name and renamed when it is whole, so a name that is there is a disk that is whole. The maker
+A file is made under a temporary name and renamed when it is whole, so a name that is there is a disk that is whole. Name and
+file are on the disk itself before a row says that it was made: the state may be on another file system. The maker
 of a temporary file holds a lock on its directory, so what bears a temporary name while nobody holds the lock is left over
 from a crash, and the next maker deletes it.
 """
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import Damaged, Permanent, Retry
-from . import account, disk_links, disk_places, disk_stamp, disk_use, failures, own_names, qemu_img
+from . import account, disk_links, disk_places, disk_stamp, disk_use, durable, failures, own_names, qemu_img
 from .contracts_storage import Stamp, Stranger
 from .disk_index import DiskIndex, is_file
 
@@ -47,6 +48,7 @@ class LocalDisks:
         if final.exists():
             self._refuse_strange(final)
             self._refuse_shared(disk_id)
+            durable.sync(self._directory)  # who made it may have been cut short before it was
             return
         account.directory(self._directory)
         disk_links.refuse_shared_directory(self._directory)
@@ -57,7 +59,9 @@ class LocalDisks:
             else:
                 qemu_img.create_overlay(new, Path(base), "qcow2", max(size, self._least(Path(base))))
             account.share(new, write=True)
+            durable.sync_file(new)
             os.rename(new, final)
+            durable.sync(self._directory)
 
     @staticmethod
     def _least(base: Path) -> int:
@@ -78,6 +82,7 @@ class LocalDisks:
                 if disk_use.is_open(path):
                     raise Retry(f"{disk_id} is not removed: a process has it open (fuser {path} tells which it is)")
                 path.unlink(missing_ok=True)
+                durable.sync(self._directory)
 
     @failures.of_system()
     def above(self, disk_id: str) -> set[str]:
@@ -248,7 +253,9 @@ class LocalDisks:
         new.touch(mode=0o600)
         try:
             qemu_img.convert(Path(path), "qcow2", new)
+            durable.sync_file(new)
             os.link(new, final)
+            durable.sync(final.parent)
         finally:
             new.unlink(missing_ok=True)
 

@@ -22,6 +22,15 @@ def replace(path: Path, text: str) -> None:
     sync(path.parent)
 
 
+def sync_file(path: Path) -> None:
+    """Let what a file has be on the disk itself. Raises NotRegular, OSError."""
+    descriptor = files.opened(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sync(directory: Path) -> None:
     """Let the names in a directory be on the disk itself."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

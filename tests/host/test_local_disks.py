@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from minicloud.errors import HostError, Permanent
-from minicloud.host import qemu_img
+from minicloud.host import disk_links, qemu_img
 from minicloud.host.contracts_storage import Stamp
 from minicloud.host.disks import LocalDisks
 from minicloud.host.run import run
@@ -45,6 +45,59 @@ def test_a_disk_that_is_there_is_left_alone(disks: LocalDisks) -> None:
     before = Path(disks.path("layer-0000000000000000a")).stat().st_ino
     disks.create("layer-0000000000000000a", 1 << 30, None)
     assert Path(disks.path("layer-0000000000000000a")).stat().st_ino == before
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was written to the disk itself, renamed or removed, in order."""
+    found, fsync = list[str](), os.fsync
+
+    def synced(descriptor: int) -> None:
+        fsync(descriptor)
+        found.append(f"sync {Path(os.readlink(f'/proc/self/fd/{descriptor}')).name}")
+
+    def noting(name: str) -> None:
+        real = getattr(os, name)
+
+        def noted(path: Path, *more: object, **how: object) -> None:
+            real(path, *more, **how)
+            found.append(f"{name} {Path(path).name}")
+
+        monkeypatch.setattr(os, name, noted)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    for name in ("rename", "unlink"):
+        noting(name)
+    return found
+
+
+def test_a_disk_and_its_name_are_on_the_disk_itself(disks: LocalDisks, done: list[str]) -> None:
+    """A row says that it was made next, and may be on another file system."""
+    disks.create("layer-0000000000000000a", 1 << 20, None)
+    name = "layer-0000000000000000a"
+    made = ["sync " + name + ".new", "rename " + name + ".new", "sync volumes"]
+    assert done[-3:] == made
+    disks.create(name, 1 << 20, None)
+    assert done[-4:] == [*made, "sync volumes"], "the maker may have been killed before that"
+    disks.remove(name)
+    assert done[-2:] == [f"unlink {name}.qcow2", "sync volumes"]
+
+
+def test_a_file_made_ones_own_is_on_the_disk_itself_before_the_other_loses_its_name(tmp_path: Path, done: list[str]) -> None:
+    """Such as the state of a home that was copied by hard links."""
+    path = tmp_path / "state.sqlite"
+    path.write_bytes(b"all of it")
+    (tmp_path / "other").hardlink_to(path)
+    disk_links.make_own(path)
+    assert done[-3:] == ["sync .state.sqlite.new", "rename .state.sqlite.new", f"sync {tmp_path.name}"]
+    assert (path.read_bytes(), path.stat().st_nlink) == (b"all of it", 1)
+
+
+def test_what_is_set_aside_is_so_on_the_disk_itself(disks: LocalDisks, done: list[str]) -> None:
+    disks.create("layer-0000000000000000a", 1 << 20, None)
+    place = Path(disks.set_aside(["layer-0000000000000000a"], "a test"))
+    last = done.index("rename layer-0000000000000000a.qcow2")
+    assert {f"sync {place.name}", "sync volumes", f"sync {place.parent.name}"} <= set(done[last:])
 
 
 def test_a_failure_leaves_no_disk(disks: LocalDisks, tmp_path: Path) -> None:
