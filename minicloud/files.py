@@ -40,6 +40,16 @@ def read(path: Path) -> bytes:
         return file.read()
 
 
+def directory(path: Path, mode: int = 0o755) -> None:
+    """Make a directory of at most this mode, and those that it is in (0755), where they are not there, whatever the umask is.
+
+    Path.mkdir(parents=True) gives those that it is in all that the umask leaves. Raises OSError.
+    """
+    for parent in reversed([parent for parent in path.parents if not parent.exists()]):
+        parent.mkdir(mode=0o755, exist_ok=True)
+    path.mkdir(mode=mode, exist_ok=True)
+
+
 def draft(path: Path, mode: int) -> int:
     """A descriptor to write a new file with, over what somebody was killed in; a link is refused. Raises NotRegular, OSError."""
     descriptor = opened(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, mode)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from .. import files
+
 QEMU_CONF = Path("/etc/libvirt/qemu.conf")
 _USERS = ("libvirt-qemu", "qemu")
 """What Debian and Ubuntu, and the others, call it."""
@@ -73,7 +75,7 @@ def directory(path: Path) -> Path:
     """Make the directory, with the right permissions, if it is not there; its parents can be entered but not listed."""
     if not path.is_dir():
         missing = [parent for parent in path.parents if not parent.exists()]
-        path.mkdir(parents=True, exist_ok=True)
+        files.directory(path, 0o750)
         for parent in missing:
             parent.chmod(0o711)
         share(path)

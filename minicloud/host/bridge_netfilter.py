@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .. import files
 from . import iproute
 from .run import run
 
@@ -36,7 +37,7 @@ class BridgeNetfilter:
     def load(self) -> None:
         """Have it, with nothing changed for the bridges of others."""
         if not self._sysctl.exists():
-            self._note.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            files.directory(self._note.parent, 0o750)
             self._note.write_text(_LOADING)
             run(["modprobe", "br_netfilter"])
         # What a crash left half done is told by the note.

@@ -59,7 +59,8 @@ def set_aside(place: Path, paths: Sequence[Path], why: str) -> Path:
     while found.exists():
         found = found.with_name(f"{found.name}-again")
     files, on = {path.name: str(path) for path in paths}, {path.name: backing(path) for path in paths}
-    found.mkdir(parents=True, mode=0o700)
+    place.mkdir(mode=0o750, exist_ok=True)
+    found.mkdir(mode=0o700)
     _note(found, why, files, on)
     places = [*(old for old, _ in asides(place.parent) if old != found), found]
     for path in _from_below(paths):

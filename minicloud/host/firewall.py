@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .. import files
 from . import (
     bridges,
     failures,
@@ -167,7 +168,7 @@ class IptablesFirewall:
         if state is None:
             path.unlink(missing_ok=True)
             return
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        files.directory(self._directory, 0o750)
         new = path.with_suffix(".new")
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(state.__dict__, file)

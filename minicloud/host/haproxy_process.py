@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Permanent, Retry
+from ..files import directory as make_directory
 from . import balancer_namespace, haproxy_backends, haproxy_config, haproxy_socket, haproxy_traffic, log_writers
 from .contracts_lb import Place
 from .haproxy_log import DESCRIPTOR
@@ -51,7 +52,7 @@ class Process:
     def prepare(self) -> None:
         """The directories. HAProxy's group may read them, and write where the one for clients lives."""
         for path, mode in ((self.directory, 0o750), (self.directory / _FOR_CLIENTS, 0o770), (self.directory / "empty", 0o750)):
-            path.mkdir(parents=True, exist_ok=True)
+            make_directory(path, mode)
             os.chown(path, 0, _group())
             path.chmod(mode)
 
@@ -169,7 +170,7 @@ class Process:
     def _write_all(self, directory: Path, files: dict[str, str]) -> None:
         shutil.rmtree(directory, ignore_errors=True)
         for path in (directory, *{(directory / name).parent for name in files}):
-            path.mkdir(parents=True, exist_ok=True)
+            make_directory(path, 0o750)
             os.chown(path, 0, _group())
             path.chmod(0o750)
         for name, text in files.items():
@@ -283,7 +284,7 @@ def _log(path: str) -> Any:
     if not path:
         yield -1
         return
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    make_directory(Path(path).parent)
     descriptor = log_writers.open_for(Path(path))
     try:
         yield descriptor

@@ -6,6 +6,7 @@ those before it counted.
 
 import contextlib
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,8 @@ def note(path: Path, pid: int, present: Counts) -> Counts:
     if kept.get("pid") not in (None, pid):
         past = total(past, kept.get("present", {}))
     new = path.with_suffix(".new")
-    new.write_text(json.dumps({"pid": pid, "past": past, "present": present}))
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640), "w") as file:
+        file.write(json.dumps({"pid": pid, "past": past, "present": present}))
     new.rename(path)
     return total(past, present)
 

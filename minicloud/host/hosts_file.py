@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from .. import files
+
 _OURS = re.compile(rb"[0-9.]+ [A-Za-z0-9.-]+ # minicloud ([^\s]+)\r?\n?")
 _IN_PLACE = (errno.EBUSY, errno.EROFS, errno.EACCES, errno.EPERM, errno.EXDEV, errno.ENOTSUP)
 _MOST_TRIES = 5
@@ -82,7 +84,7 @@ def put(path: Path, lock: Path, owner: str, wanted: list[str]) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    files.directory(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -220,7 +220,7 @@ class ImageStore:
 
     def _ready(self) -> Path:
         if not self.directory.is_dir():
-            self.directory.mkdir(parents=True, exist_ok=True)
+            files.directory(self.directory, 0o711)
             self.directory.chmod(0o711)  # QEMU's account passes through, and cannot list
         return self.directory.absolute()
 

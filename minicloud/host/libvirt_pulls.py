@@ -79,7 +79,7 @@ class Pulls:
     @contextlib.contextmanager
     def _locked(self, how: int) -> Iterator[None]:
         with failures.of_system():
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            files.directory(self._directory, 0o700)
             lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 _acquire(lock, how)

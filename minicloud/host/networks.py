@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
 
+from .. import files
 from ..errors import Permanent, Retry
 from . import arp, bridges, dnsmasq, failures
 from .contracts import Name, NetworkSpec, Reservation
@@ -128,7 +129,7 @@ class BridgeNetworks:
         if self.published(owner) == text:
             return
         if text:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            files.directory(path.parent)
             _write(path, text)
         else:
             path.unlink(missing_ok=True)
@@ -139,7 +140,7 @@ class BridgeNetworks:
         """What dnsmasq reads again after it gave up its rights belongs to its group."""
         group = dnsmasq.account().gid
         for path in (self._directory, service.names, service.directory):
-            path.mkdir(parents=True, exist_ok=True)
+            files.directory(path, 0o750)
             os.chown(path, 0, group)
             path.chmod(0o750)
 

@@ -21,7 +21,7 @@ _SIGNATURE = 32
 def key(directory: Path) -> bytes:
     """The key of this host, made when first asked for."""
     path = directory / "metadata.key"
-    directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+    files.directory(directory)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:

@@ -2,10 +2,12 @@
 
 import contextlib
 import logging
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
 
+from .. import files
 from ..cloud import Cloud
 from ..errors import StateError
 from . import alone, images, isolation, locks, loop
@@ -21,7 +23,10 @@ PERIOD = 2.0
 def _listening(cloud: Cloud) -> Iterator[socket.socket]:
     path, identity = cloud.settings.run / WAKE_SOCKET, cloud.settings.run / WAKE_IDENTITY
     # First, because whoever finds the socket reads it, and because it opens the state, which may have to be made.
-    identity.write_text(cloud.state.identity.id)
+    said = cloud.state.identity.id
+    identity.unlink(missing_ok=True)
+    with os.fdopen(files.draft(identity, 0o600), "w") as file:
+        file.write(said)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         path.unlink(missing_ok=True)
         receiver.bind(str(path))

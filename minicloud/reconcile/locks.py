@@ -70,7 +70,7 @@ def clear(directory: Path) -> None:
 
 def _open(directory: Path) -> int:
     while True:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+        files.directory(directory)
         with contextlib.suppress(FileNotFoundError):  # the directory, cleared away between these two
             return files.opened(directory / FILE, os.O_RDWR | os.O_CREAT)
 

@@ -61,7 +61,7 @@ def retire(database: Path, aside: Path) -> bool:
 
 def _move(path: Path, to: Path) -> None:
     """Away from its place; a relative link leads to the same file from where it goes."""
-    to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files.directory(to.parent, 0o700)
     while os.path.lexists(to):  # of an attempt that was cut short between two of these steps
         to = to.with_name(f"{to.name}-again")
     if path.is_symlink() and not os.path.isabs(os.readlink(path)):

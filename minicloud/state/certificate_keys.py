@@ -29,7 +29,7 @@ def _draft(home: Path, name: str) -> Path:
 
 def write(home: Path, pem: str) -> str:
     """Keep a private key, inside the writing transaction that adds its row; the name of its file."""
-    directory(home).mkdir(parents=True, exist_ok=True, mode=0o700)
+    files.directory(directory(home), 0o700)
     name = f"{secrets.token_hex(16)}.key"
     descriptor = os.open(_draft(home, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -30,7 +30,7 @@ def load(home: Path) -> bytes:
 
 def _make(path: Path) -> None:
     """Write it whole or not at all; of two that try at the same time one wins, and both use that one's."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+    files.directory(path.parent, 0o711)
     draft = path.with_name(f".{NAME}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import files
 from ..aws import distribution
 from ..aws.distribution import Distribution
 
@@ -123,7 +124,7 @@ class MetricsStore:
 
     def _open(self) -> sqlite3.Connection:
         self._refuse()
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+        files.directory(self._path.parent, 0o711)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(self._path, timeout=30.0, isolation_level=None, check_same_thread=False)

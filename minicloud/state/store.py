@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from .. import files
 from . import (
     opening,
     rows,
@@ -160,7 +161,7 @@ class State:
         """A connection of one thread, with foreign keys on. It waits up to 30 s for another writer."""
         self._refuse()
         opening.refuse_lost(self._path, self._kept)
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+        files.directory(self._path.parent, 0o711)
         # Only a file that is not there is opened here: closing a descriptor of a database that this process has open would
         # drop all its locks (POSIX), and the next process to close it would take the log away under this one.
         with contextlib.suppress(FileExistsError):

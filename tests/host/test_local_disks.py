@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from minicloud import files
 from minicloud.errors import HostError, Permanent
 from minicloud.host import disk_links, qemu_img
 from minicloud.host.contracts_storage import Stamp
@@ -98,6 +99,18 @@ def test_what_is_set_aside_is_so_on_the_disk_itself(disks: LocalDisks, done: lis
     place = Path(disks.set_aside(["layer-0000000000000000a"], "a test"))
     last = done.index("rename layer-0000000000000000a.qcow2")
     assert {f"sync {place.name}", "sync volumes", f"sync {place.parent.name}"} <= set(done[last:])
+
+
+def test_no_directory_is_writable_by_others_whatever_the_umask(disks: LocalDisks) -> None:
+    before = os.umask(0)
+    try:
+        disks.create("layer-0000000000000000a", 1 << 20, None)
+        place = Path(disks.set_aside(["layer-0000000000000000a"], "a test"))
+        files.directory(place / "a/b/c", 0o700)
+    finally:
+        os.umask(before)
+    made = [place.parent.parent, place.parent, place, place / "a", place / "a/b", place / "a/b/c"]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in made] == [0o750, 0o750, 0o700, 0o755, 0o755, 0o700]
 
 
 def test_a_failure_leaves_no_disk(disks: LocalDisks, tmp_path: Path) -> None:
