@@ -287,7 +287,8 @@ def begin(host: Host, guest: str, kind: str, chain: list[str], tmp_path: Path) -
     place = Path("/var/lib/minicloud/b-copy.qcow2")
     place.unlink(missing_ok=True)
     (tmp_path / "backup.xml").write_text(
-        f"<domainbackup mode='push'><disks><disk name='vda' type='file'><target file='{place}'/></disk></disks></domainbackup>"
+        "<domainbackup mode='pull'><server transport='tcp' name='127.0.0.1' port='10809'/><disks>"
+        f"<disk name='vda' type='file'><scratch file='{place}'/></disk></disks></domainbackup>"
     )
     words = {
         "copy": ["blockcopy", guest, "vda", str(place), "--transient-job", "--wait"],
@@ -297,8 +298,6 @@ def begin(host: Host, guest: str, kind: str, chain: list[str], tmp_path: Path) -
         "active commit": ["blockcommit", guest, "vda", "--active", "--wait"],
     }
     run(["virsh", "-q", *words[kind]])
-    if kind == "backup":
-        run(["virsh", "-q", "blockjob", guest, "vda", "--bandwidth", "1"])
 
 
 def job(host: Host, guest: str) -> str:
