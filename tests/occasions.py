@@ -191,6 +191,18 @@ def mended(world: World) -> None:
         world.call("EnableVolumeIO", VolumeId=volume)
 
 
+def lost(world: World) -> None:
+    """Somebody else has cut the victim's power."""
+    world.host.guests.destroy(world.victim)
+
+
+def snapshot_of_lost(world: World) -> None:
+    """A snapshot is due before it is started again."""
+    snapshot(world)
+    lost(world)
+    world.cloud.state.instances.change(world.victim, retry_at=times.text(world.clock.now + 90.0))
+
+
 def halt(world: World) -> None:
     world.host.pause(world.victim)
 
@@ -289,7 +301,7 @@ OCCASIONS: dict[str, Arrange] = {
     "guests.list": nothing, "guests.counters": nothing, "guests.start": start, "guests.shutdown": wish("StopInstances"),
     "guests.reboot": wish("RebootInstances"), "guests.rebooting": reboot_unheard, "guests.reset": reset,
     "guests.destroy": wish("StopInstances", Force=True), "guests.remove": wish("TerminateInstances"),
-    "guests.console_log": nothing, "guests.screenshot": nothing,
+    "guests.console_log": nothing, "guests.screenshot": nothing, "guests.keep_off": snapshot, "guests.has_save": snapshot_of_lost,
     "disks.create": create, "disks.remove": drop, "disks.path": start, "disks.size": start, "disks.resize": grow_spare,
     "disks.backing": layered_start, "disks.commit": merge, "disks.rebase": flatten, "disks.repoint": merge_below,
     "disks.list": unstamped, "disks.stamp": nothing, "disks.put_stamp": create, "disks.above": start,
@@ -301,7 +313,7 @@ OCCASIONS: dict[str, Arrange] = {
     "networks.answers": nothing,
     "images.list": appear, "images.path": layered_start, "images.keep": nothing,
     "machine.capacity": nothing, "machine.boot_id": nothing,
-    "machine.uptime": nothing, "machine.clock_synchronised": set_clock,
+    "machine.uptime": nothing, "machine.ending": lost, "machine.clock_synchronised": set_clock,
     "firewall.in_force": nothing, "firewall.apply": open_port,
     "blocks.chains": snapshot, "blocks.attach": attach, "blocks.detach": detach, "blocks.seize": seize,
     "blocks.has_agent": snapshot, "blocks.quiesce": snapshot, "blocks.thaw": snapshot,

@@ -24,7 +24,7 @@ from ..cloud import Cloud
 from ..errors import HostError, Permanent, Retry, StateError
 from ..host.contracts import Host, Power
 from ..host.contracts_storage import Stamp
-from ..reconcile import disk_spec, generations, guest_spec, isolation, layer_files, layers, snapshots
+from ..reconcile import disk_spec, generations, guest_spec, isolation, layer_files, layers, off_guests, snapshots
 from ..state.rows import Volume
 from ..state.rows_storage import Snapshot
 from . import adoption_begun, adoption_layers, adoption_sizes
@@ -41,6 +41,7 @@ def steps(cloud: Cloud) -> Iterator[str]:
     """The same, each sentence when that is done."""
     refuse_running(cloud)
     adoption_layers.refuse_absent(cloud)
+    off_guests.keep_all_off(cloud.host)
     why = generations.refusal(cloud)
     if aside := movable(cloud):
         place = cloud.host.disks.set_aside(sorted(aside), why or "no row knew them")

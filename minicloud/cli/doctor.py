@@ -92,6 +92,7 @@ def _present(cloud: "Cloud") -> list[Check]:
         *guarded("network", lambda: doctor_network.checks(cloud)),
         *guarded("guest agents", lambda: doctor_guests.checks(cloud)),
         *guarded("guest disks", lambda: doctor_guests.disks(cloud)),
+        *guarded("stopped instances", lambda: doctor_guests.started_by_others(cloud)),
         *guarded("upkeep", lambda: doctor_upkeep.checks(cloud)),
         *guarded("failures", lambda: failing(cloud.state.failures.query())),
     ]

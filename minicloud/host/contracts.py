@@ -89,7 +89,11 @@ class Guests(Protocol):
         """The counters of all guests of ours that are on, by id: one call, whatever their number."""
 
     def start(self, spec: GuestSpec) -> None:
-        """Define the guest as `spec` says, replacing an earlier definition, and start it. Does nothing if it runs."""
+        """Define the guest as `spec` says, replacing an earlier definition, and start it. Does nothing if it runs.
+
+        One whose memory was saved goes on where it was, if all disks that it had are among these. Once it is on, nobody else can
+        start it by its definition when it is off again.
+        """
 
     def shutdown(self, guest_id: str) -> None:
         """Ask the guest's system to power off (ACPI); returns at once. Does nothing if it is off."""
@@ -105,6 +109,16 @@ class Guests(Protocol):
 
     def destroy(self, guest_id: str) -> None:
         """Cut the power. The definition stays."""
+
+    def keep_off(self, guest_id: str) -> None:
+        """Let nobody but `start` start a guest that is off: not by its definition, nor by its saved memory, which goes.
+
+        One that is on goes on, and that is so of it when it is off. Asked for before its disks change, so that nobody writes to
+        what it had.
+        """
+
+    def has_save(self, guest_id: str) -> bool:
+        """Whether a guest that is off goes on where it was, with its memory, when it is started with the same disks."""
 
     def remove(self, guest_id: str) -> None:
         """Cut the power and forget the guest, with its firmware variables and console log."""
@@ -298,6 +312,9 @@ class Machine(Protocol):
 
     def uptime(self) -> float:
         """Seconds since the host was started, its sleep included."""
+
+    def ending(self) -> bool:
+        """Whether the host is being shut down: guests that power off now do not do so of their own."""
 
     def clock_synchronised(self) -> bool:
         """Whether the kernel has it from somebody outside (NTP) that the clock is right."""

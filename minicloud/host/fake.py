@@ -18,8 +18,8 @@ from .contracts_lb import Place
 from .contracts_storage import Said
 from .fake_blocks import FakeBlocks
 from .fake_cards import FakeCards
-from .fake_disks import FakeDisks, lose, read, write
-from .fake_drivers import FakeGuests, FakeImages, FakeMachine, FakeMessages, FakeNetworks, FakeSeeds
+from .fake_disks import FakeDisks, is_on, lose, read, write
+from .fake_drivers import FakeGuests, FakeImages, FakeMachine, FakeMessages, FakeNetworks, FakeSeeds, keep
 from .fake_firewall import FakeFirewall
 from .fake_load_balancers import FakeLoadBalancers
 from .fake_store import Store
@@ -50,6 +50,32 @@ class FakeHost(Host):
         with self.store.change() as held:
             lose(held, held["guests"][guest_id])
         self._set(guest_id, "power", Power.OFF_BY_FAILURE.value)
+
+    def save(self, guest_id: str) -> None:
+        """Somebody saves the memory of a guest that is on, with which it is off (virsh managedsave)."""
+        with self.store.change() as held:
+            guest = held["guests"][guest_id]
+            keep(held, guest)
+            guest.update(power=Power.OFF.value, saved=copy.deepcopy(guest["disks"]), jobs={})
+
+    def unblock(self, guest_id: str) -> None:
+        """The guest's definition is as an older minicloud left it, or one that was killed when it had just started it."""
+        self._set(guest_id, "blocked", False)
+
+    def start_by_hand(self, guest_id: str) -> bool:
+        """Somebody starts a guest by what the hypervisor has kept of it (virsh start); whether that can be."""
+        with self.store.change() as held:
+            guest = held["guests"].get(guest_id)
+            if guest is None or is_on(guest) or (guest["blocked"] and "saved" not in guest):
+                return False
+            disks = guest.pop("saved", None) or copy.deepcopy(guest["definition"])
+            guest.update(power=Power.RUNNING.value, disks=disks, jobs={}, deaf=False)
+            return True
+
+    def end_machine(self, *, ending: bool = True) -> None:
+        """Somebody begins to shut the host down."""
+        with self.store.change() as held:
+            held["ending"] = ending
 
     def pause(self, guest_id: str) -> None:
         """The guest halts, as it does on a full disk."""
@@ -96,7 +122,7 @@ class FakeHost(Host):
         """Guests are off, networks gone, and the host is in another life; disks, seeds and definitions stay."""
         with self.store.change() as held:
             held["booted"] = time.clock_gettime(time.CLOCK_BOOTTIME)
-            held["boot_id"], held["networks"], held["balancers"] = str(uuid.uuid4()), {}, {}
+            held["boot_id"], held["networks"], held["balancers"], held["ending"] = str(uuid.uuid4()), {}, {}, False
             for guest in held["guests"].values():
                 lose(held, guest)
                 guest["power"] = Power.OFF.value

@@ -100,6 +100,9 @@ class FakeBlocks:
                     raise Permanent(f"{path} does not stand on {disk['path']}")
                 _give_up(guest_id, guest)
                 held["disks"][disk["path"].removeprefix(PREFIX)].pop("unflushed", None)
+                defined = guest["definition"].get(serial)
+                if defined is not None and defined["path"] == disk["path"]:
+                    defined["path"] = path
                 disk["path"] = path
 
     def resume(self, guest_id: str) -> bool:

@@ -4,6 +4,7 @@ Guests obey at once, unless they are told to be deaf; a running guest answers at
 """
 
 import base64
+import copy
 import dataclasses
 import os
 import time
@@ -62,10 +63,15 @@ class FakeGuests:
                 guest["power"] = Power.RUNNING.value
                 return
             _need(held, spec)
+            disks = {disk.serial: dataclasses.asdict(disk) for disk in spec.disks}
+            saved = guest.pop("saved", None) if guest is not None else None
+            if guest is not None and saved is not None and places(saved).items() <= places(disks).items():
+                guest.update(power=Power.RUNNING.value, spec=dataclasses.asdict(spec), blocked=True)
+                guest.update(disks=saved, definition=disks)
+                return
             held["guests"][spec.guest_id] = {
-                "power": Power.RUNNING.value, "spec": dataclasses.asdict(spec), "deaf": False,
-                "disks": {disk.serial: dataclasses.asdict(disk) for disk in spec.disks}, "jobs": {},
-                "life": held["lives"], "owner": self._identity,
+                "power": Power.RUNNING.value, "spec": dataclasses.asdict(spec), "deaf": False, "disks": disks, "jobs": {},
+                "life": held["lives"], "owner": self._identity, "definition": copy.deepcopy(disks), "blocked": True,
             }  # fmt: skip
             held["lives"] += 1
             said = held["consoles"].get(spec.guest_id, "")
@@ -76,7 +82,7 @@ class FakeGuests:
             guest = held["guests"].get(guest_id)
             running = guest is not None and guest["power"] in (Power.RUNNING.value, Power.PAUSED.value)
             if running and not (unless_deaf and guest["deaf"]):
-                _keep(held, guest)
+                keep(held, guest)
                 guest["power"] = power.value
 
     def shutdown(self, guest_id: str) -> None:
@@ -108,6 +114,18 @@ class FakeGuests:
         """Cut the power."""
         self._set("guests.destroy", guest_id, Power.OFF)
 
+    def keep_off(self, guest_id: str) -> None:
+        """`FakeHost.start_by_hand` fails from now on."""
+        with self._store.call("guests.keep_off", guest_id) as held:
+            if (guest := held["guests"].get(guest_id)) is not None:
+                guest["blocked"] = True
+                guest.pop("saved", None)
+
+    def has_save(self, guest_id: str) -> bool:
+        """Of `FakeHost.save`."""
+        with self._store.call("guests.has_save", guest_id) as held:
+            return "saved" in held["guests"].get(guest_id, {})
+
     def remove(self, guest_id: str) -> None:
         """Forget the guest."""
         with self._store.call("guests.remove", guest_id) as held:
@@ -135,10 +153,15 @@ class FakeGuests:
                 raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
 
 
-def _keep(held: dict[str, Any], guest: dict[str, Any]) -> None:
+def keep(held: dict[str, Any], guest: dict[str, Any]) -> None:
     """The guest's process ends as it should: all is flushed."""
     for plugged in guest["disks"].values():
         held["disks"].get(plugged["path"].removeprefix(PREFIX), {}).pop("unflushed", None)
+
+
+def places(disks: Mapping[str, Any]) -> dict[str, str]:
+    """Where the disks of a guest, by serial, write to."""
+    return {serial: disk["path"] for serial, disk in disks.items()}
 
 
 def _counters(name: str, guest: dict[str, Any]) -> GuestCounters:
@@ -298,6 +321,11 @@ class FakeMachine:
         """Since `FakeHost.restart_machine`, or since this host was started."""
         with self._store.change() as held:
             return time.clock_gettime(time.CLOCK_BOOTTIME) - float(held.get("booted", 0.0))
+
+    def ending(self) -> bool:
+        """Not, or what `FakeHost.end_machine` said."""
+        with self._store.call("machine.ending") as held:
+            return bool(held.get("ending", False))
 
     def clock_synchronised(self) -> bool:
         """Not, or what `FakeHost.synchronise` said."""

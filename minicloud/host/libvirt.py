@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import files
 from ..errors import Permanent
-from . import account, disk_links, failures, kvm
+from . import account, disk_links, failures, kvm, libvirt_starts
 from .bridges import bridge_name
 from .contracts import TAIL, GuestSeen, GuestSpec, Power
 from .contracts_meters import GuestCounters
@@ -123,6 +123,7 @@ class LibvirtGuests:
         libvirt = library()
         with errors(f"starting {spec.guest_id}"):
             dom = self._link.call(lambda conn: conn.defineXMLFlags(domain(spec, platform), 0))
+            libvirt_starts.drop_other_save(dom, spec)
             try:
                 dom.create()
             except libvirt.libvirtError as error:
@@ -131,6 +132,7 @@ class LibvirtGuests:
                 if error.get_error_domain() == libvirt.VIR_FROM_CGROUP or "CPU tuning" in str(error):
                     raise _CannotWeighError from error
                 raise
+            libvirt_starts.block(dom)
 
     def _platform_for(self, spec: GuestSpec) -> Platform:
         if self._platform is None:
@@ -171,6 +173,20 @@ class LibvirtGuests:
     def destroy(self, guest_id: str) -> None:
         """Cut the power."""
         self._if_running(guest_id, lambda dom: dom.destroy(), self._ending_link)
+
+    def keep_off(self, guest_id: str) -> None:
+        """By a definition that starts nothing, and without a managed save."""
+        dom = self._find(guest_id)
+        if dom is not None:
+            with errors(f"keeping {guest_id} off"), gone_is_fine():
+                libvirt_starts.block(dom)
+                libvirt_starts.drop_save(dom)
+
+    def has_save(self, guest_id: str) -> bool:
+        """A managed save, as `virsh managedsave` and libvirt-guests make it."""
+        dom = self._find(guest_id)
+        with errors(f"looking for {guest_id}"):
+            return dom is not None and libvirt_starts.has_save(dom)
 
     def remove(self, guest_id: str) -> None:
         """Cut the power and forget the guest."""

@@ -4,11 +4,15 @@ import os
 import time
 from pathlib import Path
 
+from ..errors import HostError
 from .contracts import Capacity
+from .run import run
 
 _TIMEX = 512
 """Bytes that struct timex fits into on every system; all zero, it changes nothing."""
 _TIME_ERROR = 5
+_PATIENCE = 5.0
+"""Seconds that systemd may take for an answer."""
 
 
 class LocalMachine:
@@ -29,6 +33,13 @@ class LocalMachine:
     def uptime(self) -> float:
         """The kernel's clock that nobody can set."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def ending(self) -> bool:
+        """As systemd says; a host without it never is."""
+        try:
+            return run(["systemctl", "is-system-running"], check=False, timeout=_PATIENCE).text.strip() == "stopping"
+        except (HostError, OSError):
+            return False
 
     def clock_synchronised(self) -> bool:
         """By adjtimex(2), which answers TIME_ERROR while nobody disciplines the clock, and since somebody set it by hand."""

@@ -40,6 +40,11 @@ class ResetGuest:
 
 
 @dataclass(frozen=True)
+class KeepOff:
+    """Let nobody else start the guest, which is off; memory of it that was saved goes."""
+
+
+@dataclass(frozen=True)
 class DropScratchDisks:
     """Delete the instance store, which does not outlive a stop."""
 
@@ -84,6 +89,7 @@ Action = (
     | CutPower
     | RebootGuest
     | ResetGuest
+    | KeepOff
     | DropScratchDisks
     | RemoveGuest
     | RemoveSeed

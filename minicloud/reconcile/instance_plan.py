@@ -5,7 +5,7 @@ the host, never the other way round: `running` is recorded after the guest runs,
 after everything is gone. Addresses and rows go last, so that nothing of theirs is given to others while the guest has it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..aws import times
@@ -17,6 +17,7 @@ from .actions import (
     CutPower,
     DropScratchDisks,
     Forget,
+    KeepOff,
     MakeDisks,
     RebootGuest,
     Record,
@@ -37,6 +38,7 @@ ASK_AGAIN = 10.0
 """Seconds after which it is asked again: a guest that is just booting hears no power button."""
 SEEN_AFTER_TERMINATION = 3600.0
 MOST_FAILURES = 5
+STARTED_BY_ANOTHER = "Its guest was started by somebody else (virsh, virt-manager) though it is stopped, and is shut down again"
 LONGEST_PAUSE = 60.0
 """Seconds between two attempts at most."""
 
@@ -48,6 +50,7 @@ class Seen:
     `keeps_volumes`: a volume outlives the instance, so that its file systems must be whole when it is terminated.
     `imaging`: an image is being made of it, for which it must be off for a moment.
     `rebooting`: its system was asked to restart, and has not yet.
+    `ending`: the host is being shut down, and its guests with it (libvirt-guests), whatever each of them was told.
     """
 
     power: Power | None
@@ -55,6 +58,7 @@ class Seen:
     keeps_volumes: bool = False
     imaging: bool = False
     rebooting: bool = False
+    ending: bool = False
 
     @property
     def on(self) -> bool:
@@ -68,6 +72,8 @@ def plan(row: Instance, seen: Seen, now: float) -> list[Action]:
         return [Forget()] if times.over(row.terminated, SEEN_AFTER_TERMINATION, now) else []
     if row.retry_at and not times.due(row.retry_at, LONGEST_PAUSE, now):
         return []
+    if seen.ending and row.wish == "running" and not seen.on:
+        return []  # it is seen to in the next life of the host
     toward = {"running": _toward_running, "stopped": _toward_stopped, "terminated": _toward_terminated}
     return toward[row.wish](row, seen, now)
 
@@ -151,10 +157,19 @@ def _ended(message: str) -> Action:
 
 def _toward_stopped(row: Instance, seen: Seen, now: float) -> list[Action]:
     if seen.on:
-        return _shutting_down(row, now)
-    if row.state == "stopped":
+        return _started_by_another(row, now) if row.state == "stopped" else _shutting_down(row, now)
+    if row.state == "stopped" and not row.stop_began:
         return []
-    return [DropScratchDisks(), Record({"state": "stopped", "stop_asked": "", "stop_began": "", "reachable": ""})]
+    return [KeepOff(), DropScratchDisks(), Record({"state": "stopped", "stop_asked": "", "stop_began": "", "reachable": ""})]
+
+
+def _started_by_another(row: Instance, now: float) -> list[Action]:
+    """The wish stands, as where somebody has taken a guest away that is to run. It has a system that must come to its end."""
+    planned = _shutting_down(replace(row, stop_forced=False), now)
+    if row.stop_began:
+        return planned
+    told = {"reason_code": "Server.InternalError", "reason_message": STARTED_BY_ANOTHER}
+    return [Record({**action.fields, **told}) if isinstance(action, Record) else action for action in planned]
 
 
 def _shutting_down(row: Instance, now: float) -> list[Action]:
@@ -181,7 +196,7 @@ def waits_until(row: Instance, now: float) -> float | None:
     """When something may be due although nothing else happens; None if only an event can change anything."""
     if row.reboot_began and row.state == "running":
         return now + 1.0
-    if row.state in ("running", "stopped"):
+    if row.state == "running" or (row.state == "stopped" and not row.stop_began):
         return None
     if row.state == "terminated":
         return times.seconds(row.terminated) + SEEN_AFTER_TERMINATION

@@ -4,6 +4,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 from ..aws import times
@@ -11,7 +12,19 @@ from ..cloud import Cloud
 from ..errors import HostError, Permanent, Retry
 from ..metadata import about, cloud_init
 from ..state.rows import Instance
-from . import actions, addresses, firewall, foreign_tops, guest_spec, instance_plan, isolation, locks, networks, volumes
+from . import (
+    actions,
+    addresses,
+    firewall,
+    foreign_tops,
+    guest_spec,
+    instance_plan,
+    isolation,
+    locks,
+    networks,
+    off_guests,
+    volumes,
+)
 from .instance_plan import Seen
 
 log = logging.getLogger(__name__)
@@ -27,8 +40,8 @@ def power_of(instance_id: str) -> str:
 
 
 def unsettled(cloud: Cloud) -> list[Instance]:
-    """The rows that the host might not agree with: all but what is stopped, and what has long been terminated."""
-    return cloud.state.instances.query("state != 'stopped' and (state != 'terminated' or terminated != '')")
+    """The rows that the host might not agree with: all but what has long been terminated. Others may start what is stopped."""
+    return cloud.state.instances.query("state != 'terminated' or terminated != ''")
 
 
 def observe(cloud: Cloud) -> Callable[[Instance], Seen]:
@@ -40,8 +53,11 @@ def observe(cloud: Cloud) -> Callable[[Instance], Seen]:
     def seen(row: Instance) -> Seen:
         guest = guests.get(row.id)
         rebooting = bool(row.reboot_began) and cloud.host.guests.rebooting(row.id)
-        power = guest.power if guest else None
-        return Seen(power, boot_id, keeps_volumes=row.id in kept, imaging=row.id in imaged, rebooting=rebooting)
+        found = Seen(
+            guest.power if guest else None, boot_id, keeps_volumes=row.id in kept, imaging=row.id in imaged, rebooting=rebooting
+        )
+        ending = row.state == row.wish == "running" and not found.on and cloud.host.machine.ending()
+        return replace(found, ending=ending)
 
     return seen
 
@@ -176,6 +192,7 @@ _EXECUTORS: dict[type, Callable[[Cloud, Instance, Any], None]] = {
     actions.RebootGuest: lambda cloud, row, _: cloud.host.guests.reboot(row.id),
     actions.ResetGuest: _reset,
     actions.RemoveGuest: _remove_guest,
+    actions.KeepOff: lambda cloud, row, _: off_guests.keep_off(cloud, row.id, begun=True),
     actions.RemoveSeed: lambda cloud, row, _: cloud.host.seeds.remove(row.id),
     actions.DropScratchDisks: _drop_scratch,
     actions.RemoveDisks: _remove_disks,

@@ -18,7 +18,7 @@ from ..host.contracts import Power
 from ..host.contracts_storage import refuse_strangers
 from ..state import chains
 from ..state.rows_storage import Layer
-from . import foreign_tops, generations, isolation, layer_files, layer_plan, locks
+from . import foreign_tops, generations, isolation, layer_files, layer_plan, locks, off_guests
 from .layer_plan import Action, Commit, Drop, Pull, Seen, Top
 
 log = logging.getLogger(__name__)
@@ -82,6 +82,8 @@ def _attempt(cloud: Cloud, action: Action) -> bool:
                 return False
             users = {top.volume_id for top in seen.users(_about(action))}
             foreign_tops.refuse(cloud, cloud.state.volumes.among("id", sorted(users)))
+        for instance_id in {top.instance_id for top in seen.users(_about(action)) if not top.running}:
+            off_guests.keep_off(cloud, instance_id)
         return _execute(cloud, seen, action)
 
 

@@ -30,6 +30,7 @@ from . import (
     isolation,
     layers,
     networks,
+    off_guests,
     quiesce,
     reachability,
     snapshots,
@@ -69,6 +70,7 @@ def _clock(cloud: Cloud) -> None:
     isolation.stage(cloud, "clock", lambda: noted.append(clock.follow(cloud)))
     if True in noted:
         isolation.stage(cloud, "ended rows", lambda: ended.forget(cloud))
+        isolation.stage(cloud, "guests that are off", lambda: off_guests.reconcile(cloud))
         isolation.stage(cloud, "disks put aside", lambda: layers.settle_aside(cloud))
 
 

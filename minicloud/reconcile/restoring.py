@@ -17,7 +17,7 @@ from ..host.backup_manifest import Manifest
 from ..host.base_images import store
 from ..host.contracts import Power
 from ..state.store import VERSION
-from . import alone, backup_freeze, generations, layer_files, layers, restore_fit, restore_install, restore_stage
+from . import alone, backup_freeze, generations, layer_files, layers, off_guests, restore_fit, restore_install, restore_stage
 from .backup_sources import needed_images
 from .restore_stage import Progress
 
@@ -52,6 +52,8 @@ def restore(
                 raise
         else:
             restore_fit.refuse(cloud, manifest)
+        for host in (cloud.host_as_found, cloud.host_of(manifest.identity)) if manifest.disks else ():
+            off_guests.keep_all_off(host)  # what they were started with, or saved with, goes aside
         done = restore_install.put(cloud, manifest)
         restored = cloud.with_database(cloud.settings.database)
         try:

@@ -26,7 +26,7 @@ from ..cloud import Cloud
 from ..errors import HostError, Permanent, Retry
 from ..state.rows import Volume
 from ..state.rows_storage import Snapshot
-from . import foreign_tops, generations, isolation, layer_files, layers, locks, quiesce
+from . import foreign_tops, generations, isolation, layer_files, layers, locks, off_guests, quiesce
 from .guest_power import is_on
 
 log = logging.getLogger(__name__)
@@ -129,9 +129,14 @@ def _end_moment(cloud: Cloud, batch: str, why: str) -> None:
 
 
 def _must_wait(cloud: Cloud, batch: str, instance_id: str) -> bool:
-    """Whether the snapshots are of an image that wants its instance to be shut down first, and it is not yet."""
+    """Whether the snapshots are of an image that wants its instance to be shut down first, and it is not yet, or of a guest whose
+    memory was saved, and which goes on first.
+    """
     image = cloud.state.images.get(batch)
-    return image is not None and image.reboot == "wanted" and is_on(cloud, instance_id)
+    if image is not None and image.reboot == "wanted":
+        return is_on(cloud, instance_id)
+    rows = cloud.state.snapshots.find(batch=batch, state="pending")
+    return all(row.failures < MOST_FAILURES for row in rows) and off_guests.waits(cloud, instance_id, rows)
 
 
 def _refuse_early(cloud: Cloud, batch: str, volumes: Mapping[str, Volume], instance_id: str) -> None:
@@ -159,6 +164,8 @@ def _attempt(cloud: Cloud, snapshots: list[Snapshot], volumes: dict[str, Volume]
     with isolation.recorded(functools.partial(_failed, cloud, snapshots, instance_id)):
         foreign_tops.refuse_snapshots(cloud, snapshots, volumes)
         _refuse_elsewhere(cloud, [volumes[row.volume_id] for row in snapshots if not row.next_layer], instance_id)
+        if not any(row.next_layer for row in snapshots):
+            off_guests.refuse_saved(cloud, instance_id)
         journaled = [_journal(cloud, snapshot, volumes[snapshot.volume_id]) for snapshot in snapshots]
         for snapshot in journaled:
             layers.make(cloud, snapshot.next_layer)
@@ -202,7 +209,9 @@ def _journal(cloud: Cloud, snapshot: Snapshot, volume: Volume) -> Snapshot:
 def _switch(cloud: Cloud, snapshots: Sequence[Snapshot], instance_id: str) -> str:
     """Switch a running guest; returns why its file systems were not quiesced, or what else is to be said."""
     if not is_on(cloud, instance_id):
+        off_guests.keep_off(cloud, instance_id, begun=True)
         return ""
+    cloud.host.guests.keep_off(instance_id)
     there = cloud.host.blocks.chains(instance_id)
     tops = {
         serial: cloud.host.disks.path(snapshot.next_layer)
@@ -243,7 +252,7 @@ def _finish_image(cloud: Cloud, image_id: str, **fields: str) -> None:
 def _give_up(cloud: Cloud, snapshots: Sequence[Snapshot], instance_id: str, message: str) -> bool:
     """End in error, unless the guest writes to a new layer already, or nobody can tell: then it says False."""
     try:
-        chains = _chains(cloud, instance_id)
+        chains = _chains_at_last(cloud, snapshots, instance_id)
         untouched = any(foreign_tops.stands_on_layer(cloud, row.volume_id) for row in snapshots if row.next_layer)
     except Exception as error:  # noqa: BLE001  nobody can tell, whatever it is
         log.warning("whether %s writes to new layers already cannot be told: %r", instance_id, error)
@@ -261,6 +270,14 @@ def _give_up(cloud: Cloud, snapshots: Sequence[Snapshot], instance_id: str, mess
 
 def _chains(cloud: Cloud, instance_id: str) -> Mapping[str, tuple[str, ...]]:
     return cloud.host.blocks.chains(instance_id) if instance_id else {}
+
+
+def _chains_at_last(cloud: Cloud, snapshots: Sequence[Snapshot], instance_id: str) -> Mapping[str, tuple[str, ...]]:
+    """The same before volumes may go on with new layers without a guest, which stays off then. Raises HostError."""
+    chains = _chains(cloud, instance_id)
+    if any(snapshot.next_layer for snapshot in snapshots) and not chains and not is_on(cloud, instance_id):
+        off_guests.keep_off(cloud, instance_id, begun=True)
+    return chains
 
 
 def _is_switched(cloud: Cloud, snapshots: Sequence[Snapshot], chains: Mapping[str, tuple[str, ...]]) -> bool:
@@ -304,7 +321,7 @@ def _end_missed(cloud: Cloud, snapshots: Sequence[Snapshot], instance_id: str) -
     """
     if max(snapshot.failures for snapshot in snapshots) < MOST_FAILURES:
         return
-    chains = _chains(cloud, instance_id)
+    chains = _chains_at_last(cloud, snapshots, instance_id)
     if not _is_switched(cloud, snapshots, chains):
         message = next((snapshot.message for snapshot in snapshots if snapshot.message), "it could not be taken in time")
         for snapshot in snapshots:

@@ -12,7 +12,7 @@ from ..errors import HostError, Permanent, Retry
 from ..host.contracts_storage import refuse_strangers
 from ..state.rows import Volume
 from ..state.rows_storage import Modification
-from . import disk_spec, foreign_tops, generations, isolation, layer_files, layers, locks, snapshots
+from . import disk_spec, foreign_tops, generations, isolation, layer_files, layers, locks, off_guests, snapshots
 from .guest_power import is_on, while_on
 
 log = logging.getLogger(__name__)
@@ -130,6 +130,8 @@ def _attach(cloud: Cloud, volume: Volume) -> bool:
     if is_on(cloud, volume.instance_id):
         with while_on(cloud, volume.instance_id):
             cloud.host.blocks.attach(volume.instance_id, disk_spec.of_volume(cloud.host, volume))
+    else:
+        off_guests.keep_off(cloud, volume.instance_id)
     return _settled(cloud, volume, attachment="attached", failures=0, reason="")
 
 
@@ -137,16 +139,19 @@ def _detach(cloud: Cloud, volume: Volume) -> bool:
     foreign_tops.refuse(cloud, [volume])
     free = {**_freed(cloud, volume), "failures": 0, **({"reason": ""} if volume.state != "error" else {})}
     if not is_on(cloud, volume.instance_id):
+        off_guests.keep_off(cloud, volume.instance_id)
         return _settled(cloud, volume, **free)
     serial, asked = disk_spec.serial(volume), volume.detach_asked
     if serial not in cloud.host.blocks.chains(volume.instance_id):
-        cloud.host.blocks.detach(volume.instance_id, serial)  # also of what a guest would be started with by others
+        cloud.host.blocks.detach(volume.instance_id, serial)  # it goes from the definition, too
+        cloud.host.guests.keep_off(volume.instance_id)
         return _settled(cloud, volume, **free)
     if asked and not times.over(asked, ASK_AGAIN, time.time()):
         return False
     if not asked:
         generations.count(cloud)
     if asked and volume.force_detach:
+        cloud.host.guests.keep_off(volume.instance_id)
         cloud.host.blocks.seize(volume.instance_id, serial)
         return _settled(cloud, volume, **free)
     cloud.host.blocks.detach(volume.instance_id, serial)
@@ -185,6 +190,7 @@ def _modify(cloud: Cloud, volume: Volume) -> bool:
                 cloud.host.blocks.resize(volume.instance_id, serial, wanted.size * disk_spec.GIB)
             cloud.host.blocks.limit(volume.instance_id, serial, disk_spec.limits(wanted))
     else:
+        off_guests.keep_off(cloud, volume.instance_id)
         layers.make(cloud, volume.layer_id)
         layers.correct_headers(cloud, volume.layer_id)
         generations.count(cloud)

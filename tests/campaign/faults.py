@@ -18,12 +18,14 @@ from ..crashes import Point
 from ..injection import methods
 
 LOOKING = frozenset({
-    "guests.list", "guests.counters", "guests.rebooting", "guests.console_log", "guests.console_path", "guests.screenshot",
+    "guests.list", "guests.counters", "guests.rebooting", "guests.has_save", "guests.console_log", "guests.console_path",
+    "guests.screenshot",
     "disks.path", "disks.list", "disks.others", "disks.size", "disks.backing", "disks.above", "disks.stamp", "disks.damage",
     "disks.check", "disks.free", "disks.is_open", "seeds.path", "seeds.list", "networks.list", "networks.unmarked",
     "networks.strangers",
     "networks.answers", "images.list", "images.path", "machine.capacity", "machine.boot_id", "machine.uptime",
-    "machine.clock_synchronised", "firewall.in_force", "firewall.stranger", "blocks.chains", "blocks.jobs", "balancers.list",
+    "machine.ending", "machine.clock_synchronised", "firewall.in_force", "firewall.stranger", "blocks.chains", "blocks.jobs",
+    "balancers.list",
     "balancers.unmarked", "balancers.health", "balancers.statistics", "cards.list",
 })  # fmt: skip
 """The methods of drivers that change nothing on the host."""

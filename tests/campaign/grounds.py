@@ -5,6 +5,7 @@ Of a volume only 64 KiB blocks are known, each filled with one number; 0 is a bl
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -20,7 +21,7 @@ from ..cloud_fixtures import IMAGE, settings
 
 ACCIDENTS = (
     "guests die", "guests power off", "guests halt", "the host restarts", "networks break", "the firewall is flushed",
-    "load balancers die",
+    "load balancers die", "guests are saved", "others start guests",
 )  # fmt: skip
 
 
@@ -106,10 +107,14 @@ class FakeGround:
 
     def accident(self, cloud: Cloud, what: str, number: int) -> None:
         """To every other guest or network, or to the host."""
-        guests = [guest.guest_id for guest in cloud.host.guests.list().values() if guest.power is Power.RUNNING]
-        to_one = {
+        there = cloud.host.guests.list().values()
+        guests = [guest.guest_id for guest in there if guest.power is Power.RUNNING]
+        off = [guest.guest_id for guest in there if guest.power not in (Power.RUNNING, Power.PAUSED)]
+        to_one: dict[str, tuple[list[str], Callable[[str], object]]] = {
             "guests die": (guests, self.host.kill), "guests power off": (guests, self.host.power_off_by_guest),
-            "guests halt": (guests, self.host.pause), "networks break": (list(cloud.host.networks.list()), self.host.damage),
+            "guests halt": (guests, self.host.pause), "guests are saved": (guests, self.host.save),
+            "others start guests": (off, self.host.start_by_hand),
+            "networks break": (list(cloud.host.networks.list()), self.host.damage),
         }  # fmt: skip
         if what in to_one:
             whom, befall = to_one[what]

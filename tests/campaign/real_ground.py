@@ -74,12 +74,14 @@ class RealGround:
     def accident(self, cloud: Cloud, what: str, number: int) -> None:
         """To every other guest or network, or to all."""
         guests = [guest.guest_id for guest in cloud.host.guests.list().values() if guest.power is Power.RUNNING]
+        words = {"guests halt": "suspend", "guests are saved": "managedsave", "others start guests": "start"}
         if what in ("guests die", "guests power off"):
             for guest_id in guests[number % 2 :: 2]:
                 _kill(guest_id)
-        elif what == "guests halt":
-            for guest_id in guests[number % 2 :: 2]:
-                run(["virsh", "-q", "suspend", guest_id])
+        elif what in words:
+            whom = guests if words[what] != "start" else sorted(cloud.host.guests.list().keys() - guests)
+            for guest_id in whom[number % 2 :: 2]:
+                run(["virsh", "-q", words[what], guest_id], check=words[what] == "suspend")
         elif what == "the host restarts":
             _restart_libvirtd()
         elif what == "networks break":

@@ -95,6 +95,18 @@ class TestGuests:
         host.guests.destroy(GUEST)
         assert power(host) is Power.OFF
 
+    def test_a_guest_is_kept_off_twice_on_or_off_and_started(self, host: Host, spec: GuestSpec) -> None:
+        host.guests.start(spec)
+        for _ in range(2):
+            host.guests.keep_off(GUEST)
+            assert power(host) is Power.RUNNING
+        host.guests.destroy(GUEST)
+        for _ in range(2):
+            host.guests.keep_off(GUEST)
+            assert (power(host), host.guests.has_save(GUEST)) == (Power.OFF, False)
+        host.guests.start(spec)
+        assert (power(host), host.guests.has_save(GUEST)) == (Power.RUNNING, False)
+
     def test_a_guest_that_was_off_starts_as_the_new_spec_says(self, host: Host, spec: GuestSpec) -> None:
         host.guests.start(spec)
         host.guests.destroy(GUEST)
@@ -109,8 +121,10 @@ class TestGuests:
         assert host.guests.console_log(GUEST) == b""
 
     def test_nothing_is_done_to_guests_that_are_not_there(self, host: Host) -> None:
-        for act in (host.guests.shutdown, host.guests.reboot, host.guests.reset, host.guests.destroy, host.guests.remove):
+        guests = host.guests
+        for act in (guests.shutdown, guests.reboot, guests.reset, guests.destroy, guests.remove, guests.keep_off):
             act("i-none")
+        assert not guests.has_save("i-none")
         assert host.guests.list() == {}
         assert host.guests.console_log("i-none") == b""
 
@@ -281,6 +295,7 @@ class TestMachine:
         assert host.machine.capacity().threads >= 1
         assert host.machine.capacity().memory >= 256
         assert host.machine.boot_id() == host.machine.boot_id() != ""
+        assert not host.machine.ending()
 
 
 class TestImages:

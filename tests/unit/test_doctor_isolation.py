@@ -104,6 +104,7 @@ def test_no_driver_ends_it(scene: Cloud, monkeypatch: pytest.MonkeyPatch, kind: 
         ("minicloud.cli.doctor_network.checks", {"network"}),
         ("minicloud.cli.doctor_guests.checks", {"guest agents"}),
         ("minicloud.cli.doctor_guests.disks", {"guest disks"}),
+        ("minicloud.cli.doctor_guests.started_by_others", {"stopped instances"}),
         ("minicloud.cli.doctor_upkeep.checks", {"upkeep"}),
         ("minicloud.cli.doctor_leftovers.checks", {"leftovers"}),
         ("minicloud.cli.doctor.failing", {"failures"}),

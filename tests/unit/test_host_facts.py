@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from minicloud.host import kvm
+from minicloud.host import kvm, machine
 from minicloud.host.account import Account, configured
 from minicloud.host.machine import LocalMachine
+from minicloud.host.run import CommandFailed, Completed
 
 INTEL = "processor : 0\nflags\t\t: fpu vme vmx ssse3\n"
 PLAIN = "processor : 0\nflags\t\t: fpu vme ssse3 svm_lock\nbugs : vmx\n"
@@ -103,3 +104,18 @@ def test_boot_id(tmp_path: Path) -> None:
     (tmp_path / "sys/kernel/random").mkdir(parents=True)
     (tmp_path / "sys/kernel/random/boot_id").write_text("abc\n")
     assert LocalMachine(tmp_path).boot_id() == "abc"
+
+
+@pytest.mark.parametrize(("said", "ending"), [(b"stopping\n", True), (b"running\n", False), (b"degraded\n", False), (b"", False)])
+def test_the_host_ends_where_systemd_says_so(monkeypatch: pytest.MonkeyPatch, said: bytes, ending: bool) -> None:
+    monkeypatch.setattr(machine, "run", lambda *_, **__: Completed(1, said, b""))
+    assert LocalMachine().ending() == ending
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "systemctl"), CommandFailed(["systemctl"], None, b"")])
+def test_a_host_whose_systemd_does_not_answer_goes_on(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def run(*_: object, **__: object) -> Completed:
+        raise error
+
+    monkeypatch.setattr(machine, "run", run)
+    assert not LocalMachine().ending()

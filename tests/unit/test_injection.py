@@ -16,7 +16,7 @@ from ..injection import ERRORS, Clock, Template, World, methods
 from ..occasions import NOBODY_ELSE, OCCASIONS, OPERATIONS
 
 UNFORESEEN = ["AttributeError", "ValueError", "KeyError", "OSError", "Retry"]
-OF_STOP = {"guests.list", "guests.shutdown", "machine.boot_id"}
+OF_STOP = {"guests.list", "guests.shutdown", "guests.keep_off", "machine.boot_id"}
 OF_START = {
     "guests.list", "guests.start", "machine.boot_id", "networks.list", "firewall.in_force", "firewall.apply", "images.list",
     "images.path", "networks.ensure", "disks.path", "disks.size", "disks.damage", "disks.backing", "seeds.write", "seeds.path",

@@ -14,6 +14,7 @@ from minicloud.reconcile.actions import (
     CutPower,
     DropScratchDisks,
     Forget,
+    KeepOff,
     MakeDisks,
     RebootGuest,
     Record,
@@ -167,12 +168,48 @@ class TestStop:
 
     @pytest.mark.parametrize("power", OFF)
     def test_off_is_stopped(self, power: Power | None) -> None:
-        assert kinds(self.ASKED, power) == [DropScratchDisks, Record]
+        assert kinds(self.ASKED, power) == [KeepOff, DropScratchDisks, Record]
         assert recorded(self.ASKED, power).items() >= {"state": "stopped", "stop_asked": "", "stop_began": ""}.items()
 
     @pytest.mark.parametrize("power", OFF)
     def test_stopped_is_at_rest(self, power: Power | None) -> None:
         assert plan(row(wish="stopped", state="stopped"), Seen(power, "b1"), NOW) == []
+
+
+class TestStartedBySomebodyElse:
+    """The row says stopped, and the guest is on."""
+
+    STOPPED = row(wish="stopped", state="stopped", started_boot="b1", stop_forced=True)
+    BEGAN = dataclasses.replace(STOPPED, stop_asked=BEFORE, stop_began=BEFORE)
+
+    @pytest.mark.parametrize("power", ON)
+    def test_it_is_asked_to_power_off_whatever_its_last_stop_was_and_that_is_told(self, power: Power) -> None:
+        assert kinds(self.STOPPED, power) == [AskToShutDown, Record]
+        told = {"reason_code": "Server.InternalError", "reason_message": instance_plan.STARTED_BY_ANOTHER}
+        assert recorded(self.STOPPED, power) == {"stop_asked": times.text(NOW), "stop_began": times.text(NOW), **told}
+
+    def test_then_it_is_waited_for_and_cut_off_in_the_end(self) -> None:
+        assert kinds(self.BEGAN, Power.RUNNING) == []
+        assert waits_until(self.BEGAN, NOW) == NOW + 1
+        late = dataclasses.replace(self.BEGAN, stop_began=times.text(NOW - instance_plan.STOP_PATIENCE - 1))
+        assert kinds(late, Power.RUNNING) == [CutPower]
+
+    @pytest.mark.parametrize("power", OFF)
+    def test_then_it_is_at_rest_again(self, power: Power | None) -> None:
+        assert kinds(self.BEGAN, power) == [KeepOff, DropScratchDisks, Record]
+        assert recorded(self.BEGAN, power).items() >= {"state": "stopped", "stop_asked": "", "stop_began": ""}.items()
+
+
+class TestHostIsShutDown:
+    @pytest.mark.parametrize("behavior", ["stop", "terminate"])
+    @pytest.mark.parametrize("power", OFF)
+    def test_a_guest_that_ends_with_it_is_neither_stopped_nor_terminated_nor_started(self, power: Power, behavior: str) -> None:
+        ran = row(state="running", started_boot="b1", shutdown_behavior=behavior)
+        assert plan(ran, Seen(power, "b1", ending=True), NOW) == []
+        assert kinds(ran, power, boot="b2") == START
+
+    def test_what_runs_on_is_left_alone(self) -> None:
+        assert plan(row(state="running", started_boot="b1"), Seen(Power.RUNNING, "b1", ending=True), NOW) == []
 
 
 class TestTerminate:

@@ -94,6 +94,8 @@ def test_the_unit_names_the_command_and_notifies() -> None:
     unit = (Path(__file__).parents[2] / "scripts" / "minicloud.service").read_text()
     lines = dict(line.split("=", 1) for line in unit.splitlines() if "=" in line and not line.startswith("#"))
     assert lines["ExecStart"] == "@MINICLOUD@ serve"
+    # It is stopped before guests are ended or saved for a shutdown of the host.
+    assert "After=libvirt-guests.service" in unit.splitlines()
     assert (lines["Type"], lines["Restart"], lines["KillMode"]) == ("notify", "always", "process")
     # What lives in its control group: bounds, but none that slows or ends the others for one that takes too much.
     assert (lines["MemoryMax"], lines["OOMPolicy"]) == ("50%", "continue")

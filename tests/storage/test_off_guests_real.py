@@ -1,0 +1,181 @@
+"""The same with libvirt's own ways to start a guest: `virsh start`, and memory that `virsh managedsave` has kept."""
+
+import shutil
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minicloud.host import libvirt_starts
+from minicloud.host.run import run
+from minicloud.reconcile.worker import InDaemon, worker_for
+
+from ..campaign.real_ground import _restart_libvirtd
+from ..crashes import Point, both, crash
+from ..real_cloud import take_away
+from .test_crashes import World
+
+pytestmark = pytest.mark.lab
+SAVES = Path("/var/lib/libvirt/qemu/save")
+OF_SNAPSHOT = [*both("guests.keep_off", "minicloud.reconcile.snapshots:_record"), Point("disks.create", "after")]
+
+
+@pytest.fixture(scope="module")
+def only_world() -> Iterator[World]:
+    made = World()
+    yield made
+    made.ec2("TerminateInstances", InstanceIds=[made.instance])
+    take_away(made.ec2.cloud.host)
+    shutil.rmtree(made.ec2.cloud.settings.home, ignore_errors=True)
+
+
+@pytest.fixture
+def world(only_world: World) -> World:
+    """With a running guest that has the volume, and no snapshots."""
+    only_world.clear()
+    only_world.ec2.cloud.worker = worker_for(only_world.ec2.cloud)
+    only_world.power(on=True)
+    if not only_world.state.volumes.get(only_world.volume).instance_id:
+        only_world.ec2("AttachVolume", VolumeId=only_world.volume, InstanceId=only_world.instance, Device="/dev/sdf")
+    only_world.write()
+    return only_world
+
+
+def virsh(*words: str) -> str:
+    """What it says, well or badly."""
+    said = run(["virsh", "-q", *words], check=False)
+    return said.text + said.stderr.decode()
+
+
+def unblock(world: World) -> None:
+    """Its definition is as an older minicloud left it."""
+    root = ET.fromstring(virsh("dumpxml", "--inactive", world.instance))  # noqa: S314
+    devices = root.find("devices")
+    assert devices is not None
+    (block,) = (disk for disk in devices.findall("disk") if disk.find(f"source[@file='{libvirt_starts.NOWHERE}']") is not None)
+    devices.remove(block)
+    file = Path("/run/unblocked.xml")
+    file.write_bytes(ET.tostring(root))
+    run(["virsh", "-q", "define", str(file)])
+
+
+def how(world: World) -> str:
+    return virsh("domstate", "--reason", world.instance).strip()
+
+
+def test_a_stopped_guest_cannot_be_started_beside_minicloud(world: World) -> None:
+    world.power(on=False)
+    taken = world.snapshot()
+    assert "only minicloud starts this guest: minicloud start-instances" in virsh("start", world.instance)
+    assert not world.on()
+    world.ec2.look()
+    world.power(on=True)
+    world.write()
+    world.check()
+    assert taken in world.taken
+
+
+@pytest.mark.parametrize("point", OF_SNAPSHOT, ids=str)
+def test_nor_by_an_older_definition_whatever_was_killed(world: World, point: Point) -> None:
+    """If it can be started, nothing was done yet, and it writes where the row says."""
+    world.power(on=False)
+    unblock(world)
+    before = dict(world.now)
+    crash(world.make, point, "CreateSnapshot", {"VolumeId": world.volume})
+    for row in world.state.snapshots.find(volume_id=world.volume, state="completed"):
+        world.taken[row.id] = before
+    run(["virsh", "-q", "start", world.instance], check=False)
+    if world.on():
+        world.write()
+    world.look()
+    world.check()
+    world.power(on=True)
+    world.write()
+    world.look()
+    world.check()
+    assert len(world.taken) == 1
+
+
+def test_a_volume_that_was_taken_from_a_running_guest_is_not_in_what_starts_it(world: World) -> None:
+    unblock(world)
+    world.ec2("DetachVolume", VolumeId=world.volume)
+    for _ in range(10):
+        world.ec2.look()
+        if not world.state.volumes.get(world.volume).instance_id:
+            break
+        world.ec2("DetachVolume", VolumeId=world.volume, Force=True)
+        world.state.volumes.change(world.volume, detach_asked="2026-01-01T00:00:00.000Z")
+    world.snapshot()
+    virsh("destroy", world.instance)
+    assert "only minicloud starts this guest" in virsh("start", world.instance)
+    world.check()
+
+
+def test_saved_memory_goes_on_before_a_snapshot(world: World) -> None:
+    """A request to the daemon, whose loop has not yet come to start the guest: it is refused, and nothing is frozen."""
+    virsh("managedsave", world.instance)
+    world.ec2.cloud.worker = InDaemon(world.ec2.cloud)
+    snapshot = str(world.ec2("CreateSnapshot", VolumeId=world.volume)["SnapshotId"])
+    world.ec2.cloud.worker = worker_for(world.ec2.cloud)
+    world.ec2.look()
+    assert how(world) == "running (restored)"
+    assert "saved its memory" in world.state.snapshots.get(snapshot).message
+    world.ec2("DeleteSnapshot", SnapshotId=snapshot)
+    world.write()
+    world.look()
+    world.check()
+    world.snapshot()
+    world.check()
+    assert "only minicloud starts this guest" in (virsh("destroy", world.instance) and virsh("start", world.instance))
+    world.look()
+
+
+def test_a_command_starts_it_first(world: World) -> None:
+    virsh("managedsave", world.instance)
+    world.snapshot()
+    assert how(world) == "running (restored)"
+    world.look()
+    world.check()
+
+
+def test_memory_with_other_disks_is_not_gone_on_with(world: World) -> None:
+    """Somebody has brought it back from where nobody knew of it."""
+    virsh("managedsave", world.instance)
+    save = SAVES / f"{world.instance}.save"
+    kept = shutil.copy(save, "/run/kept.save")
+    world.power(on=True)
+    world.power(on=False)
+    assert not save.exists()
+    world.snapshot()
+    shutil.copy(kept, save)
+    _restart_libvirtd()
+    assert world.ec2.cloud.host.guests.has_save(world.instance)
+    world.power(on=True)
+    assert how(world) == "running (booted)"
+    world.write()
+    world.look()
+    world.check()
+
+
+def test_a_stop_ends_it(world: World) -> None:
+    virsh("managedsave", world.instance)
+    world.ec2("StopInstances", InstanceIds=[world.instance])
+    world.ec2.look()
+    assert world.ec2.state(world.instance) == "stopped"
+    assert not world.ec2.cloud.host.guests.has_save(world.instance)
+    assert "only minicloud starts this guest" in virsh("start", world.instance)
+
+
+def test_one_that_runs_though_it_is_stopped_is_shut_down(world: World) -> None:
+    world.power(on=False)
+    unblock(world)
+    virsh("start", world.instance)
+    assert world.on()
+    world.ec2.look()
+    row = world.ec2.row(world.instance)
+    assert (row.state, bool(row.stop_began)) == ("stopped", True)
+    virsh("destroy", world.instance)  # nothing has booted that could hear its power button
+    world.ec2.look()
+    assert world.ec2.row(world.instance).stop_began == ""
+    assert "only minicloud starts this guest" in virsh("start", world.instance)
