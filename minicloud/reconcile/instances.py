@@ -49,6 +49,7 @@ def observe(cloud: Cloud) -> Callable[[Instance], Seen]:
     guests, boot_id = cloud.host.guests.list(), cloud.host.machine.boot_id()
     imaged = {image.instance_id for image in cloud.state.images.find(state="pending", reboot="wanted")}
     kept = {volume.instance_id for volume in cloud.state.volumes.find(delete_on_termination=False)}
+    ending = functools.cache(cloud.host.machine.ending)
 
     def seen(row: Instance) -> Seen:
         guest = guests.get(row.id)
@@ -56,8 +57,7 @@ def observe(cloud: Cloud) -> Callable[[Instance], Seen]:
         found = Seen(
             guest.power if guest else None, boot_id, keeps_volumes=row.id in kept, imaging=row.id in imaged, rebooting=rebooting
         )
-        ending = row.state == row.wish == "running" and not found.on and cloud.host.machine.ending()
-        return replace(found, ending=ending)
+        return replace(found, ending=row.state == row.wish == "running" and not found.on and ending())
 
     return seen
 
