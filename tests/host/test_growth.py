@@ -21,7 +21,7 @@ from ..cloud_fixtures import Ec2
 from ..real_cloud import cloud_at, launch
 from ..waits import until
 
-CYCLES, WARM = int(os.environ.get("MINICLOUD_CYCLES", "30")), 2
+CYCLES, WARM = int(os.environ.get("MINICLOUD_CYCLES", "6")), 2
 pytestmark = [pytest.mark.lab, pytest.mark.guest, pytest.mark.timeout(600 + 20 * CYCLES)]
 _HOURS = 2 * 3600.0
 
