@@ -60,6 +60,12 @@ def unblock(world: World) -> None:
     run(["virsh", "-q", "define", str(file)])
 
 
+def save(world: World) -> None:
+    """Somebody saves the memory of the guest."""
+    assert "saved" in virsh("managedsave", world.instance) or world.ec2.cloud.host.guests.has_save(world.instance), how(world)
+    assert how(world) == "shut off (saved)"
+
+
 def how(world: World) -> str:
     return virsh("domstate", "--reason", world.instance).strip()
 
@@ -118,7 +124,7 @@ def test_a_volume_that_was_taken_from_a_running_guest_is_not_in_what_starts_it(w
 
 def test_saved_memory_goes_on_before_a_snapshot(world: World) -> None:
     """A request to the daemon, whose loop has not yet come to start the guest: it is refused, and nothing is frozen."""
-    virsh("managedsave", world.instance)
+    save(world)
     world.ec2.cloud.worker = InDaemon(world.ec2.cloud)
     snapshot = str(world.ec2("CreateSnapshot", VolumeId=world.volume)["SnapshotId"])
     world.ec2.cloud.worker = worker_for(world.ec2.cloud)
@@ -137,7 +143,7 @@ def test_saved_memory_goes_on_before_a_snapshot(world: World) -> None:
 
 
 def test_a_command_starts_it_first(world: World) -> None:
-    virsh("managedsave", world.instance)
+    save(world)
     world.snapshot()
     assert how(world) == "running (restored)"
     world.look()
@@ -146,14 +152,14 @@ def test_a_command_starts_it_first(world: World) -> None:
 
 def test_memory_with_other_disks_is_not_gone_on_with(world: World) -> None:
     """Somebody has brought it back from where nobody knew of it."""
-    virsh("managedsave", world.instance)
-    save = SAVES / f"{world.instance}.save"
-    kept = shutil.copy(save, "/run/kept.save")
+    save(world)
+    file = SAVES / f"{world.instance}.save"
+    kept = shutil.copy(file, "/run/kept.save")
     world.power(on=True)
     world.power(on=False)
-    assert not save.exists()
+    assert not file.exists()
     world.snapshot()
-    shutil.copy(kept, save)
+    shutil.copy(kept, file)
     _restart_libvirtd()
     assert world.ec2.cloud.host.guests.has_save(world.instance)
     world.power(on=True)
@@ -164,7 +170,7 @@ def test_memory_with_other_disks_is_not_gone_on_with(world: World) -> None:
 
 
 def test_a_stop_ends_it(world: World) -> None:
-    virsh("managedsave", world.instance)
+    save(world)
     world.ec2.cloud.worker = InDaemon(world.ec2.cloud)
     world.ec2("StopInstances", InstanceIds=[world.instance])
     world.ec2.look()
