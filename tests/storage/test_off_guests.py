@@ -101,6 +101,8 @@ def play(world: World, name: str, killer: Killer, at: int, *, after: bool) -> No
         world.ec2.cloud.state.close()
         learn(world, before)
         by_hand(world)
+        for row in world.state.volumes.find(attachment="detaching"):  # as long ago as it takes until a guest is asked again
+            world.state.volumes.change(row.id, detach_asked="2026-01-01T00:00:00.000Z" if row.detach_asked else "")
         world.look()
         for snapshot in set(world.taken) - {row.id for row in world.state.snapshots.query()}:
             del world.taken[snapshot]
