@@ -1,8 +1,7 @@
-"""The same with libvirt's own ways to start a guest: `virsh start`, and memory that `virsh managedsave` has kept."""
+"""Guests that are off, as in test_off_guests, started in libvirt's own ways: `virsh start`, and a managed save."""
 
 import shutil
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,21 +12,13 @@ from minicloud.reconcile.worker import InDaemon, worker_for
 
 from ..campaign.real_ground import _restart_libvirtd
 from ..crashes import Point, both, crash
-from ..real_cloud import take_away
-from .test_crashes import World
+from .test_crashes import World, only_world
+
+__all__ = ["only_world"]
 
 pytestmark = pytest.mark.lab
 SAVES = Path("/var/lib/libvirt/qemu/save")
 OF_SNAPSHOT = [*both("guests.keep_off", "minicloud.reconcile.snapshots:_record"), Point("disks.create", "after")]
-
-
-@pytest.fixture(scope="module")
-def only_world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.ec2("TerminateInstances", InstanceIds=[made.instance])
-    take_away(made.ec2.cloud.host)
-    shutil.rmtree(made.ec2.cloud.settings.home, ignore_errors=True)
 
 
 @pytest.fixture
