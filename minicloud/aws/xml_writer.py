@@ -68,6 +68,7 @@ def _time(shape: Shape, raw: Mapping[str, Any]) -> Writer | None:
 def _structure(shape: Shape, list_tag: str) -> Writer:
     raw_members = shape.raw.get("members", {})
     table: dict[str, tuple[str, str, Writer | None]] = {}
+    special = _SPECIAL.search
 
     def prepare(name: str) -> tuple[str, str, Writer | None]:
         raw = raw_members[name]
@@ -84,12 +85,14 @@ def _structure(shape: Shape, list_tag: str) -> Writer:
             if inner is None:
                 continue
             opening, closing, writer = table.get(name) or prepare(name)
-            if writer is None:
-                out(f"{opening}{text(inner)}{closing}")
-            else:
+            if writer is not None:
                 out(opening)
                 writer(inner, out)
                 out(closing)
+            elif type(inner) is str and not special(inner):
+                out(f"{opening}{inner}{closing}")
+            else:
+                out(f"{opening}{text(inner)}{closing}")
 
     return write
 

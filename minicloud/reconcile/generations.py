@@ -48,9 +48,10 @@ def _strange(cloud: Cloud, stamp: Stamp | None, own: Identity) -> str:
     if stamp is not None:
         said = f"the disks belong to the state {stamp.identity}, and {database} is the state {own.id} of another minicloud"
         return "" if stamp.identity == own.id else f"{said}: {_REMEDY}"
-    found = cloud.host.disks.list()
-    known = {layer.id for layer in cloud.state.layers.query()} | {row.id for row in cloud.state.instances.query()}
-    if not found or any(disk_id.partition("-ephemeral")[0] in known for disk_id in found):
+    if not (found := cloud.host.disks.list()):
+        return ""
+    owners = {disk_id.partition("-ephemeral")[0] for disk_id in found}
+    if cloud.state.layers.among("id", owners) or cloud.state.instances.among("id", owners):
         return ""
     return f"{database} knows none of the disks that are there (such as {min(found)}): {_REMEDY}"
 

@@ -19,7 +19,7 @@ def _decoder(kind: Any) -> Callable[[Any], Any] | None:
     if kind is bool:
         return bool
     if typing.get_origin(kind) in (list, dict):
-        return json.loads
+        return json.JSONDecoder().decode
     return None
 
 
@@ -44,15 +44,17 @@ class Table(Generic[Row]):
         self._kind = kind
         fields = dataclasses.fields(kind)  # type: ignore[arg-type]
         self.columns = [field.name for field in fields]
-        self._decoders = [(field.name, decode) for field in fields if (decode := _decoder(field.type))]
+        self._decoders = [(at, decode) for at, field in enumerate(fields) if (decode := _decoder(field.type))]
         self._json = {field.name for field in fields if typing.get_origin(field.type) in (list, dict)}
         self._select = f"select {', '.join(self.columns)} from {name}"  # noqa: S608 - names of our own
 
     def _row(self, values: tuple[Any, ...]) -> Row:
-        found = dict(zip(self.columns, values, strict=True))
-        for name, decode in self._decoders:
-            found[name] = decode(found[name])
-        return self._kind(**found)
+        if self._decoders:
+            decoded = list(values)
+            for at, decode in self._decoders:
+                decoded[at] = decode(decoded[at])
+            return self._kind(*decoded)
+        return self._kind(*values)
 
     def _encode(self, fields: dict[str, Any]) -> dict[str, Any]:
         return {name: json.dumps(_text(value)) if name in self._json else value for name, value in fields.items()}

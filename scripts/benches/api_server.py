@@ -12,6 +12,7 @@ from pathlib import Path
 
 from minicloud import api
 from minicloud.aws import ids
+from minicloud.cli.main import spare_collector
 from minicloud.cloud import Cloud
 from minicloud.config import Settings
 from minicloud.host import fake
@@ -34,6 +35,7 @@ def fill(cloud: Cloud, count: int) -> str:
     state = cloud.state
     run = {"ImageId": IMAGE.image_id, "InstanceType": "t3.nano", "MinCount": 1, "MaxCount": 1}
     first = str(api.call(cloud, "ec2", "RunInstances", run)["Instances"][0]["InstanceId"])
+    loop.run_pass(cloud)
     state.instances.change(first, state="stopped", wish="stopped")
     row = state.instances.get(first)
     assert row is not None
@@ -55,6 +57,7 @@ def fill(cloud: Cloud, count: int) -> str:
 
 def main() -> None:
     """Fill, serve, say where, and wait for the end of standard input."""
+    spare_collector()  # as the daemon does
     directory, count = Path(sys.argv[1]), int(sys.argv[2])
     host = fake.host()
     host.add_image(IMAGE)
