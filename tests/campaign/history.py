@@ -144,6 +144,7 @@ class History:
         self._say(f"a pass, {trouble}")
 
         def task() -> None:
+            self.chance.reseed(f"{self.seed} pass {self.counts['steps']}")
             cloud = self.ground.open()
             trouble.befall(cloud, self.random)
             loop.run_pass(cloud, look=True)

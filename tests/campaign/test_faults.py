@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from minicloud.aws import ids
 from minicloud.cli import adoption_layers
 from minicloud.cloud import Cloud
 from minicloud.host import fake_drivers
 from minicloud.host.fake_disks import FakeDisks
 from minicloud.host.fake_store import Store
-from minicloud.reconcile import generations
+from minicloud.reconcile import generations, loop
 from minicloud.state import chains
 from minicloud.state.rows_storage import Layer
 
@@ -21,8 +22,9 @@ from .. import processes
 from ..crashes import Point
 from ..injection import methods
 from . import faults, history, play
+from .determinism import Clock, repeatable
 from .grounds import FakeGround
-from .history import Broken
+from .history import Broken, History
 from .model import Model
 
 
@@ -70,6 +72,24 @@ def test_what_is_not_foreseen_is_told_with_its_seed_and_steps(monkeypatch: pytes
     with pytest.raises(Broken, match="in the midst") as caught:
         play.on_fake_host(2, 3)
     assert str(caught.value).startswith("seed fake 2, step ")
+
+
+def test_no_two_passes_in_processes_of_their_own_give_out_the_same_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, clock = tmp_path / "given", Clock()
+
+    def give_out(*_: object, **__: object) -> None:
+        with given.open("a") as file:
+            print(ids.new_id("layer"), file=file)
+
+    with repeatable("any", clock) as chance:
+        mine = History(FakeGround(tmp_path / "ground"), "any", clock, chance, [])
+        loop.run_pass(mine.ground.open())
+        monkeypatch.setattr(loop, "run_pass", give_out)
+        for _ in range(2):
+            mine.counts["steps"] += 1
+            mine._hurt_pass()
+    first, second = given.read_text().split()
+    assert first != second
 
 
 def _nothing_is_refused(*_: object) -> None:
