@@ -2,40 +2,19 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from ..cloud_fixtures import IMAGE, RUN
 from ..endpoint_fixtures import Served
-from .programs import ran, released_with
+from .packer_builds import OWN, command, nothing_of_the_build_is_left, tags
+from .programs import ran
 
-TEMPLATES = Path(__file__).parent / "packer"
 USER = "123456789012"
 
 
 def packed(served: Served, directory: Path, template: str) -> str:
-    """What a build says. Packer is not to ask its maker for news."""
-    program = shutil.which("packer")
-    if program is None and not released_with("packer"):
-        pytest.skip("this distribution has no Packer; Debian 12 has")
-    assert program, "Packer is not installed; run: scripts/setup --tests"
-    words = [program, "build", "-color=false", "-var", f"endpoint={served.url}", "-var", f"image={IMAGE.image_id}"]
-    own = {"CHECKPOINT_DISABLE": "1", "PACKER_CACHE_DIR": "cache", "AWS_POLL_DELAY_SECONDS": "1"}
-    return ran(served, directory, [*words, str(TEMPLATES / template)], **own).text
-
-
-def nothing_of_the_build_is_left(ec2: Any) -> None:
-    instances = [one for reservation in ec2.describe_instances()["Reservations"] for one in reservation["Instances"]]
-    assert {one["State"]["Name"] for one in instances} == {"terminated"}
-    assert ec2.describe_key_pairs()["KeyPairs"] == []
-    assert [one["GroupName"] for one in ec2.describe_security_groups()["SecurityGroups"]] == ["default"]
-
-
-def tags(shown: dict[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in shown["Tags"]}
+    """What a build says."""
+    return ran(served, directory, command(template, endpoint=served.url, image=IMAGE.image_id), **OWN).text
 
 
 def test_an_image_is_built_and_built_again_in_its_place(served: Served, tmp_path: Path) -> None:
