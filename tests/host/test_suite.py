@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waits import until
+
 pytestmark = pytest.mark.lab
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +26,7 @@ def script(path: Path, text: str) -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """With a Python and an mmdebstrap that do as $LISTS, $MAKE, $SIMULATE and $INDEX say, each a status."""
+    """With a Python and an mmdebstrap that do as $LISTS, $MAKE, $SIMULATE and $INDEX say, each a status; more are seconds."""
     top = tmp_path / "checkout"
     shutil.copytree(ROOT / "scripts", top / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "requirements", top / "requirements")
@@ -39,10 +41,20 @@ def checkout(tmp_path: Path) -> Path:
     )
     script(top / ".venv/bin/pip", "echo /nowhere/pip")
     script(
-        top / "bin/mmdebstrap", '[[ "$*" != *--simulate* ]] || exit $SIMULATE; [ $MAKE != 0 ] || mkdir "${@: -2:1}"; exit $MAKE'
+        top / "bin/mmdebstrap",
+        """[[ "$*" != *--simulate* ]] || exit $SIMULATE
+           [ $MAKE != 0 ] || mkdir "${@: -2:1}"
+           [ $MAKE -le 255 ] || exec sleep $MAKE
+           exit $MAKE""",
     )
     script(top / "bin/apt-get", "exit 100")
     return top
+
+
+def variables(top: Path, **statuses: int) -> dict[str, str]:
+    """What scripts/suite finds in its environment."""
+    given = {"LISTS": 0, "MAKE": 0, "SIMULATE": 0, "INDEX": 0} | statuses
+    return {**os.environ, **{name: str(status) for name, status in given.items()}, "PATH": f"{top}/bin:{os.environ['PATH']}"}
 
 
 def suite(top: Path, **statuses: int) -> tuple[int, str]:
@@ -52,11 +64,9 @@ def suite(top: Path, **statuses: int) -> tuple[int, str]:
         "$1/scripts/suite" trixie; status=$?
         ls /var/cache/minicloud/suites; exit $status
     """
-    given = {"LISTS": 0, "MAKE": 0, "SIMULATE": 0, "INDEX": 0} | statuses
     ran = subprocess.run(
         ["unshare", "--mount", "bash", "-uc", inside, "inside", top],
-        env={**os.environ, **{name: str(status) for name, status in given.items()}, "PATH": f"{top}/bin:{os.environ['PATH']}"},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120,
+        env=variables(top, **statuses), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert ".partial" not in ran.stdout
     return ran.returncode, ran.stderr
@@ -77,6 +87,24 @@ def suite(top: Path, **statuses: int) -> tuple[int, str]:
 def test_what_cannot_be_had_is_told_from_what_fails(checkout: Path, statuses: dict[str, int], status: int, said: str) -> None:
     found = suite(checkout, **statuses)
     assert (found[0], said in found[1]) == (status, True), found
+
+
+def test_what_makes_it_dies_with_it(checkout: Path) -> None:
+    """The next run removes what is half made, so nobody may still write to it."""
+    seconds = 100000 + os.getpid()
+    inside = 'mount -t tmpfs none /var/cache/minicloud; exec "$1/scripts/suite" trixie'
+    running = subprocess.Popen(
+        ["unshare", "--mount", "bash", "-c", inside, "inside", checkout],
+        env=variables(checkout, MAKE=seconds), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def made() -> str:
+        return subprocess.run(["pgrep", "-f", f"sleep {seconds}$"], capture_output=True, text=True, check=False).stdout
+
+    until("mmdebstrap runs", made, 60)
+    running.kill()
+    running.wait()
+    until("it does not run any more", lambda: not made(), 60)
 
 
 @pytest.mark.parametrize(
