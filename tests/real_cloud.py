@@ -77,7 +77,7 @@ _OF_ONE_VCPU = {"t3.nano": "t2.nano", "t3.micro": "t2.micro", "t3.small": "t2.sm
 
 def bootable(kind: str) -> str:
     """The instance type to take for a guest of this type: under another release (scripts/lab --suite) one with a single vCPU.
-    QEMU 10.0 emulating two has aborted while a guest booted (its issue 1921), of which no test here is about.
+    QEMU 10.0 emulating two has aborted while a guest booted (its issue 1921), which is not what the tests are about.
     """
     return _OF_ONE_VCPU.get(kind, kind) if os.environ.get("MINICLOUD_LAB_SUITE") else kind
 
