@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,17 @@ def debian_name() -> str:
     return usual_image()[1] if usual_image()[1] in there else there[-1]
 
 
+_OF_ONE_VCPU = {"t3.nano": "t2.nano", "t3.micro": "t2.micro", "t3.small": "t2.small"}
+"""Types of the same memory."""
+
+
+def bootable(kind: str) -> str:
+    """The instance type to take for a guest of this type: under another release (scripts/lab --suite) one with a single vCPU.
+    QEMU 10.0 emulating two has aborted while a guest booted (its issue 1921), which is not what the tests are about.
+    """
+    return _OF_ONE_VCPU.get(kind, kind) if os.environ.get("MINICLOUD_LAB_SUITE") else kind
+
+
 def launch(name: str, kind: str = "t3.nano") -> dict[str, Any]:
     """Parameters of RunInstances for one instance of an image."""
-    return {"ImageId": image_named(name), "InstanceType": kind, "MinCount": 1, "MaxCount": 1}
+    return {"ImageId": image_named(name), "InstanceType": bootable(kind), "MinCount": 1, "MaxCount": 1}

@@ -18,7 +18,7 @@ from minicloud.host.run import Completed, run
 from minicloud.reconcile.worker import worker_for
 
 from ..cloud_fixtures import Ec2
-from ..real_cloud import take_away
+from ..real_cloud import bootable, take_away
 from ..waits import until
 
 
@@ -41,7 +41,7 @@ class Live:
     def launch(self, name: str, image: str = "", **params: object) -> str:
         """Launch an instance; wait until it answers."""
         instance_id = self.ec2.run(
-            ImageId=image or self.image, InstanceType="t3.nano", KeyName="k",
+            ImageId=image or self.image, InstanceType=bootable("t3.nano"), KeyName="k",
             TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}], **params,
         )  # fmt: skip
         self.ssh(instance_id, "true")

@@ -11,6 +11,7 @@ import pytest
 from minicloud.host.run import run
 from minicloud.state.table import Table
 
+from ..real_cloud import bootable
 from ..ssh import BOOT
 from ..waits import until
 from .live import Live, live
@@ -230,7 +231,8 @@ def test_three_instances_of_an_image_of_ones_own(live: Live, guest: str) -> None
     live.ec2("TerminateInstances", InstanceIds=[guest])
     image = live.ec2("DescribeImages", ImageIds=[taken])["Images"][0]
     assert (image["State"], image["SourceInstanceId"]) == ("available", guest)
-    launched = live.ec2("RunInstances", ImageId=taken, InstanceType="t3.nano", KeyName="k", MinCount=3, MaxCount=3)["Instances"]
+    params = {"ImageId": taken, "InstanceType": bootable("t3.nano"), "KeyName": "k", "MinCount": 3, "MaxCount": 3}
+    launched = live.ec2("RunInstances", **params)["Instances"]
     clones = {clone["InstanceId"]: clone["PrivateIpAddress"] for clone in launched}
     for address in clones.values():
         until(f"{address} serves the page after its one boot", lambda address=address: page(address) == "served\n", BOOT)

@@ -19,3 +19,13 @@ def test_a_release_comes_from_where_this_host_has_its_own(tmp_path: Path, monkey
     assert "URIs: http://mirror.example/debian\nSuites: trixie trixie-updates\n" in (tmp_path / "sources").read_text()
     assert "URIs: http://mirror.example/debian-security\nSuites: trixie-security\n" in (tmp_path / "sources").read_text()
     assert (tmp_path / "options").read_text() == 'Acquire::Check-Date "false";\n'
+
+
+def test_a_host_without_sources_of_debians_is_told_from_one_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(apt, "run", lambda _: Completed(0, b"", b""))
+    monkeypatch.setattr(apt, "KEYRING", tmp_path)
+    assert suite_sources.main("trixie", tmp_path) == suite_sources.UNAVAILABLE
+    assert "no Debian archive to build trixie from" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
