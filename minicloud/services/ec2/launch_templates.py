@@ -4,6 +4,7 @@ What a template may hold is what `run_instances` takes, read off its signature: 
 template is made. Numbers of versions are not given out twice.
 """
 
+import re
 import typing
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -19,6 +20,7 @@ from .launch_template_rows import DEFAULT, named, number, unknown_name, version_
 from .tags import TagInput
 
 MOST_VERSIONS = 10_000
+_NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
 
 
 class TagSpecificationInput(TypedDict, total=False):
@@ -98,6 +100,12 @@ def create_launch_template(
 ) -> Answer:
     """CreateLaunchTemplate, with its first version."""
     state = call.cloud.state
+    if not _NAME.fullmatch(launch_template_name):
+        raise ApiError(
+            "InvalidLaunchTemplateName.MalformedException",
+            "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, "
+            "and the following characters: - ( ) . / _.",
+        )
     _check(launch_template_data)
     if state.launch_templates.find(name=launch_template_name):
         raise ApiError("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")

@@ -35,7 +35,7 @@ def view(call: Call, profile: InstanceProfile) -> dict[str, Any]:
 @operation()
 def create_instance_profile(call: Call, *, instance_profile_name: str, path: str = "/") -> Answer:
     """CreateInstanceProfile."""
-    roles.check_name("instanceProfileName", instance_profile_name, path)
+    roles.check_path(path)
     profiles = call.cloud.state.instance_profiles
     if profiles.get(instance_profile_name):
         raise ApiError("EntityAlreadyExists", f"Instance Profile {instance_profile_name} already exists.", 409)

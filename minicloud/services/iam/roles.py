@@ -10,7 +10,6 @@ from ...errors import ApiError
 from ...state.rows_access import Role
 from .pages import page
 
-NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{1,64}")
 _PATH = re.compile(r"/([!-.0-~]+/)*")
 
 
@@ -22,10 +21,8 @@ def existing(call: Call, name: str) -> Role:
     return row
 
 
-def check_name(kind: str, name: str, path: str) -> None:
-    """Refuse names and paths that IAM does not have. Raises ApiError (ValidationError)."""
-    if not NAME.fullmatch(name):
-        raise ApiError("ValidationError", f"The specified value for {kind} is invalid. It must contain only [\\w+=,.@-]")
+def check_path(path: str) -> None:
+    """Refuse a path that IAM does not have. Raises ApiError (ValidationError)."""
     if not _PATH.fullmatch(path):
         raise ApiError("ValidationError", "The specified value for path is invalid. It must begin and end with /")
 
@@ -60,7 +57,7 @@ def create_role(
     max_session_duration: int = 3600,
 ) -> Answer:
     """CreateRole."""
-    check_name("roleName", role_name, path)
+    check_path(path)
     trust.principals(assume_role_policy_document)
     state = call.cloud.state
     if state.roles.get(role_name):

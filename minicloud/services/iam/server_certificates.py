@@ -9,6 +9,7 @@ from ...state.rows_lb import Certificate
 from ..acm.certificates import columns, end_key
 from ..acm.names import users
 from . import roles
+from .pages import page
 
 MOST_CERTIFICATES = 20
 
@@ -50,7 +51,7 @@ def upload_server_certificate(
     certificate_chain: str = "",
 ) -> Answer:
     """UploadServerCertificate: checked as ACM checks one."""
-    roles.check_name("serverCertificateName", server_certificate_name, path)
+    roles.check_path(path)
     if call.cloud.state.certificates.find(name=server_certificate_name):
         raise ApiError("EntityAlreadyExists", f"The Server Certificate with name {server_certificate_name} already exists.", 409)
     if len(_all(call)) >= MOST_CERTIFICATES:
@@ -79,10 +80,12 @@ def get_server_certificate(call: Call, *, server_certificate_name: str) -> Answe
 
 
 @operation()
-def list_server_certificates(call: Call, *, path_prefix: str = "/") -> Answer:
+def list_server_certificates(
+    call: Call, *, path_prefix: str = "/", marker: str | None = None, max_items: int | None = None
+) -> Answer:
     """ListServerCertificates."""
     found = [_view(row) for row in _all(call) if row.path.startswith(path_prefix)]
-    return {"ServerCertificateMetadataList": found, "IsTruncated": False}
+    return page("ServerCertificateMetadataList", found, lambda one: one["ServerCertificateName"], marker, max_items)
 
 
 @operation()
