@@ -9,8 +9,8 @@ from ..errors import ApiError
 from . import patterns, refusals, times
 from .model import Operation, Shape
 
-ENUMS_OF_OPERATIONS = {"InstanceType", "VolumeType", "StateValue", "ComparisonOperator", "Statistic", "AccountAttributeName"}
-"""Enumerations whose values an operation checks itself, because AWS answers with a code of its own."""
+ENUMS_OF_OPERATIONS = {"InstanceType", "VolumeType", "StateValue", "ComparisonOperator", "Statistic", "AccountAttributeName", "DomainType"}
+"""Enumerations whose values an operation checks itself, because AWS answers with a code of its own, or takes any."""
 
 BOUNDS_OF_OPERATIONS = {"ImageNameRequest"}
 """Lengths that an operation checks itself, for the same reason."""

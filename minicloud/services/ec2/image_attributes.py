@@ -53,10 +53,10 @@ def modify_image_attribute(
     user_ids: list[str] | None = None,
     user_groups: list[str] | None = None,
 ) -> Answer:
-    """ModifyImageAttribute: the description, or who may launch it."""
-    row = _named(call, image_id)
-    text = (description or {}).get("Value", value if attribute == "description" else None)
-    if attribute not in (None, "description", _PERMISSION):
+    """ModifyImageAttribute: the description, or who may launch it. Its name is written in either case (Ansible: LaunchPermission)."""
+    row, named = _named(call, image_id), (attribute or "").lower()
+    text = (description or {}).get("Value", value if named == "description" else None)
+    if named not in ("", "description", _PERMISSION.lower()):
         raise ApiError("UnsupportedOperation", f"minicloud cannot change the image attribute {attribute}")
     add, remove = by_operation(operation_type, user_ids, user_groups, launch_permission or ModificationsInput())
     if (text is None) == (not add and not remove):
