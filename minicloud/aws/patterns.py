@@ -12,13 +12,18 @@ _REST_OF_UNICODE = (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
 
 
 @functools.cache
-def _compiled(pattern: str) -> re.Pattern[str]:
+def compiled(pattern: str) -> re.Pattern[str] | None:
+    """A pattern as Python's; None for one with other classes of characters, as newer models may have."""
     text = pattern.replace(*_REST_OF_UNICODE).replace(r"\p{all}", r"\s\S")
     of_unicode = r"\p{" in text
     text = text.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\w").replace(r"\p{Z}", _SPACES)
-    return re.compile(text, 0 if of_unicode else re.ASCII)
+    try:
+        return re.compile(text, 0 if of_unicode else re.ASCII)
+    except re.error:
+        return None
 
 
 def fits(pattern: str, value: str) -> bool:
-    """Whether a text is what a model's pattern says."""
-    return _compiled(pattern).fullmatch(value) is not None
+    """Whether a text is what a model's pattern says; true where nobody here can tell."""
+    found = compiled(pattern)
+    return found is None or found.fullmatch(value) is not None

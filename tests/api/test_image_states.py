@@ -55,7 +55,7 @@ def test_where_an_image_comes_from(ec2: Ec2) -> None:
 
 def test_what_refers_to_an_image(ec2: Ec2) -> None:
     one = ec2.run()
-    template = ec2("CreateLaunchTemplate", LaunchTemplateName="t", LaunchTemplateData={"ImageId": IMAGE.image_id})
+    template = ec2("CreateLaunchTemplate", LaunchTemplateName="template", LaunchTemplateData={"ImageId": IMAGE.image_id})
     template_id = template["LaunchTemplate"]["LaunchTemplateId"]
     found = ec2("DescribeImageReferences", ImageIds=[IMAGE.image_id], **EVERY)["ImageReferences"]
     assert [(each["ResourceType"], each["Arn"].rpartition("/")[2]) for each in found] == [

@@ -89,8 +89,8 @@ def test_a_place_that_is_reserved_is_whole_whatever_is_in_it(ec2: Ec2, host: Fak
 
 def test_options_are_of_a_launch_template_too(ec2: Ec2) -> None:
     data = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "t3.nano", "CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 1}}
-    ec2("CreateLaunchTemplate", LaunchTemplateName="t", LaunchTemplateData=data)
-    answer = ec2("RunInstances", MinCount=1, MaxCount=1, LaunchTemplate={"LaunchTemplateName": "t"})
+    ec2("CreateLaunchTemplate", LaunchTemplateName="template", LaunchTemplateData=data)
+    answer = ec2("RunInstances", MinCount=1, MaxCount=1, LaunchTemplate={"LaunchTemplateName": "template"})
     assert answer["Instances"][0]["CpuOptions"] == {"CoreCount": 1, "ThreadsPerCore": 1}
 
 

@@ -38,7 +38,11 @@ ALL = sorted(
 
 @pytest.mark.parametrize("pattern", ALL)
 def test_each_can_be_read(pattern: str) -> None:
-    patterns.fits(pattern, "x" * 1000)
+    assert patterns.compiled(pattern)
+
+
+def test_one_that_newer_models_have_lets_all_through() -> None:
+    assert patterns.fits(r"[\p{L}\p{M}]+", "?")
 
 
 @pytest.mark.parametrize(
