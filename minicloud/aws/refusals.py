@@ -62,10 +62,14 @@ class Words:
     def pattern(self, path: str, value: str | None, pattern: str) -> ApiError:
         """A text does not match the pattern of its shape; `value` is None for a secret."""
         shown = _shown(value or "")
-        return ApiError("InvalidParameterValue", f"Value ({shown}) for parameter {path} is invalid. It must match {pattern}")
+        text = f"Value ({shown}) for parameter {path} is invalid. It must match {pattern}"
+        return ApiError("InvalidParameterValue", text)
 
-    def bounds(self, path: str, size: int, low: int | None, high: int | None, unit: str, value: Any = None) -> ApiError:
-        """A number, or the length of a text ("characters") or list ("entries"), lies outside `low` to `high`; `value` is it, or None."""
+    def bounds(self, path: str, size: int, low: int | None, high: int | None, unit: str, *, value: Any = None) -> ApiError:
+        """A number, or the length of a text ("characters") or list ("entries"), lies outside `low` to `high`.
+
+        `value` is the text or list itself, where it may be shown.
+        """
         del value
         if not unit:
             too_low = low is not None and size < low
@@ -184,7 +188,7 @@ class QueryWords(Words):
             return ApiError(self.invalid, f"The specified value for {_member(path)} is invalid. {own}")
         return self._invalid(path, _listed(value), f"satisfy regular expression pattern: {pattern}")
 
-    def bounds(self, path: str, size: int, low: int | None, high: int | None, unit: str, value: Any = None) -> ApiError:
+    def bounds(self, path: str, size: int, low: int | None, high: int | None, unit: str, *, value: Any = None) -> ApiError:
         """See Words."""
         too_low = low is not None and size < low
         of = "length" if unit else "value"

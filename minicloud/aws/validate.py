@@ -9,7 +9,9 @@ from ..errors import ApiError
 from . import patterns, refusals, times
 from .model import Operation, Shape
 
-ENUMS_OF_OPERATIONS = {"InstanceType", "VolumeType", "StateValue", "ComparisonOperator", "Statistic", "AccountAttributeName", "DomainType"}
+ENUMS_OF_OPERATIONS = {
+    "AccountAttributeName", "ComparisonOperator", "DomainType", "InstanceType", "StateValue", "Statistic", "VolumeType",
+}  # fmt: skip
 """Enumerations whose values an operation checks itself, because AWS answers with a code of its own, or takes any."""
 
 BOUNDS_OF_OPERATIONS = {"ImageNameRequest"}
@@ -134,7 +136,7 @@ def _bounds(shape: Shape, value: Any, size: int, path: str, unit: str) -> None:
         return
     low, high = shape.raw.get("min"), shape.raw.get("max")
     if (low is not None and size < low) or (high is not None and size > high):
-        raise refusals.of(shape.service).bounds(path, size, low, high, unit, _told(shape, value))
+        raise refusals.of(shape.service).bounds(path, size, low, high, unit, value=_told(shape, value))
 
 
 def _told(shape: Shape, value: Any) -> Any:

@@ -46,20 +46,22 @@ def group(cloud: Cloud) -> None:
     })  # fmt: skip
 
 
-@pytest.mark.parametrize(("service", "name", "member", "more", "values"), TAKEN, ids=lambda given: str(given)[:30])
+def label(case: tuple[str, ...]) -> str:
+    return f"{case[1]}-{case[2]}"
+
+
+@pytest.mark.parametrize("case", TAKEN, ids=label)
 @pytest.mark.usefixtures("group")
-def test_names_that_are_taken(
-    cloud: Cloud, service: str, name: str, member: str, more: dict[str, Any], values: list[str]
-) -> None:
+def test_names_that_are_taken(cloud: Cloud, case: tuple[str, str, str, dict[str, Any], list[str]]) -> None:
+    service, name, member, more, values = case
     for value in values:
         api.call(cloud, service, name, {**more, member: value})
 
 
-@pytest.mark.parametrize(("service", "name", "member", "more", "code", "values"), REFUSED, ids=lambda given: str(given)[:30])
+@pytest.mark.parametrize("case", REFUSED, ids=label)
 @pytest.mark.usefixtures("group")
-def test_names_that_are_refused(
-    cloud: Cloud, service: str, name: str, member: str, more: dict[str, Any], code: str, values: list[str]
-) -> None:
+def test_names_that_are_refused(cloud: Cloud, case: tuple[str, str, str, dict[str, Any], str, list[str]]) -> None:
+    service, name, member, more, code, values = case
     for value in values:
         with pytest.raises(ApiError) as caught:
             api.call(cloud, service, name, {**more, member: value})
@@ -91,7 +93,7 @@ def test_every_list_that_botocore_pages_takes_the_size_of_a_page(served: Served)
             found = api.operations(service).get(name)
             if found is None or not client.can_paginate(method) or (found.model.input_shape and found.model.input_shape.required):
                 continue
-            member = client.get_paginator(method)._pagination_cfg.get("limit_key")  # noqa: SLF001
+            member = client.get_paginator(method)._pagination_cfg.get("limit_key")
             if member is None:
                 continue
             bounds = found.model.input[member].shape.raw

@@ -53,7 +53,7 @@ def modify_image_attribute(
     user_ids: list[str] | None = None,
     user_groups: list[str] | None = None,
 ) -> Answer:
-    """ModifyImageAttribute: the description, or who may launch it. Its name is written in either case (Ansible: LaunchPermission)."""
+    """ModifyImageAttribute: the description, or who may launch it, by its name in either case (Ansible: LaunchPermission)."""
     row, named = _named(call, image_id), (attribute or "").lower()
     text = (description or {}).get("Value", value if named == "description" else None)
     if named not in ("", "description", _PERMISSION.lower()):

@@ -30,8 +30,8 @@ def create_placement_group(call: Call, *, group_name: str | None = None, strateg
     if not group_name:
         raise ApiError("MissingParameter", "The request must contain the parameter GroupName")
     if len(group_name) > MOST_NAME or not (group_name.isascii() and group_name.isprintable()):
-        text = f"Value ({group_name[:80]!a}) for parameter groupName is invalid. It must have at most {MOST_NAME} ASCII characters."
-        raise ApiError("InvalidParameterValue", text)
+        must = f"It must have at most {MOST_NAME} ASCII characters."
+        raise ApiError("InvalidParameterValue", f"Value ({group_name[:80]!a}) for parameter groupName is invalid. {must}")
     if strategy != "cluster":
         raise ApiError("UnsupportedOperation", f"minicloud has one host, which cannot keep instances apart: no {strategy}")
     groups = call.cloud.state.placement_groups
