@@ -1,4 +1,4 @@
-"""Ansible's modules: networks, made, made again with nothing to do, and taken away; images and addresses."""
+"""Ansible's modules: networks, made, made again with nothing to do, and taken away; images, addresses, roles."""
 
 import json
 import re
@@ -40,11 +40,13 @@ def test_a_network(served: Served, tmp_path: Path) -> None:
     assert ec2.describe_key_pairs()["KeyPairs"] == []
 
 
-def test_images_and_addresses(served: Served, tmp_path: Path) -> None:
+def test_images_addresses_and_roles(served: Served, tmp_path: Path) -> None:
     ec2 = served.boto()
     instance = ec2.run_instances(**RUN)["Instances"][0]["InstanceId"]
-    assert play(served, tmp_path, "images.yml", instance=instance) == {"ok": 4, "changed": 4, "failed": 0}
+    assert play(served, tmp_path, "images.yml", instance=instance) == {"ok": 6, "changed": 6, "failed": 0}
     (image,) = ec2.describe_images(Filters=[{"Name": "name", "Values": ["golden"]}])["Images"]
     shown = ec2.describe_image_attribute(ImageId=image["ImageId"], Attribute="launchPermission")["LaunchPermissions"]
     assert (image["Description"], shown) == ("More golden", [{"UserId": "210987654321"}])
     assert ec2.describe_addresses()["Addresses"] == []
+    role = served.boto("iam").get_role(RoleName="looker")["Role"]
+    assert role["Tags"] == [{"Key": "By", "Value": "ansible"}]
