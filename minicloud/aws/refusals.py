@@ -26,6 +26,21 @@ NOTHING_NAMED = {
 OWN_PATTERNS = {("iam", r"[\w+=,.@-]+"): "It must contain only alphanumeric characters and/or the following: +=,.@_-"}
 """What a service says of its own about texts that do not match a pattern."""
 
+_OF_SHAPES = {
+    ("ec2", "LaunchTemplateName"): (
+        "InvalidLaunchTemplateName.MalformedException",
+        "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, "
+        "and the following characters: - ( ) . / _.",
+    ),
+}
+"""Codes and texts for values of a service's shape that has bounds or a pattern of its own."""
+
+
+def malformed(service: str, shape: str) -> ApiError | None:
+    """What a service says of a value that is not what a shape's bounds and pattern want, if it has own words for that."""
+    own = _OF_SHAPES.get((service, shape))
+    return ApiError(*own) if own else None
+
 
 def _shown(value: Any) -> str:
     return " ".join(str(value).split())[:80]

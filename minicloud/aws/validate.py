@@ -82,7 +82,8 @@ def _string(shape: Shape, value: Any, path: str) -> None:
     _bounds(shape, value, len(value), path, "characters")
     pattern = shape.raw.get("pattern")
     if pattern and shape.name not in PATTERNS_OF_OPERATIONS and not patterns.fits(pattern, value):
-        raise refusals.of(shape.service).pattern(path, _told(shape, value), pattern)
+        own = refusals.malformed(shape.service.name, shape.name)
+        raise own or refusals.of(shape.service).pattern(path, _told(shape, value), pattern)
 
 
 def _is_unicode(value: str) -> bool:
@@ -136,7 +137,8 @@ def _bounds(shape: Shape, value: Any, size: int, path: str, unit: str) -> None:
         return
     low, high = shape.raw.get("min"), shape.raw.get("max")
     if (low is not None and size < low) or (high is not None and size > high):
-        raise refusals.of(shape.service).bounds(path, size, low, high, unit, value=_told(shape, value))
+        own = refusals.malformed(shape.service.name, shape.name)
+        raise own or refusals.of(shape.service).bounds(path, size, low, high, unit, value=_told(shape, value))
 
 
 def _told(shape: Shape, value: Any) -> Any:

@@ -148,6 +148,9 @@ def test_attributes_by_name_and_text(ec2: Ec2) -> None:
     assert (wrong.code, "Allowed: true, false." in wrong.message) == ("InvalidParameterValue", True)
     by_value = ec2.refused("ModifyInstanceAttribute", InstanceId=instance, Attribute="groupSet", Value="sg-1")
     assert by_value.code == "UnsupportedOperation"
+    group = ec2("CreateSecurityGroup", GroupName="other", Description="other")["GroupId"]
+    ec2("ModifyInstanceAttribute", InstanceId=instance, Attribute="groupSet", Groups=[group])
+    assert [one["GroupId"] for one in ec2.instance(instance)["SecurityGroups"]] == [group]
 
 
 def test_credits_follow_the_type(ec2: Ec2) -> None:

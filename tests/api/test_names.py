@@ -68,6 +68,14 @@ def test_names_that_are_refused(cloud: Cloud, case: tuple[str, str, str, dict[st
         assert (caught.value.code, caught.value.status) == (code, 400), value
 
 
+def test_a_template_is_named_as_one_is_made(ec2: Ec2) -> None:
+    for name, params in (
+        ("DescribeLaunchTemplates", {"LaunchTemplateNames": ["a b"]}), ("DeleteLaunchTemplate", {"LaunchTemplateName": "ab"}),
+        ("DescribeLaunchTemplateVersions", {"LaunchTemplateName": "x" * 129}),
+    ):  # fmt: skip
+        assert ec2.refused(name, **params).code == "InvalidLaunchTemplateName.MalformedException"
+
+
 def test_identifiers_of_associations_have_no_code_for_malformed_ones(ec2: Ec2) -> None:
     for name, member in (
         ("DisassociateAddress", "AssociationId"), ("DisassociateRouteTable", "AssociationId"),

@@ -6,6 +6,7 @@ from ...api import Answer, Call, operation
 from ...aws import ids, times
 from ...errors import ApiError
 from ...state.rows import Image
+from . import image_protection
 from .instance_attributes import TextValue
 from .snapshot_attributes import ModificationsInput, by_operation, changed, permission_view
 
@@ -33,6 +34,10 @@ def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> An
         "blockDeviceMapping": ("BlockDeviceMappings", row.devices),
         "sriovNetSupport": ("SriovNetSupport", {"Value": "simple"}),
         "bootMode": ("BootMode", {"Value": row.boot_mode}),
+        "tpmSupport": ("TpmSupport", {}),
+        "uefiData": ("UefiData", {}),
+        "imdsSupport": ("ImdsSupport", {}),
+        "deregistrationProtection": ("DeregistrationProtection", {"Value": image_protection.shown(call, row)}),
     }
     if attribute not in values:
         raise ApiError("UnsupportedOperation", f"minicloud does not keep the image attribute {attribute}")

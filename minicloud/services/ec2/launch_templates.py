@@ -4,13 +4,12 @@ What a template may hold is what `run_instances` takes, read off its signature: 
 template is made. Numbers of versions are not given out twice.
 """
 
-import re
 import typing
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ...api import Answer, Call, operation, require
-from ...aws import ids, model
+from ...aws import ids, model, validate
 from ...aws.tags import tag_set
 from ...callers import acting
 from ...errors import ApiError
@@ -20,7 +19,6 @@ from .launch_template_rows import DEFAULT, named, number, unknown_name, version_
 from .tags import TagInput
 
 MOST_VERSIONS = 10_000
-_NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
 
 
 class TagSpecificationInput(TypedDict, total=False):
@@ -100,12 +98,8 @@ def create_launch_template(
 ) -> Answer:
     """CreateLaunchTemplate, with its first version."""
     state = call.cloud.state
-    if not _NAME.fullmatch(launch_template_name):
-        raise ApiError(
-            "InvalidLaunchTemplateName.MalformedException",
-            "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, "
-            "and the following characters: - ( ) . / _.",
-        )
+    # Of this operation the model has a plain text, but of those that name a template the bounds and pattern of AWS's reference.
+    validate.check(model.service("ec2").shape("LaunchTemplateName"), launch_template_name, "LaunchTemplateName")
     _check(launch_template_data)
     if state.launch_templates.find(name=launch_template_name):
         raise ApiError("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
