@@ -131,7 +131,8 @@ class OperationDef:
         """The characters that a client token may have, by AWS's model or text."""
         member = self.model.input["ClientToken"]
         said = re.search(r"Maximum ([0-9]+) ASCII", member.documentation)
-        return int(member.shape.raw.get("max", said[1] if said else MOST_TOKEN))
+        bound: int | None = member.shape.raw.get("max")
+        return bound or (int(said[1]) if said else MOST_TOKEN)
 
     @functools.cached_property
     def parameters(self) -> dict[str, Any]:
