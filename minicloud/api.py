@@ -14,6 +14,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 import secrets
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +35,7 @@ from .state.table import Row, Table
 
 CENTRAL = ("DryRun", "ClientToken", "Filters", "MaxResults", "MaxRecords", "NextToken", "TagSpecifications")
 MOST_TOKEN = 64
+"""Characters of a client token, where AWS says nothing else."""
 TOKEN_KEPT = 7 * 86400.0
 """Seconds for which a client token is remembered; AWS promises a day at least."""
 SAYS_PARAMETERS = {"CreateVolume"}
@@ -123,6 +125,14 @@ class OperationDef:
         """The filters that AWS has for it, declared or not."""
         member = self.model.input.get(self.filter_member)
         return aws_filters.documented(member.documentation) if member else frozenset()
+
+    @functools.cached_property
+    def longest_token(self) -> int:
+        """The characters that a client token may have, by AWS's model or text."""
+        member = self.model.input["ClientToken"]
+        said = re.search(r"Maximum ([0-9]+) ASCII", member.documentation)
+        bound: int | None = member.shape.raw.get("max")
+        return bound or (int(said[1]) if said else MOST_TOKEN)
 
     @functools.cached_property
     def parameters(self) -> dict[str, Any]:
@@ -241,8 +251,8 @@ def call(
     request = Call(cloud, found, request_id or secrets.token_hex(16), given.get("ClientToken", ""), caller)
     request.passed_over = passed_over
     request.most, request.next_token = page_rules.asked(given), given.get("NextToken", "")
-    if len(request.client_token) > MOST_TOKEN:
-        raise ApiError("InvalidParameterValue", f"Client token must be less than or equal to {MOST_TOKEN} characters.")
+    if len(request.client_token) > MOST_TOKEN and len(request.client_token) > (most := found.longest_token):
+        raise ApiError("InvalidParameterValue", f"Client token must be less than or equal to {most} characters.")
     request.wanted_tags = tags.by_type(given.get("TagSpecifications", ()), found.tags)
     select = _selector(cloud, found, given.get(found.filter_member, ()))
     page_rules.check(found.model, given)

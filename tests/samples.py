@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from minicloud.aws import patterns
 from minicloud.aws.model import Shape
 
 TIME = "2026-01-02T03:04:05.678Z"
+PLAIN = "abc"
+"""For shapes with a pattern; most take it."""
 TEXT = 'a<b> & "c" ü 日本\n end'
 
 
@@ -35,8 +38,13 @@ def _recursive(shape: Shape, above: tuple[str, ...]) -> bool:
     return shape.name in above
 
 
+def _text(shape: Shape) -> str:
+    pattern = shape.raw.get("pattern", "")
+    return TEXT if not pattern or patterns.fits(pattern, TEXT) else PLAIN
+
+
 _SCALARS: dict[str, Any] = {
-    "string": lambda shape: shape.enum[0] if shape.enum else TEXT,
+    "string": lambda shape: shape.enum[0] if shape.enum else _text(shape),
     "character": lambda _: "c",
     "timestamp": lambda _: TIME,
     "integer": lambda _: -7,

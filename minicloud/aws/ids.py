@@ -31,6 +31,12 @@ def _kind(prefix: str, code: str, noun: str, malformed: str = "", **texts: str) 
     )
 
 
+def _association(prefix: str) -> Kind:
+    """AWS has no code for malformed ones: nothing has such an identifier."""
+    text = "The association ID '{id}' does not exist"
+    return _kind(prefix, "InvalidAssociationID", "association ID", "InvalidAssociationID.NotFound", malformed_text=text)
+
+
 KINDS = {
     "instance": _kind("i", "InvalidInstanceID", "instance ID", malformed_text='Invalid id: "{id}"'),
     "image": _kind(
@@ -70,7 +76,7 @@ KINDS = {
         several_text="The security group rule IDs '{ids}' do not exist",
     ),
     "elastic-ip": _kind("eipalloc", "InvalidAllocationID", "allocation ID"),
-    "elastic-ip-association": _kind("eipassoc", "InvalidAssociationID", "association ID"),
+    "elastic-ip-association": _association("eipassoc"),
     "network-interface": _kind("eni", "InvalidNetworkInterfaceID", "networkInterface ID", "InvalidNetworkInterfaceId.Malformed"),
     "reservation": _kind("r", "InvalidReservationID", "reservation"),
     "network-interface-attachment": _kind(
@@ -78,7 +84,7 @@ KINDS = {
     ),
     "internet-gateway": _kind("igw", "InvalidInternetGatewayID", "internetGateway ID", "InvalidInternetGatewayId.Malformed"),
     "route-table": _kind("rtb", "InvalidRouteTableID", "routeTable ID", "InvalidRouteTableId.Malformed"),
-    "route-table-association": _kind("rtbassoc", "InvalidAssociationID", "association ID"),
+    "route-table-association": _association("rtbassoc"),
     "network-acl": _kind("acl", "InvalidNetworkAclID", "networkAcl ID", "InvalidNetworkAclId.Malformed"),
     "launch-template": _kind(
         "lt",
@@ -90,7 +96,7 @@ KINDS = {
     "prefix-list": _kind("pl", "InvalidPrefixListId", "prefix list ID"),
     "placement-group": _kind("pg", "InvalidPlacementGroupId", "placement group"),
     "capacity-reservation": _kind("cr", "InvalidCapacityReservationId", "capacity reservation"),
-    "iam-instance-profile-association": _kind("iip-assoc", "InvalidAssociationID", "association ID"),
+    "iam-instance-profile-association": _association("iip-assoc"),
     "dhcp-options": _kind("dopt", "InvalidDhcpOptionsID", "dhcpOption ID", "InvalidDhcpOptionsId.Malformed"),
 }
 

@@ -23,6 +23,24 @@ NOTHING_NAMED = {
 }
 """EC2's own words for lists, by the names of their shapes, that are left out."""
 
+OWN_PATTERNS = {("iam", r"[\w+=,.@-]+"): "It must contain only alphanumeric characters and/or the following: +=,.@_-"}
+"""What a service says of its own about texts that do not match a pattern."""
+
+_OF_SHAPES = {
+    ("ec2", "LaunchTemplateName"): (
+        "InvalidLaunchTemplateName.MalformedException",
+        "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, "
+        "and the following characters: - ( ) . / _.",
+    ),
+}
+"""Codes and texts for values of a service's shape that has bounds or a pattern of its own."""
+
+
+def malformed(service: str, shape: str) -> ApiError | None:
+    """What a service says of a value that is not what a shape's bounds and pattern want, if it has own words for that."""
+    own = _OF_SHAPES.get((service, shape))
+    return ApiError(*own) if own else None
+
 
 def _shown(value: Any) -> str:
     return " ".join(str(value).split())[:80]
@@ -56,8 +74,18 @@ class Words:
         text = f"Value ({_shown(value)}) for parameter {path} is invalid. Allowed: {', '.join(allowed)}."
         return ApiError("InvalidParameterValue", text)
 
-    def bounds(self, path: str, size: int, low: int | None, high: int | None, unit: str) -> ApiError:
-        """A number, or the length of a text ("characters") or list ("entries"), lies outside `low` to `high`."""
+    def pattern(self, path: str, value: str | None, pattern: str) -> ApiError:
+        """A text does not match the pattern of its shape; `value` is None for a secret."""
+        shown = _shown(value or "")
+        text = f"Value ({shown}) for parameter {path} is invalid. It must match {pattern}"
+        return ApiError("InvalidParameterValue", text)
+
+    def bounds(self, path: str, size: int, low: int | None, high: int | None, unit: str, *, value: Any = None) -> ApiError:
+        """A number, or the length of a text ("characters") or list ("entries"), lies outside `low` to `high`.
+
+        `value` is the text or list itself, where it may be shown.
+        """
+        del value
         if not unit:
             too_low = low is not None and size < low
             wanted = f"greater than or equal to {low}" if too_low else f"smaller than or equal to {high}"
@@ -169,12 +197,18 @@ class QueryWords(Words):
         """See Words."""
         return self._invalid(path, value, f"enum value set: [{', '.join(allowed)}]")
 
-    def bounds(self, path: str, size: int, low: int | None, high: int | None, unit: str) -> ApiError:
+    def pattern(self, path: str, value: str | None, pattern: str) -> ApiError:
+        """See Words."""
+        if self._service and (own := OWN_PATTERNS.get((self._service.name, pattern))):
+            return ApiError(self.invalid, f"The specified value for {_member(path)} is invalid. {own}")
+        return self._invalid(path, _listed(value), f"satisfy regular expression pattern: {pattern}")
+
+    def bounds(self, path: str, size: int, low: int | None, high: int | None, unit: str, *, value: Any = None) -> ApiError:
         """See Words."""
         too_low = low is not None and size < low
         of = "length" if unit else "value"
         must = f"{of} {'greater' if too_low else 'less'} than or equal to {low if too_low else high}"
-        return self._invalid(path, f"{size} {unit}".strip(), f"have {must}")
+        return self._invalid(path, _listed(value) if unit else size, f"have {must}")
 
     def filter(self, name: str, why: str = "") -> ApiError:
         """See Words."""
@@ -274,14 +308,20 @@ class JsonWords(QueryWords):
         return ApiError("ExpiredTokenException", super().expired().message)
 
 
+def _listed(value: Any) -> str | None:
+    """A text, or the entries of a list in brackets, as AWS's validators show them; None for what is secret."""
+    return None if value is None else _shown(f"[{', '.join(map(str, value))}]" if isinstance(value, list) else value)
+
+
 def _denied(who: str, action: str, resource: str) -> str:
     on = f" on resource: {resource}" if resource else ""
     return f"User: {who} is not authorized to perform: {action}{on} because no identity-based policy allows the {action} action"
 
 
 def _constraint(path: str, value: Any, must: str) -> str:
+    shown = "" if value is None else f" '{value}'"
     rule = f"satisfy {must}" if must.startswith("enum") else must
-    return f"1 validation error detected: Value '{value}' at '{_member(path)}' failed to satisfy constraint: Member must {rule}"
+    return f"1 validation error detected: Value{shown} at '{_member(path)}' failed to satisfy constraint: Member must {rule}"
 
 
 def _member(path: str) -> str:

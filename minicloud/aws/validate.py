@@ -6,14 +6,22 @@ The same for every operation and every front; codes and texts are those of the s
 from typing import Any
 
 from ..errors import ApiError
-from . import refusals, times
+from . import patterns, refusals, times
 from .model import Operation, Shape
 
-ENUMS_OF_OPERATIONS = {"InstanceType", "VolumeType", "StateValue", "ComparisonOperator", "Statistic", "AccountAttributeName"}
-"""Enumerations whose values an operation checks itself, because AWS answers with a code of its own."""
+ENUMS_OF_OPERATIONS = {
+    "AccountAttributeName", "ComparisonOperator", "DomainType", "InstanceType", "StateValue", "Statistic", "VolumeType",
+}  # fmt: skip
+"""Enumerations whose values an operation checks itself, because AWS answers with a code of its own, or takes any."""
 
 BOUNDS_OF_OPERATIONS = {"ImageNameRequest"}
 """Lengths that an operation checks itself, for the same reason."""
+
+BESIDE_ENUMS = {"NetworkInterfaceCreationType": ["interface"]}
+"""Values that AWS documents, and that its enumerations lack, by the names of their shapes."""
+
+PATTERNS_OF_OPERATIONS = {"Namespace", "pathType"}
+"""Patterns that an operation checks itself, for the same reason."""
 
 
 def validate(operation: Operation, params: dict[str, Any]) -> None:
@@ -49,7 +57,7 @@ def check(shape: Shape, value: Any, path: str) -> None:
 def _list(shape: Shape, value: Any, path: str) -> None:
     if not isinstance(value, list):
         raise _wrong(shape, path, value, "a list")
-    _bounds(shape, len(value), path, "entries")
+    _bounds(shape, value, len(value), path, "entries")
     element = shape.element
     for index, inner in enumerate(value, 1):
         check(element, inner, f"{path}.{index}")
@@ -68,8 +76,14 @@ def _string(shape: Shape, value: Any, path: str) -> None:
     if not (value.isascii() or _is_unicode(value)):
         raise _wrong(shape, path, value.encode(errors="replace").decode(), "text in UTF-8")
     if shape.enum and shape.name not in ENUMS_OF_OPERATIONS and value not in shape.enum:
-        raise refusals.of(shape.service).choice(path, value, shape.enum)
-    _bounds(shape, len(value), path, "characters")
+        allowed = BESIDE_ENUMS.get(shape.name, []) + shape.enum
+        if value not in allowed:
+            raise refusals.of(shape.service).choice(path, value, allowed)
+    _bounds(shape, value, len(value), path, "characters")
+    pattern = shape.raw.get("pattern")
+    if pattern and shape.name not in PATTERNS_OF_OPERATIONS and not patterns.fits(pattern, value):
+        own = refusals.malformed(shape.service.name, shape.name)
+        raise own or refusals.of(shape.service).pattern(path, _told(shape, value), pattern)
 
 
 def _is_unicode(value: str) -> bool:
@@ -87,7 +101,7 @@ def _integer(shape: Shape, value: Any, path: str) -> None:
     bits = 32 if shape.kind == "integer" else 64
     if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
         raise _wrong(shape, path, value, f"a number of {bits} bits")
-    _bounds(shape, value, path, "")
+    _bounds(shape, value, value, path, "")
 
 
 def _number(shape: Shape, value: Any, path: str) -> None:
@@ -118,12 +132,18 @@ _CHECKERS = {
 }  # fmt: skip
 
 
-def _bounds(shape: Shape, size: int, path: str, unit: str) -> None:
+def _bounds(shape: Shape, value: Any, size: int, path: str, unit: str) -> None:
     if shape.name in BOUNDS_OF_OPERATIONS:
         return
     low, high = shape.raw.get("min"), shape.raw.get("max")
     if (low is not None and size < low) or (high is not None and size > high):
-        raise refusals.of(shape.service).bounds(path, size, low, high, unit)
+        own = refusals.malformed(shape.service.name, shape.name)
+        raise own or refusals.of(shape.service).bounds(path, size, low, high, unit, value=_told(shape, value))
+
+
+def _told(shape: Shape, value: Any) -> Any:
+    """A value as a refusal may show it: None for what AWS calls sensitive."""
+    return None if shape.raw.get("sensitive") else value
 
 
 def _wrong(shape: Shape, path: str, value: Any, wanted: str) -> ApiError:

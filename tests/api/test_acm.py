@@ -195,6 +195,10 @@ def test_server_certificates_of_iam_serve_as_well(scene: Scene) -> None:
     assert iam("ListServerCertificates")["ServerCertificateMetadataList"] == [uploaded]
     got = iam("GetServerCertificate", ServerCertificateName="web")["ServerCertificate"]
     assert got["CertificateBody"] == made.pem.decode()
+    iam("TagServerCertificate", ServerCertificateName="web", Tags=[{"Key": "Of", "Value": "us"}])
+    assert iam("GetServerCertificate", ServerCertificateName="web")["ServerCertificate"]["Tags"] == [{"Key": "Of", "Value": "us"}]
+    iam("UntagServerCertificate", ServerCertificateName="web", TagKeys=["Of"])
+    assert iam("ListServerCertificateTags", ServerCertificateName="web")["Tags"] == []
     assert scene.acm("ListCertificates")["CertificateSummaryList"] == []
     certificates = [{"CertificateArn": uploaded["Arn"]}]
     listener = scene.listener(scene.balancer(), ANSWER, port=443, protocol="HTTPS", Certificates=certificates)

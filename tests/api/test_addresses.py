@@ -172,7 +172,6 @@ def test_a_pending_instance_gets_none(idle: Ec2) -> None:
         ("ReleaseAddress", {"AllocationId": f"eipalloc-{UNKNOWN}"}, "InvalidAllocationID.NotFound",
          f"The allocation ID 'eipalloc-{UNKNOWN}' does not exist"),
         ("DescribeAddresses", {"PublicIps": ["203.0.113.9"]}, "InvalidAddress.NotFound", ""),
-        ("AllocateAddress", {"Domain": "standard"}, "InvalidParameterValue", ""),
     ],
 )  # fmt: skip
 def test_bad_input(ec2: Ec2, operation: str, params: dict[str, Any], code: str, message: str) -> None:
@@ -180,6 +179,11 @@ def test_bad_input(ec2: Ec2, operation: str, params: dict[str, Any], code: str, 
     assert error.code == code
     assert error.status == 400
     assert error.message == (message or error.message)
+
+
+@pytest.mark.parametrize("domain", ["standard", "vpc", "", "whatever"])
+def test_every_address_is_of_vpcs_whatever_is_asked_for(ec2: Ec2, domain: str) -> None:
+    assert ec2("AllocateAddress", Domain=domain)["Domain"] == "vpc"
 
 
 def test_200_racing_allocations_double_nothing(tmp_path: Path, host: FakeHost) -> None:

@@ -160,6 +160,10 @@ class TestClientToken:
         assert ec2.run(ClientToken="x" * 64)
         code, message = error(ec2, "RunInstances", **RUN, ClientToken="x" * 65)
         assert (code, message) == ("InvalidParameterValue", "Client token must be less than or equal to 64 characters.")
+        template = {"LaunchTemplateName": "web", "LaunchTemplateData": {"InstanceType": "t3.nano"}}
+        assert ec2("CreateLaunchTemplate", **template, ClientToken="x" * 128)
+        code, message = error(ec2, "CreateLaunchTemplate", **template, ClientToken="x" * 129)
+        assert (code, message) == ("InvalidParameterValue", "Client token must be less than or equal to 128 characters.")
 
 
 class TestTags:

@@ -93,8 +93,8 @@ def test_a_template_made_of_an_instance_launches_its_like(ec2: Ec2) -> None:
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": "b"}]}],
     )  # fmt: skip
     data = ec2("GetLaunchTemplateData", InstanceId=one)["LaunchTemplateData"]
-    ec2("CreateLaunchTemplate", LaunchTemplateName="t", LaunchTemplateData=data)
-    launched = ec2("RunInstances", MinCount=1, MaxCount=1, LaunchTemplate={"LaunchTemplateName": "t"})["Instances"][0]
+    ec2("CreateLaunchTemplate", LaunchTemplateName="template", LaunchTemplateData=data)
+    launched = ec2("RunInstances", MinCount=1, MaxCount=1, LaunchTemplate={"LaunchTemplateName": "template"})["Instances"][0]
     like = ec2("GetLaunchTemplateData", InstanceId=launched["InstanceId"])["LaunchTemplateData"]
     assert like == data
     assert (data["KeyName"], data["UserData"], data["TagSpecifications"][0]["Tags"]) == (

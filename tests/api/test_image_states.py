@@ -33,6 +33,10 @@ def test_a_protected_image_stays_and_a_cooldown_runs(ec2: Ec2) -> None:
     made = ec2("CreateImage", InstanceId=ec2.run(), Name="mine")["ImageId"]
     on = ec2("EnableImageDeregistrationProtection", ImageId=made, WithCooldown=True)
     assert on["Return"] == "enabled-with-cooldown"
+    shown = ec2("DescribeImageAttribute", ImageId=made, Attribute="deregistrationProtection")
+    assert shown == {"ImageId": made, "DeregistrationProtection": {"Value": "enabled-with-cooldown"}}
+    for attribute, member in (("tpmSupport", "TpmSupport"), ("uefiData", "UefiData"), ("imdsSupport", "ImdsSupport")):
+        assert ec2("DescribeImageAttribute", ImageId=made, Attribute=attribute) == {"ImageId": made, member: {}}
     assert ec2.refused("DeregisterImage", ImageId=made).code == "OperationNotPermitted"
     assert ec2("DisableImageDeregistrationProtection", ImageId=made)["Return"].startswith("cooldown until ")
     assert ec2.refused("DeregisterImage", ImageId=made).code == "OperationNotPermitted"
@@ -55,7 +59,7 @@ def test_where_an_image_comes_from(ec2: Ec2) -> None:
 
 def test_what_refers_to_an_image(ec2: Ec2) -> None:
     one = ec2.run()
-    template = ec2("CreateLaunchTemplate", LaunchTemplateName="t", LaunchTemplateData={"ImageId": IMAGE.image_id})
+    template = ec2("CreateLaunchTemplate", LaunchTemplateName="template", LaunchTemplateData={"ImageId": IMAGE.image_id})
     template_id = template["LaunchTemplate"]["LaunchTemplateId"]
     found = ec2("DescribeImageReferences", ImageIds=[IMAGE.image_id], **EVERY)["ImageReferences"]
     assert [(each["ResourceType"], each["Arn"].rpartition("/")[2]) for each in found] == [

@@ -89,8 +89,8 @@ def test_a_place_that_is_reserved_is_whole_whatever_is_in_it(ec2: Ec2, host: Fak
 
 def test_options_are_of_a_launch_template_too(ec2: Ec2) -> None:
     data = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "t3.nano", "CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 1}}
-    ec2("CreateLaunchTemplate", LaunchTemplateName="t", LaunchTemplateData=data)
-    answer = ec2("RunInstances", MinCount=1, MaxCount=1, LaunchTemplate={"LaunchTemplateName": "t"})
+    ec2("CreateLaunchTemplate", LaunchTemplateName="template", LaunchTemplateData=data)
+    answer = ec2("RunInstances", MinCount=1, MaxCount=1, LaunchTemplate={"LaunchTemplateName": "template"})
     assert answer["Instances"][0]["CpuOptions"] == {"CoreCount": 1, "ThreadsPerCore": 1}
 
 
@@ -148,6 +148,9 @@ def test_attributes_by_name_and_text(ec2: Ec2) -> None:
     assert (wrong.code, "Allowed: true, false." in wrong.message) == ("InvalidParameterValue", True)
     by_value = ec2.refused("ModifyInstanceAttribute", InstanceId=instance, Attribute="groupSet", Value="sg-1")
     assert by_value.code == "UnsupportedOperation"
+    group = ec2("CreateSecurityGroup", GroupName="other", Description="other")["GroupId"]
+    ec2("ModifyInstanceAttribute", InstanceId=instance, Attribute="groupSet", Groups=[group])
+    assert [one["GroupId"] for one in ec2.instance(instance)["SecurityGroups"]] == [group]
 
 
 def test_credits_follow_the_type(ec2: Ec2) -> None:

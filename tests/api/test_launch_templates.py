@@ -103,7 +103,7 @@ def test_an_instance_is_what_its_template_says_unless_the_request_says_otherwise
         ("DescribeLaunchTemplates", {"LaunchTemplateIds": ["x"]}, ID + ".Malformed"),
         ("DescribeLaunchTemplateVersions", {}, "MissingParameter"),
         ("DescribeLaunchTemplateVersions", {**WEB, "Versions": ["7"]}, ID + ".VersionNotFound"),
-        ("DescribeLaunchTemplateVersions", {**WEB, "Versions": ["x"]}, "InvalidLaunchTemplateVersion.Malformed"),
+        ("DescribeLaunchTemplateVersions", {**WEB, "Versions": ["x"]}, ID + ".VersionNotFound"),
         ("ModifyLaunchTemplate", {**WEB, "DefaultVersion": "7"}, ID + ".VersionNotFound"),
         ("RunInstances", {"MinCount": 1, "MaxCount": 1, "LaunchTemplate": {}}, "MissingParameter"),
     ],

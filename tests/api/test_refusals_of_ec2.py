@@ -80,7 +80,7 @@ def test_names_of_the_issue(ec2: Ec2) -> None:
 def test_values_that_are_none_of_a_set(found: OperationDef, member: Member) -> None:
     error = refusal(found, {member.name: "no such", **{k: v for k, v in required(found).items() if k != member.name}})
     name = wire.ec2_name(member.raw, member.name)
-    allowed = ", ".join(member.shape.enum)
+    allowed = ", ".join(validate.BESIDE_ENUMS.get(member.shape.name, []) + member.shape.enum)
     assert error.message == f"Value (no such) for parameter {name} is invalid. Allowed: {allowed}."
     assert error.code == "InvalidParameterValue"
 
@@ -200,7 +200,7 @@ def test_user_data_of_templates_is_read_when_it_is_given(ec2: Ec2) -> None:
     made = ec2("CreateLaunchTemplate", LaunchTemplateName="good", LaunchTemplateData={"UserData": "IyEvYmluL3No"})
     ident = made["LaunchTemplate"]["LaunchTemplateId"]
     for data, code in (("#!/bin/sh", "InvalidUserData.Malformed"), (large, "InvalidParameterValue")):
-        refused = ec2.refused("CreateLaunchTemplate", LaunchTemplateName="t", LaunchTemplateData={"UserData": data})
+        refused = ec2.refused("CreateLaunchTemplate", LaunchTemplateName="template", LaunchTemplateData={"UserData": data})
         assert refused.code == code
         refused = ec2.refused("CreateLaunchTemplateVersion", LaunchTemplateId=ident, LaunchTemplateData={"UserData": data})
         assert refused.code == code

@@ -23,7 +23,7 @@ def made(ec2: Ec2) -> dict[str, Any]:
     ec2.run()
     ec2("AllocateAddress", Domain="vpc")
     ec2("CreatePlacementGroup", GroupName="p", Strategy="cluster")
-    ec2("CreateLaunchTemplate", LaunchTemplateName="t", LaunchTemplateData={"ImageId": IMAGE.image_id})
+    ec2("CreateLaunchTemplate", LaunchTemplateName="template", LaunchTemplateData={"ImageId": IMAGE.image_id})
     ec2("CreateKeyPair", KeyName="k", KeyType="ed25519")
     volume = ec2("CreateVolume", AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
     ec2("CreateSnapshot", VolumeId=volume)

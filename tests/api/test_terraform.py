@@ -165,7 +165,7 @@ def test_launch_template(ec2: Any) -> None:
         "TagSpecifications": tagged("instance", By="template"),
     }  # fmt: skip
     template = ec2.create_launch_template(
-        ClientToken="terraform-3", LaunchTemplateName="t", LaunchTemplateData=data, VersionDescription="first",
+        ClientToken="terraform-3", LaunchTemplateName="template", LaunchTemplateData=data, VersionDescription="first",
         TagSpecifications=tagged("launch-template", A="b"),
     )["LaunchTemplate"]["LaunchTemplateId"]  # fmt: skip
     found = ec2.describe_launch_templates(LaunchTemplateIds=[template])["LaunchTemplates"][0]

@@ -1,4 +1,4 @@
-"""Ansible's modules for networks: made, made again with nothing to do, and taken away."""
+"""Ansible's modules: networks, made, made again with nothing to do, and taken away; images, addresses, roles."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..cloud_fixtures import IMAGE
+from ..cloud_fixtures import IMAGE, RUN
 from ..endpoint_fixtures import Served
 from .programs import PUBLIC_KEY, ran
 
@@ -38,3 +38,15 @@ def test_a_network(served: Served, tmp_path: Path) -> None:
     assert [one["IsDefault"] for one in ec2.describe_vpcs()["Vpcs"]] == [True]
     assert ec2.describe_addresses()["Addresses"] == []
     assert ec2.describe_key_pairs()["KeyPairs"] == []
+
+
+def test_images_addresses_and_roles(served: Served, tmp_path: Path) -> None:
+    ec2 = served.boto()
+    instance = ec2.run_instances(**RUN)["Instances"][0]["InstanceId"]
+    assert play(served, tmp_path, "images.yml", instance=instance) == {"ok": 6, "changed": 6, "failed": 0}
+    (image,) = ec2.describe_images(Filters=[{"Name": "name", "Values": ["golden"]}])["Images"]
+    shown = ec2.describe_image_attribute(ImageId=image["ImageId"], Attribute="launchPermission")["LaunchPermissions"]
+    assert (image["Description"], shown) == ("More golden", [{"UserId": "210987654321"}])
+    assert ec2.describe_addresses()["Addresses"] == []
+    role = served.boto("iam").get_role(RoleName="looker")["Role"]
+    assert role["Tags"] == [{"Key": "By", "Value": "ansible"}]

@@ -39,6 +39,9 @@ def made(served: Served) -> dict[str, str]:
     ]
     template = {"LaunchTemplateName": "template", "LaunchTemplateData": {"ImageId": IMAGE.image_id, "InstanceType": "t3.nano"}}
     ec2.create_launch_template(**template)
+    autoscaling.create_launch_configuration(  # for `unused`, which looks through what each has
+        LaunchConfigurationName="old-way", ImageId=IMAGE.image_id, InstanceType="t3.nano", SecurityGroups=[groups["used"]]
+    )
     autoscaling.create_auto_scaling_group(
         AutoScalingGroupName="g", MinSize=1, MaxSize=2, LaunchTemplate={"LaunchTemplateName": "template", "Version": "$Default"},
         AvailabilityZones=["us-east-1a"], Tags=[{"Key": "Owner", "Value": "g", "PropagateAtLaunch": True}],

@@ -14,7 +14,7 @@ from minicloud.errors import ApiError
 from tests import ratchet, refusal_forms
 from tests.conforms import differences
 
-MOST = 7
+MOST = 5
 """The length of tests/known_differences.txt. Lower it with each line that goes; it is never raised."""
 TESTS = Path(ratchet.__file__).parent
 REPORT = "report.xml"

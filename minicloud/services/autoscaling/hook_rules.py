@@ -23,8 +23,6 @@ def put(call: Call, group: ScalingGroup, name: str, given: Mapping[str, Any]) ->
     transition = given.get("LifecycleTransition") or (before.transition if before else "")
     if transition not in TRANSITIONS:
         raise invalid(f"Lifecycle Transition must be one of {', '.join(TRANSITIONS)}")
-    if not name or len(name) > 255 or not all(char.isalnum() or char in "-_/" for char in name):
-        raise invalid("A lifecycle hook's name has 1 to 255 letters, digits and -_/")
     settings = {"HeartbeatTimeout": 3600, "DefaultResult": "ABANDON", **(before.settings if before else {})}
     members = ("NotificationTargetARN", "RoleARN", "NotificationMetadata", "HeartbeatTimeout", "DefaultResult")
     settings |= {member: given[member] for member in members if given.get(member) is not None}

@@ -144,9 +144,13 @@ def describe_launch_configurations(call: Call, *, launch_configuration_names: li
     """DescribeLaunchConfigurations. Names that nothing has are left out, as AWS does."""
     table = call.cloud.state.launch_configurations
     rows = table.among("name", launch_configuration_names) if launch_configuration_names else table.query(order="name")
+    nothing = {"ClassicLinkVPCSecurityGroups": [], "KernelId": "", "RamdiskId": ""}
     return {
         "LaunchConfigurations": [
-            {"LaunchConfigurationName": row.name, "LaunchConfigurationARN": row.arn, "CreatedTime": row.created, **row.data}
+            {
+                "LaunchConfigurationName": row.name, "LaunchConfigurationARN": row.arn, "CreatedTime": row.created,
+                **nothing, **row.data,
+            }
             for row in rows
         ]
-    }
+    }  # fmt: skip

@@ -55,12 +55,12 @@ def _named(state: State, allocation_id: str | None, public_ip: str | None) -> Pu
 def allocate_address(
     call: Call, *, domain: str = "vpc", address: str | None = None, network_border_group: str | None = None
 ) -> Answer:
-    """AllocateAddress: any address of the pool, or the one that is asked for."""
+    """AllocateAddress: any address of the pool, or the one that is asked for.
+
+    It is one of VPCs whatever the domain that is given, as with AWS: clients from before ask for `standard`.
+    """
+    del domain
     state, settings = call.cloud.state, call.cloud.settings
-    if domain != "vpc":
-        raise ApiError(
-            "InvalidParameterValue", f"Value ({domain}) for parameter domain is invalid. minicloud has no EC2-Classic."
-        )
     if network_border_group not in (None, settings.region):
         raise ApiError("InvalidParameterValue", f"Value ({network_border_group}) for parameter networkBorderGroup is invalid.")
     if len(state.public_addresses.query("allocation_id != ''")) >= settings.most_addresses:

@@ -6,6 +6,7 @@ from ...api import Answer, Call, operation
 from ...aws import ids, times
 from ...errors import ApiError
 from ...state.rows import Image
+from . import image_protection
 from .instance_attributes import TextValue
 from .snapshot_attributes import ModificationsInput, by_operation, changed, permission_view
 
@@ -33,6 +34,10 @@ def describe_image_attribute(call: Call, *, image_id: str, attribute: str) -> An
         "blockDeviceMapping": ("BlockDeviceMappings", row.devices),
         "sriovNetSupport": ("SriovNetSupport", {"Value": "simple"}),
         "bootMode": ("BootMode", {"Value": row.boot_mode}),
+        "tpmSupport": ("TpmSupport", {}),
+        "uefiData": ("UefiData", {}),
+        "imdsSupport": ("ImdsSupport", {}),
+        "deregistrationProtection": ("DeregistrationProtection", {"Value": image_protection.shown(call, row)}),
     }
     if attribute not in values:
         raise ApiError("UnsupportedOperation", f"minicloud does not keep the image attribute {attribute}")
@@ -53,10 +58,10 @@ def modify_image_attribute(
     user_ids: list[str] | None = None,
     user_groups: list[str] | None = None,
 ) -> Answer:
-    """ModifyImageAttribute: the description, or who may launch it."""
-    row = _named(call, image_id)
-    text = (description or {}).get("Value", value if attribute == "description" else None)
-    if attribute not in (None, "description", _PERMISSION):
+    """ModifyImageAttribute: the description, or who may launch it, by its name in either case (Ansible: LaunchPermission)."""
+    row, named = _named(call, image_id), (attribute or "").lower()
+    text = (description or {}).get("Value", value if named == "description" else None)
+    if named not in ("", "description", _PERMISSION.lower()):
         raise ApiError("UnsupportedOperation", f"minicloud cannot change the image attribute {attribute}")
     add, remove = by_operation(operation_type, user_ids, user_groups, launch_permission or ModificationsInput())
     if (text is None) == (not add and not remove):

@@ -116,7 +116,7 @@ def modify_instance_attribute(
     if (attribute, value) in SO_ALREADY:
         return {}
     if attribute is not None:
-        if attribute not in given and not (attribute == "blockDeviceMapping" and value is None):
+        if attribute not in given and not (attribute in ("blockDeviceMapping", "groupSet") and value is None):
             raise ApiError("UnsupportedOperation", f"minicloud cannot change the instance attribute {attribute} by its value")
         if value is not None:
             given[attribute] = value

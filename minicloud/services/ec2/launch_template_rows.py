@@ -50,26 +50,28 @@ def versions_of(state: State, template: LaunchTemplate) -> list[LaunchTemplateVe
 
 
 def number(state: State, template: LaunchTemplate, version: str) -> int:
-    """The number that a version's name means. Raises ApiError for what is none."""
+    """The number that a version's name means. Raises ApiError (InvalidLaunchTemplateId.VersionNotFound) for what is none."""
     if version == DEFAULT:
         return template.default_version
     if version == LATEST:
         return versions_of(state, template)[-1].version
     if not (version.isascii() and version.isdecimal() and len(version) < 10):
-        raise ApiError(
-            "InvalidLaunchTemplateVersion.Malformed", f"The version '{version}' must be a number, {LATEST} or {DEFAULT}"
-        )
+        raise _unknown_version(template, version)
     return int(version)
+
+
+def _unknown_version(template: LaunchTemplate, version: str) -> ApiError:
+    return ApiError(
+        "InvalidLaunchTemplateId.VersionNotFound",
+        f"Could not find the specified version {version} for the launch template with ID {template.id}.",
+    )
 
 
 def version_of(state: State, template: LaunchTemplate, version: str) -> LaunchTemplateVersion:
     """One version by number or name. Raises ApiError (InvalidLaunchTemplateId.VersionNotFound)."""
     row = state.launch_template_versions.get(template.id, number(state, template, version))
     if row is None:
-        raise ApiError(
-            "InvalidLaunchTemplateId.VersionNotFound",
-            f"Could not find the specified version {version} for the launch template with ID {template.id}.",
-        )
+        raise _unknown_version(template, version)
     return row
 
 

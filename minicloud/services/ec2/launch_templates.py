@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ...api import Answer, Call, operation, require
-from ...aws import ids, model
+from ...aws import ids, model, validate
 from ...aws.tags import tag_set
 from ...callers import acting
 from ...errors import ApiError
@@ -98,6 +98,8 @@ def create_launch_template(
 ) -> Answer:
     """CreateLaunchTemplate, with its first version."""
     state = call.cloud.state
+    # Of this operation the model has a plain text, but of those that name a template the bounds and pattern of AWS's reference.
+    validate.check(model.service("ec2").shape("LaunchTemplateName"), launch_template_name, "LaunchTemplateName")
     _check(launch_template_data)
     if state.launch_templates.find(name=launch_template_name):
         raise ApiError("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")

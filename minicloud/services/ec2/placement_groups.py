@@ -6,6 +6,9 @@ from ...aws.tags import tag_set
 from ...errors import ApiError
 from ...state.rows_access import PlacementGroup
 
+MOST_NAME = 255
+"""Characters of a group's name, which are of ASCII."""
+
 FILTERS = {"group-arn": "GroupArn", "group-name": "GroupName", "state": "State", "strategy": "Strategy"}
 
 
@@ -26,6 +29,9 @@ def create_placement_group(call: Call, *, group_name: str | None = None, strateg
     """CreatePlacementGroup."""
     if not group_name:
         raise ApiError("MissingParameter", "The request must contain the parameter GroupName")
+    if len(group_name) > MOST_NAME or not (group_name.isascii() and group_name.isprintable()):
+        must = f"It must have at most {MOST_NAME} ASCII characters."
+        raise ApiError("InvalidParameterValue", f"Value ({group_name[:80]!a}) for parameter groupName is invalid. {must}")
     if strategy != "cluster":
         raise ApiError("UnsupportedOperation", f"minicloud has one host, which cannot keep instances apart: no {strategy}")
     groups = call.cloud.state.placement_groups

@@ -6,13 +6,12 @@ from ...api import Answer, Call
 from ...errors import ApiError
 from .. import empty
 from .access_keys import USER
-from .instance_profiles import existing as existing_profile
 from .roles import existing as existing_role
 
 NAMES = """
     GetGroup GetGroupPolicy GetMFADevice GetOpenIDConnectProvider GetRolePolicy GetSAMLProvider GetUserPolicy ListAccountAliases
-    ListAttachedGroupPolicies ListAttachedUserPolicies ListGroupPolicies ListGroups ListGroupsForUser ListInstanceProfileTags
-    ListMFADeviceTags ListMFADevices ListOpenIDConnectProviderTags ListOpenIDConnectProviders ListRoleTags ListSAMLProviderTags
+    ListAttachedGroupPolicies ListAttachedUserPolicies ListGroupPolicies ListGroups ListGroupsForUser
+    ListMFADeviceTags ListMFADevices ListOpenIDConnectProviderTags ListOpenIDConnectProviders ListSAMLProviderTags
     ListSAMLProviders ListSSHPublicKeys ListServiceSpecificCredentials ListSigningCertificates ListUserPolicies ListUserTags
     ListUsers ListVirtualMFADevices
 """
@@ -27,12 +26,10 @@ _UNKNOWN = {
 
 
 def nothing(call: Call, **given: Any) -> Answer:
-    """An empty list; whoever and whatever is named is refused, but for the account, its roles and its profiles."""
+    """An empty list; whoever and whatever is named is refused, but for the account and its roles."""
     for parameter, (name, *_rest) in empty.identified(call, given):
         if parameter == "RoleName":
             existing_role(call, name)
-        elif parameter == "InstanceProfileName":
-            existing_profile(call, name)
         elif parameter in _UNKNOWN and (parameter, name) != ("UserName", USER):
             raise ApiError("NoSuchEntity", _UNKNOWN[parameter].format(name), 404)
     return empty.answer(call, given)

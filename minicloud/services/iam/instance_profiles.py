@@ -7,8 +7,9 @@ from ...aws import access_keys, arns
 from ...callers import check_pass
 from ...errors import ApiError
 from ...state.rows_access import InstanceProfile
-from . import roles
+from . import roles, tag_rules
 from .pages import page
+from .tag_rules import TagInput
 
 
 def existing(call: Call, name: str) -> InstanceProfile:
@@ -19,6 +20,11 @@ def existing(call: Call, name: str) -> InstanceProfile:
     return row
 
 
+def arn(call: Call, profile: InstanceProfile) -> str:
+    """The ARN of an instance profile."""
+    return arns.instance_profile(call.cloud.settings.account_id, profile.path, profile.name)
+
+
 def view(call: Call, profile: InstanceProfile) -> dict[str, Any]:
     """A profile as IAM answers it, with its role."""
     role = call.cloud.state.roles.get(profile.role) if profile.role else None
@@ -26,27 +32,35 @@ def view(call: Call, profile: InstanceProfile) -> dict[str, Any]:
         "Path": profile.path,
         "InstanceProfileName": profile.name,
         "InstanceProfileId": profile.id,
-        "Arn": arns.instance_profile(call.cloud.settings.account_id, profile.path, profile.name),
+        "Arn": arn(call, profile),
         "CreateDate": profile.created,
         "Roles": [roles.view(call, role)] if role else [],
     }
 
 
 @operation()
-def create_instance_profile(call: Call, *, instance_profile_name: str, path: str = "/") -> Answer:
+def create_instance_profile(
+    call: Call, *, instance_profile_name: str, path: str = "/", tags: list[TagInput] | None = None
+) -> Answer:
     """CreateInstanceProfile."""
-    roles.check_name("instanceProfileName", instance_profile_name, path)
+    roles.check_path(path)
     profiles = call.cloud.state.instance_profiles
     if profiles.get(instance_profile_name):
         raise ApiError("EntityAlreadyExists", f"Instance Profile {instance_profile_name} already exists.", 409)
     row = profiles.add(InstanceProfile(instance_profile_name, access_keys.new_id("AIPA"), path, call.now))
-    return {"InstanceProfile": view(call, row)}
+    tag_rules.give(call, arn(call, row), "instance-profile", tags)
+    return {"InstanceProfile": _whole(call, row)}
+
+
+def _whole(call: Call, profile: InstanceProfile) -> dict[str, Any]:
+    """A profile with its tags, which lists do not have."""
+    return {**view(call, profile), **tag_rules.shown(call, arn(call, profile))}
 
 
 @operation()
 def get_instance_profile(call: Call, *, instance_profile_name: str) -> Answer:
     """GetInstanceProfile."""
-    return {"InstanceProfile": view(call, existing(call, instance_profile_name))}
+    return {"InstanceProfile": _whole(call, existing(call, instance_profile_name))}
 
 
 @operation()
@@ -104,5 +118,6 @@ def delete_instance_profile(call: Call, *, instance_profile_name: str) -> Answer
         if instance is not None and instance.state != "terminated":
             raise ApiError("DeleteConflict", f"Cannot delete entity, {association.instance_id} has it.", 409)
         state.profile_associations.remove(association.id)
+    tag_rules.drop(call, arn(call, profile))
     state.instance_profiles.remove(profile.name)
     return {}

@@ -49,14 +49,14 @@ def get_credential_report(call: Call) -> Answer:
 
 
 def _role(call: Call, row: Role) -> dict[str, Any]:
-    state, shown = call.cloud.state, roles.view(call, row)
+    state, shown = call.cloud.state, roles.whole(call, row)
     attached = [{"PolicyName": name.rpartition("/")[2], "PolicyArn": PREFIX + name} for name in row.policies]
     return {
         **{name: shown[name] for name in ("Path", "RoleName", "RoleId", "Arn", "CreateDate", "AssumeRolePolicyDocument")},
         "InstanceProfileList": [instance_profiles.view(call, one) for one in state.instance_profiles.find(role=row.name)],
         "RolePolicyList": [],
         "AttachedManagedPolicies": attached,
-        "Tags": [],
+        "Tags": shown.get("Tags", []),
     }
 
 

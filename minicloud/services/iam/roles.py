@@ -8,9 +8,10 @@ from ...api import Answer, Call, operation
 from ...aws import access_keys, arns, trust
 from ...errors import ApiError
 from ...state.rows_access import Role
+from . import tag_rules
 from .pages import page
+from .tag_rules import TagInput
 
-NAME = re.compile(r"[A-Za-z0-9+=,.@_-]{1,64}")
 _PATH = re.compile(r"/([!-.0-~]+/)*")
 
 
@@ -22,10 +23,8 @@ def existing(call: Call, name: str) -> Role:
     return row
 
 
-def check_name(kind: str, name: str, path: str) -> None:
-    """Refuse names and paths that IAM does not have. Raises ApiError (ValidationError)."""
-    if not NAME.fullmatch(name):
-        raise ApiError("ValidationError", f"The specified value for {kind} is invalid. It must contain only [\\w+=,.@-]")
+def check_path(path: str) -> None:
+    """Refuse a path that IAM does not have. Raises ApiError (ValidationError)."""
     if not _PATH.fullmatch(path):
         raise ApiError("ValidationError", "The specified value for path is invalid. It must begin and end with /")
 
@@ -58,9 +57,10 @@ def create_role(
     path: str = "/",
     description: str = "",
     max_session_duration: int = 3600,
+    tags: list[TagInput] | None = None,
 ) -> Answer:
     """CreateRole."""
-    check_name("roleName", role_name, path)
+    check_path(path)
     trust.principals(assume_role_policy_document)
     state = call.cloud.state
     if state.roles.get(role_name):
@@ -69,13 +69,19 @@ def create_role(
         role_name, access_keys.new_id("AROA"), path, description, assume_role_policy_document, max_session_duration, call.now
     )
     state.roles.add(row)
-    return {"Role": view(call, row)}
+    tag_rules.give(call, arn(call, row), "role", tags)
+    return {"Role": whole(call, row)}
+
+
+def whole(call: Call, role: Role) -> dict[str, Any]:
+    """A role with its tags, which lists do not have."""
+    return {**view(call, role), **tag_rules.shown(call, arn(call, role))}
 
 
 @operation()
 def get_role(call: Call, *, role_name: str) -> Answer:
     """GetRole."""
-    return {"Role": view(call, existing(call, role_name))}
+    return {"Role": whole(call, existing(call, role_name))}
 
 
 @operation()
@@ -101,5 +107,6 @@ def delete_role(call: Call, *, role_name: str) -> Answer:
         raise ApiError("DeleteConflict", "Cannot delete entity, must detach all policies first.", 409)
     if state.instance_profiles.find(role=role.name):
         raise ApiError("DeleteConflict", "Cannot delete entity, must remove roles from instance profile first.", 409)
+    tag_rules.drop(call, arn(call, role))
     state.roles.remove(role.name)
     return {}

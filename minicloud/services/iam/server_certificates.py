@@ -8,7 +8,9 @@ from ...errors import ApiError
 from ...state.rows_lb import Certificate
 from ..acm.certificates import columns, end_key
 from ..acm.names import users
-from . import roles
+from . import roles, tag_rules
+from .pages import page
+from .tag_rules import TagInput
 
 MOST_CERTIFICATES = 20
 
@@ -21,7 +23,8 @@ def _all(call: Call) -> list[Certificate]:
     return call.cloud.state.certificates.query("name != ''", order="name")
 
 
-def _existing(call: Call, name: str) -> Certificate:
+def existing(call: Call, name: str) -> Certificate:
+    """The server certificate of a name. Raises ApiError (NoSuchEntity)."""
     found = call.cloud.state.certificates.find(name=name)
     if not found:
         raise ApiError("NoSuchEntity", f"The Server Certificate with name {name} cannot be found.", 404)
@@ -48,9 +51,10 @@ def upload_server_certificate(
     certificate_body: str,
     private_key: str,
     certificate_chain: str = "",
+    tags: list[TagInput] | None = None,
 ) -> Answer:
     """UploadServerCertificate: checked as ACM checks one."""
-    roles.check_name("serverCertificateName", server_certificate_name, path)
+    roles.check_path(path)
     if call.cloud.state.certificates.find(name=server_certificate_name):
         raise ApiError("EntityAlreadyExists", f"The Server Certificate with name {server_certificate_name} already exists.", 409)
     if len(_all(call)) >= MOST_CERTIFICATES:
@@ -67,31 +71,35 @@ def upload_server_certificate(
         Certificate(arn=arn, created=call.now, name=server_certificate_name, path=path, **found)
     )
     call.touch(row.arn)
-    return {"ServerCertificateMetadata": _view(row)}
+    tag_rules.give(call, row.arn, "server-certificate", tags)
+    return {"ServerCertificateMetadata": _view(row), **tag_rules.shown(call, row.arn)}
 
 
 @operation()
 def get_server_certificate(call: Call, *, server_certificate_name: str) -> Answer:
     """GetServerCertificate: the certificate and its chain."""
-    row = _existing(call, server_certificate_name)
-    chain = {"CertificateChain": row.chain} if row.chain else {}
-    return {"ServerCertificate": {"ServerCertificateMetadata": _view(row), "CertificateBody": row.certificate, **chain}}
+    row = existing(call, server_certificate_name)
+    more = {**({"CertificateChain": row.chain} if row.chain else {}), **tag_rules.shown(call, row.arn)}
+    return {"ServerCertificate": {"ServerCertificateMetadata": _view(row), "CertificateBody": row.certificate, **more}}
 
 
 @operation()
-def list_server_certificates(call: Call, *, path_prefix: str = "/") -> Answer:
+def list_server_certificates(
+    call: Call, *, path_prefix: str = "/", marker: str | None = None, max_items: int | None = None
+) -> Answer:
     """ListServerCertificates."""
     found = [_view(row) for row in _all(call) if row.path.startswith(path_prefix)]
-    return {"ServerCertificateMetadataList": found, "IsTruncated": False}
+    return page("ServerCertificateMetadataList", found, lambda one: one["ServerCertificateName"], marker, max_items)
 
 
 @operation()
 def delete_server_certificate(call: Call, *, server_certificate_name: str) -> Answer:
     """DeleteServerCertificate: one that no balancer uses."""
-    row = _existing(call, server_certificate_name)
+    row = existing(call, server_certificate_name)
     if using := sorted(users(call.cloud.state, row.arn).values()):
         raise ApiError("DeleteConflict", f"Certificate: {row.arn} is currently in use by {', '.join(using)}.", 409)
     end_key(call, row)
+    tag_rules.drop(call, row.arn)
     call.cloud.state.certificates.remove(row.arn)
     call.touch(row.arn)
     return {}

@@ -109,14 +109,32 @@ _AUTOSCALING = Way(
     "autoscaling", "CreateOrUpdateTags", "DeleteTags", _propagated,
     lambda call, arn, keys: {"tags": [{"ResourceId": _group(call.cloud, arn), "Key": key} for key in keys]},
 )  # fmt: skip
+
+
+def _iam(parameter: str, name: str) -> Way:
+    return Way(
+        "iam", f"Tag{name}", f"Untag{name}",
+        lambda _, arn, tags: {parameter: arn.rpartition("/")[2], "tags": _pairs(tags)},
+        lambda _, arn, keys: {parameter: arn.rpartition("/")[2], "tag_keys": list(keys)},
+    )  # fmt: skip
+
+
+_IAM = {
+    "role": _iam("role_name", "Role"),
+    "instance-profile": _iam("instance_profile_name", "InstanceProfile"),
+    "server-certificate": _iam("server_certificate_name", "ServerCertificate"),
+}
 _WAYS = {"ec2": _EC2, "acm": _ACM, "cloudwatch": _CLOUDWATCH, "dlm": _DLM, "autoscaling": _AUTOSCALING}
 
 
 def _way(call: Call, arn: str) -> Way:
     """Who changes a resource's tags. Raises ApiError (InvalidParameterException)."""
     parts, settings = arn.split(":", 5), call.cloud.settings
-    if len(parts) != 6 or parts[:2] != ["arn", "aws"] or parts[3] != settings.region:
+    region = "" if parts[2:3] == ["iam"] else settings.region
+    if len(parts) != 6 or parts[:2] != ["arn", "aws"] or parts[3] != region:
         raise ApiError("InvalidParameterException", f"{arn} is no ARN of a resource in {settings.region}")
+    if parts[2] == "iam" and (kind := parts[5].partition("/")[0]) in _IAM:
+        return _IAM[kind]
     if parts[2] == "elasticloadbalancing":
         return _ELBV2 if parts[5].count("/") > 1 else _ELB
     if parts[2] not in _WAYS:
