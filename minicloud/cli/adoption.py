@@ -39,6 +39,7 @@ def adopt(cloud: Cloud) -> list[str]:
 
 def steps(cloud: Cloud) -> Iterator[str]:
     """The same, each sentence when that is done."""
+    generations.refuse_unmounted(cloud)
     refuse_running(cloud)
     adoption_layers.refuse_absent(cloud)
     off_guests.keep_all_off(cloud.host)

@@ -19,6 +19,8 @@ stamp: where there is none it was lost, or what is there is not where the disks 
 not mounted yet. With that, too, nothing is changed.
 """
 
+import os
+import shlex
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -79,8 +81,20 @@ def absent(cloud: Cloud) -> str:
     return (
         f"none of the {len(layers)} disks that {cloud.settings.database} counts on is in {_place(cloud)}, nor minicloud.json, "
         "which is beside them: is that mounted? Nothing is changed until they are there. If they are lost: restore a backup with "
-        "disks; to go on without them, minicloud adopt"
+        f"disks; to go on without them, {_without(_place(cloud))}"
     )
+
+
+def _without(place: Path) -> str:
+    """How to go on without disks that are lost: what is in their place may be where a file system is mounted later."""
+    away = shlex.join(["mv", str(place), f"{place}.lost"])
+    return f"move that directory away ({away}), then minicloud adopt" if os.path.lexists(place) else "minicloud adopt"
+
+
+def refuse_unmounted(cloud: Cloud) -> None:
+    """Raise StateError where none of the disks is in the place for them, which is there: going on would give them up."""
+    if os.path.lexists(_place(cloud)) and (why := absent(cloud)):
+        raise StateError(why)
 
 
 def _unstamped(cloud: Cloud) -> str:
