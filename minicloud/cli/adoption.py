@@ -9,7 +9,8 @@
 5. The state counts beyond the stamp, and the stamp is this state's: from here on it may change things, so its rows are right.
 6. Snapshots that were being taken, and were taken as the files show, are finished.
 7. A volume whose layer something unknown stands on, aside or not, goes on with a new layer, and a snapshot keeps the old one
-   as it is. Until that is done, `layers.refuse_frozen` keeps everybody from writing to it. One with which this fails keeps no
+   as it is. So does one whose layer became another volume's by a merge: what that wrote is nowhere else. Until it is done,
+   `layers.refuse_frozen` keeps everybody from writing to a layer that something stands on. One with which this fails keeps no
    other from it.
 
 Each may be cut short: asked once more, the rest is done.
@@ -56,19 +57,19 @@ def steps(cloud: Cloud) -> Iterator[str]:
         yield from _plug_again(cloud)
         stamp = cloud.host.disks.stamp()
         own = cloud.state.advance(beyond=stamp.generation if stamp else 0)
-        cloud.host.disks.put_stamp(Stamp(own.id, own.generation))
+        cloud.host.disks.put_stamp(Stamp(own.id, own.generation, stamp.merged if stamp else {}))
         yield f"the disks belong to the state {own.id} from now on, at generation {own.generation}"
     with contextlib.suppress(HostError):  # the passes do it, too, and tell of it
         layers.correct_moved(cloud)
     yield from adoption_begun.finish(cloud)
     failed = dict[str, HostError]()
-    for volume in _stood_on(cloud):
+    for volume, why in _to_keep(cloud):
         try:
             snapshot = _keep(cloud, volume)
         except HostError as error:
             failed[volume.id] = error
             continue
-        yield f"{volume.id} goes on with a new layer; {snapshot} keeps what it was, because something stands on that"
+        yield f"{volume.id} goes on with a new layer; {snapshot} keeps what it was, because {why}"
     if failed:
         kind = Retry if any(isinstance(error, Retry) for error in failed.values()) else Permanent
         raise kind("; ".join(f"{volume_id} cannot go on with a new layer: {error}" for volume_id, error in failed.items()))
@@ -76,13 +77,20 @@ def steps(cloud: Cloud) -> Iterator[str]:
 
 def unfinished(cloud: Cloud) -> int:
     """How many volumes and layers an adoption that was cut short has left. Raises HostError."""
-    return len(_stood_on(cloud)) + len(adoption_layers.left(cloud))
+    return len(_to_keep(cloud)) + len(adoption_layers.left(cloud))
 
 
-def _stood_on(cloud: Cloud) -> list[Volume]:
-    """The volumes on whose layer something stands that no row accounts for."""
-    volumes = cloud.state.volumes.query("layer_id != ''")
-    return [volume for volume in volumes if unknown(cloud, cloud.host.disks.above(volume.layer_id))]
+def _to_keep(cloud: Cloud) -> list[tuple[Volume, str]]:
+    """The volumes on whose layer something stands that no row accounts for, and those whose layer is another's, each with why."""
+    found, stamp, there = list[tuple[Volume, str]](), cloud.host.disks.stamp(), cloud.host.disks.list()
+    merged = stamp.merged if stamp is not None else {}
+    for volume in cloud.state.volumes.query("layer_id != ''"):
+        other = merged[volume.layer_id].volume if volume.layer_id in merged.keys() & there else ""
+        if unknown(cloud, cloud.host.disks.above(volume.layer_id)):
+            found.append((volume, "something stands on that"))
+        elif other not in ("", volume.id):
+            found.append((volume, f"{volume.id} has what the volume {other} wrote, whose layer that was"))
+    return found
 
 
 def known_disks(cloud: Cloud) -> set[str]:

@@ -33,9 +33,16 @@ def end(cloud: Cloud) -> Iterator[str]:
             layer_id = volume.layer_id if volume is not None else "of its volume"
             yield _failed(cloud, snapshot.id, f"its layer {layer_id} {adoption_layers.WHY}", go_on=True)
     named = {snapshot.layer_id for snapshot in cloud.state.snapshots.find(state="completed")}
-    yield from adoption_layers.doubt(
-        cloud, {layer_id for layer_id in named & there.keys() if not _is_frozen(cloud, there, layer_id)}
-    )
+    loose = {layer_id for layer_id in named & there.keys() if not _is_frozen(cloud, there, layer_id)}
+    yield from adoption_layers.doubt(cloud, loose | _merged(cloud))
+
+
+def _merged(cloud: Cloud) -> set[str]:
+    """The layers that others were merged into after this state was made, or are in part."""
+    stamp, own = cloud.host.disks.stamp(), cloud.state.identity
+    if stamp is None:
+        return set()
+    return {name for name, one in stamp.merged.items() if stamp.identity != own.id or one.generation > own.generation}
 
 
 def _is_frozen(cloud: Cloud, there: Mapping[str, int], layer_id: str) -> bool:

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -36,11 +36,22 @@ class DiskSpec:
 
 
 @dataclass(frozen=True)
+class Merged:
+    """What was last written down into a layer: with which change that was begun, and the volume whose top it was, or empty."""
+
+    generation: int
+    volume: str = ""
+
+
+@dataclass(frozen=True)
 class Stamp:
-    """What is written beside the disks: which state they belong to, and the last change of layers that it has begun."""
+    """What is written beside the disks: which state they belong to, the last change of layers that it has begun, and of the
+    layers that are there those that others were merged into, or may be in part.
+    """
 
     identity: str
     generation: int
+    merged: Mapping[str, Merged] = field(default_factory=dict)
 
 
 class StampDamaged(Permanent):

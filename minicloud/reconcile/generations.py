@@ -28,7 +28,7 @@ from pathlib import Path
 from ..cloud import Cloud
 from ..errors import ApiError, Retry, StateError, UsageError
 from ..host import disk_links, failures
-from ..host.contracts_storage import Stamp
+from ..host.contracts_storage import Merged, Stamp
 from ..state.rows_identity import Identity
 from . import locks
 
@@ -117,13 +117,22 @@ def _place(cloud: Cloud) -> Path:
     return cloud.settings.home / "volumes"
 
 
-def count(cloud: Cloud) -> None:
-    """Say, where it lasts, that layers, or who has them, are about to be changed. Raises HostError where they must not be."""
+def count(cloud: Cloud, *, into: str = "", volume: str = "") -> None:
+    """Say, where it lasts, that layers, or who has them, are about to be changed. Raises HostError where they must not be.
+
+    Where a layer is about to be merged `into` another, this is said of that, with the `volume` whose top it is: an older state
+    finds there what it does not know of, done or not.
+    """
     with locks.held(cloud.settings.run, _LOCK, _PATIENCE):
         if why := refusal(cloud):
             raise Retry(why)
-        own = cloud.state.advance()
-        cloud.host.disks.put_stamp(Stamp(own.id, own.generation))
+        own, before = cloud.state.advance(), cloud.host.disks.stamp()
+        merged = dict(before.merged) if before is not None else {}
+        if into:
+            known = {layer.id for layer in cloud.state.layers.query()}
+            merged = {layer_id: one for layer_id, one in merged.items() if layer_id in known}
+            merged[into] = Merged(own.generation, volume)
+        cloud.host.disks.put_stamp(Stamp(own.id, own.generation, merged))
 
 
 @failures.of_system()

@@ -1,0 +1,106 @@
+"""An older state of which a layer was merged into since, or half so: the stamp beside the disks says into which, and for whom."""
+
+from pathlib import Path
+
+import pytest
+
+from minicloud.cli import adopt, adoption
+from minicloud.errors import Retry
+from minicloud.host.disks import LocalDisks
+from minicloud.host.run import run
+
+from ..cloud_fixtures import Ec2, cloud_in
+from .older import keep, restore
+from .real_disks import Real, real
+from .test_older_in_use import Scene, scene
+
+__all__ = ["real", "scene"]
+
+Patch = pytest.MonkeyPatch
+
+
+def back(real: Real, copy: Path) -> str:
+    restore(real.ec2.cloud, copy)
+    real.ec2 = Ec2(cloud_in(real.directory, real.host))
+    return "\n".join(adoption.adopt(real.ec2.cloud))
+
+
+def halfway(disks: LocalDisks, _: str, into: str) -> None:
+    """qemu-img is killed when it has written the first of two clusters."""
+    run(["qemu-io", "-f", "qcow2", "-c", "write -q -P 9 0 65536", disks.path(into)])
+    raise Retry("killed in its midst")
+
+
+def test_a_snapshot_whose_layer_was_half_written_over_says_so(real: Real, tmp_path: Path, monkeypatch: Patch) -> None:
+    """What was being merged stands on it as ever, and nobody has it open."""
+    volume, copy = real.volume(Size=1), tmp_path / "copy.sqlite"
+    real.write(volume, 0, 1)
+    snapshot, sure = real.snapshot(volume), real.snapshot(real.volume(Size=1))
+    for place in (0, 65536):
+        real.write(volume, place, 9)
+    newest = real.of_volume(volume)
+    keep(real.ec2.cloud, copy)
+    then = real.of_snapshot(snapshot)
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalDisks, "commit", halfway)
+        real.ec2("DeleteSnapshot", SnapshotId=snapshot)
+    told = back(real, copy)
+    assert real.of_snapshot(snapshot) != then
+    assert f"{snapshot} may read as a later one" in told
+    assert "may read as a later one" in real.state.snapshots.get(snapshot).message
+    assert sure not in told
+    for _ in range(2):
+        real.look()
+    assert real.of_volume(volume) == newest
+    assert adopt.situation(real.ec2.cloud) == ""
+
+
+def test_so_does_one_that_a_guest_was_writing_into_when_it_ended(scene: Scene) -> None:
+    first = scene.taken(scene.volume, 0, "first")
+    scene.taken(scene.volume, 0, "second")
+    scene.write(scene.volume, 0, "newest")
+    keep(scene.ec2.cloud, scene.copy)
+    scene.ec2("DeleteSnapshot", SnapshotId=first)
+    scene.ec2.look()
+    assert scene.host.blocks.jobs(scene.instance)
+    scene.host.kill(scene.instance)
+    scene.back()
+    assert f"{first} may read as a later one" in scene.adopted()
+    scene.rest()
+    assert scene.of_volume(scene.volume) == {0: "newest"}
+
+
+def test_a_layer_that_was_merged_into_before_the_copy_is_as_it_is_known(real: Real, tmp_path: Path) -> None:
+    volume = real.volume(Size=1)
+    first, second = real.snapshot(volume), real.snapshot(volume)
+    real.ec2("DeleteSnapshot", SnapshotId=first)
+    real.look()
+    keep(real.ec2.cloud, tmp_path / "copy.sqlite")
+    real.volume(Size=1)
+    assert second not in back(real, tmp_path / "copy.sqlite")
+
+
+def test_a_volume_whose_layer_is_anothers_since_goes_on_beside_it(real: Real, tmp_path: Path) -> None:
+    """What the other has written is nowhere else, and is kept."""
+    volume = real.volume(Size=1)
+    real.write(volume, 0, 1)
+    layer = real.state.volumes.get(volume).layer_id
+    keep(real.ec2.cloud, tmp_path / "copy.sqlite")
+    snapshot = real.snapshot(volume)
+    other = real.volume(SnapshotId=snapshot)
+    real.ec2("DeleteVolume", VolumeId=volume)
+    real.ec2("DeleteSnapshot", SnapshotId=snapshot)
+    for _ in range(2):
+        real.look()
+    assert real.state.volumes.get(other).layer_id == layer
+    real.write(other, 65536, 2)
+    newest = real.of_volume(other)
+    told = back(real, tmp_path / "copy.sqlite")
+    assert f"{volume} has what the volume {other} wrote" in told
+    (kept,) = [row for row in real.state.snapshots.query() if row.description == adoption.DESCRIPTION]
+    assert (kept.layer_id, kept.id in told) == (layer, True)
+    for _ in range(2):
+        real.look()
+    real.write(volume, 0, 3)
+    assert real.digest(layer) == newest
+    assert adopt.situation(real.ec2.cloud) == ""
