@@ -183,7 +183,8 @@ class Disks(Protocol):
     """Where the bytes of volumes are. Sizes are in bytes.
 
     A disk that a guest has must not be changed by anything here but `create` of another on it and `repoint`. What may be another
-    home's as well, by a link, is changed by nothing: Permanent.
+    home's as well, by a link, is changed by nothing: Permanent. One that is away with the file system that it is on, as a link
+    tells, is not taken for lost: Away.
     """
 
     def create(self, disk_id: str, size: int, base: str | None) -> None:
