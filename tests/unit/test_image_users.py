@@ -94,6 +94,22 @@ def test_uninstall_leaves_what_the_other_needs_and_says_so(homes: tuple[Home, Ho
     assert not store.exists()
 
 
+@pytest.mark.parametrize("link", ["certificates", f"certificates/{'a' * 32}.key"])
+def test_uninstall_leaves_what_links_of_the_other_lead_to(homes: tuple[Home, Home], link: str) -> None:
+    """The other home is a copy by links (cp -as), or has but its keys there."""
+    first, second = (home.cloud.settings.home for home in homes)
+    key = first / f"certificates/{'a' * 32}.key"
+    key.parent.mkdir(parents=True)
+    key.touch()
+    homes[1].image()
+    homes[1].volume(homes[1].image("other"))
+    (second / link).parent.mkdir(parents=True, exist_ok=True)
+    (second / link).symlink_to(first / link)
+    said = homes[0].uninstall()
+    assert key.exists()
+    assert f"left {first / link}: {second / link} is a link to it" in said
+
+
 def test_deregistering_in_one_takes_nothing_from_the_other(homes: tuple[Home, Home]) -> None:
     first, second = homes
     image = first.image()
