@@ -17,7 +17,7 @@ Each may be cut short: asked once more, the rest is done.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ..aws import times
 from ..aws.ids import new_id
@@ -84,9 +84,11 @@ def _to_keep(cloud: Cloud) -> list[tuple[Volume, str]]:
     """The volumes on whose layer something stands that no row accounts for, and those whose layer is another's, each with why."""
     found, stamp, there = list[tuple[Volume, str]](), cloud.host.disks.stamp(), cloud.host.disks.list()
     merged = stamp.merged if stamp is not None else {}
-    for volume in cloud.state.volumes.query("layer_id != ''"):
+    volumes, known = cloud.state.volumes.query("layer_id != ''"), known_disks(cloud)
+    above = cloud.host.disks.all_above(volume.layer_id for volume in volumes)
+    for volume in volumes:
         other = merged[volume.layer_id].volume if volume.layer_id in merged.keys() & there else ""
-        if unknown(cloud, cloud.host.disks.above(volume.layer_id)):
+        if above[volume.layer_id] - known:
             found.append((volume, "something stands on that"))
         elif other not in ("", volume.id):
             found.append((volume, f"{volume.id} has what the volume {other} wrote, whose layer that was"))
@@ -99,19 +101,14 @@ def known_disks(cloud: Cloud) -> set[str]:
     return {layer.id for layer in cloud.state.layers.query()} | {disk for row in rows for disk in guest_spec.scratch_disks(row)}
 
 
-def unknown(cloud: Cloud, names: Iterable[str]) -> set[str]:
-    """Those of some disks that no row accounts for."""
-    return set(names) - known_disks(cloud)
-
-
 def movable(cloud: Cloud) -> set[str]:
     """The disks that no row knows and that nothing which one knows stands on, directly or not."""
     disks, known, there = cloud.host.disks, known_disks(cloud), cloud.host.disks.list()
-    found = unknown(cloud, there)
+    found = there.keys() - known
     for disk_id in there if found else ():
         with contextlib.suppress(Permanent):  # no disk, or gone
             disks.backing(disk_id)  # raises where it cannot be read: nobody knows what it stands on then
-    above = {disk_id: disks.above(disk_id) for disk_id in found}
+    above = disks.all_above(found)
     while held := {disk_id for disk_id in found if above[disk_id] & (known | (above.keys() - found))}:
         found -= held
     return found

@@ -33,7 +33,8 @@ def end(cloud: Cloud) -> Iterator[str]:
             layer_id = volume.layer_id if volume is not None else "of its volume"
             yield _failed(cloud, snapshot.id, f"its layer {layer_id} {adoption_layers.WHY}", go_on=True)
     named = {snapshot.layer_id for snapshot in cloud.state.snapshots.find(state="completed")}
-    loose = {layer_id for layer_id in named & there.keys() if not _is_frozen(cloud, there, layer_id)}
+    above = cloud.host.disks.all_above(there)
+    loose = {layer_id for layer_id in named & there.keys() if not _is_frozen(cloud, above, layer_id)}
     yield from adoption_layers.doubt(cloud, loose | _merged(cloud))
 
 
@@ -45,20 +46,19 @@ def _merged(cloud: Cloud) -> set[str]:
     return {name for name, one in stamp.merged.items() if stamp.identity != own.id or one.generation > own.generation}
 
 
-def _is_frozen(cloud: Cloud, there: Mapping[str, int], layer_id: str) -> bool:
-    """Whether something has stood on a layer all the time, which was written to by nobody then."""
-    above = cloud.host.disks.above(layer_id)
-    on_it = [layer.id for layer in cloud.state.layers.find(parent=layer_id, made=True) if layer.id in above]
-    return any(_is_kept(cloud, there, one) for one in on_it)
+def _is_frozen(cloud: Cloud, above: Mapping[str, set[str]], layer_id: str) -> bool:
+    """Whether something has stood on a layer all the time, which was written to by nobody then. `above` is of all disks."""
+    on_it = [layer.id for layer in cloud.state.layers.find(parent=layer_id, made=True) if layer.id in above[layer_id]]
+    return any(_is_kept(cloud, above, one) for one in on_it)
 
 
-def _is_kept(cloud: Cloud, there: Mapping[str, int], layer_id: str) -> bool:
+def _is_kept(cloud: Cloud, above: Mapping[str, set[str]], layer_id: str) -> bool:
     """Whether what stood on a layer stands there yet, as far as it is there. One that was merged into what it stands on, and was
     not removed yet, is left by all.
     """
-    stood = {layer.id for layer in cloud.state.layers.find(parent=layer_id) if layer.made or layer.id in there}
-    above = cloud.host.disks.above(layer_id)
-    return not stood or (bool(above) and stood & there.keys() <= above)
+    stood = {layer.id for layer in cloud.state.layers.find(parent=layer_id) if layer.made or layer.id in above}
+    stand = above.get(layer_id, set())
+    return not stood or (bool(stand) and stood & above.keys() <= stand)
 
 
 def _failed(cloud: Cloud, snapshot_id: str, message: str, *, go_on: bool = False) -> str:

@@ -242,6 +242,9 @@ class Disks(Protocol):
         when it last could be, as far as that is known: `backing` tells that it cannot be read.
         """
 
+    def all_above(self, disk_ids: Iterable[str]) -> dict[str, set[str]]:
+        """The same of many disks, by one look at all."""
+
     def stamp(self) -> Stamp | None:
         """What is written beside the disks; None where nothing was written yet. Raises StampDamaged where that is not it."""
 

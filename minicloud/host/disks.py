@@ -90,8 +90,17 @@ class LocalDisks:
     @failures.of_system()
     def above(self, disk_id: str) -> set[str]:
         """By the headers of all files here, those that were set aside among them."""
-        found = [Path(path) for path in self._index.above(self.path(disk_id), careful=False)]
-        return {(_id_of(path.name) if path.parent == self._directory else "") or str(path) for path in found}
+        return self.all_above([disk_id])[disk_id]
+
+    @failures.of_system()
+    def all_above(self, disk_ids: Iterable[str]) -> dict[str, set[str]]:
+        """The same, and each header is looked at once."""
+        paths = {self.path(disk_id): disk_id for disk_id in disk_ids}
+        found = self._index.all_above(paths, careful=False)
+        return {disk_id: {self._named(Path(name)) for name in found[path]} for path, disk_id in paths.items()}
+
+    def _named(self, path: Path) -> str:
+        return (_id_of(path.name) if path.parent == self._directory else "") or str(path)
 
     @failures.of_system()
     def stamp(self) -> Stamp | None:

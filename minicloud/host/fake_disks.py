@@ -66,6 +66,11 @@ class FakeDisks:
         with self._store.call("disks.above", disk_id) as held:
             return _above(held, disk_id)
 
+    def all_above(self, disk_ids: Iterable[str]) -> dict[str, set[str]]:
+        """The same of each."""
+        with self._store.call("disks.all_above") as held:
+            return {disk_id: _above(held, disk_id) for disk_id in disk_ids}
+
     def stamp(self) -> Stamp | None:
         """As it was written."""
         with self._store.call("disks.stamp") as held:
