@@ -16,6 +16,7 @@ from ..state.rows_storage import Snapshot
 from . import adoption_layers
 
 _OVER = "it was being taken when this state was copied, and its moment is over: the layer that its volume was to go on with"
+_OVERWRITTEN = "has what was written later, or a part of it: another was being merged into it after this state was made"
 
 
 def end(cloud: Cloud) -> Iterator[str]:
@@ -23,19 +24,20 @@ def end(cloud: Cloud) -> Iterator[str]:
 
     Raises HostError. May be asked again.
     """
-    there = cloud.host.disks.list()
+    there, merged = cloud.host.disks.list(), _merged(cloud)
     for snapshot in cloud.state.snapshots.find(state="pending"):
         volume = cloud.state.volumes.get(snapshot.volume_id)
         if snapshot.next_layer not in there:
             yield _failed(cloud, snapshot.id, f"{_OVER} {adoption_layers.WHY}")
-        elif volume is None or volume.layer_id not in there:
+        elif volume is None or volume.layer_id not in there or volume.layer_id in merged:
             cloud.state.layers.change(snapshot.next_layer, made=True)
             layer_id = volume.layer_id if volume is not None else "of its volume"
-            yield _failed(cloud, snapshot.id, f"its layer {layer_id} {adoption_layers.WHY}", go_on=True)
+            why = adoption_layers.WHY if layer_id not in merged & there.keys() else _OVERWRITTEN
+            yield _failed(cloud, snapshot.id, f"its layer {layer_id} {why}", go_on=True)
     named = {snapshot.layer_id for snapshot in cloud.state.snapshots.find(state="completed")}
     above = cloud.host.disks.all_above(there)
     loose = {layer_id for layer_id in named & there.keys() if not _is_frozen(cloud, above, layer_id)}
-    yield from adoption_layers.doubt(cloud, loose | _merged(cloud))
+    yield from adoption_layers.doubt(cloud, loose | merged)
 
 
 def _merged(cloud: Cloud) -> set[str]:

@@ -12,6 +12,7 @@ from minicloud.host.run import run
 from ..cloud_fixtures import Ec2, cloud_in
 from .older import keep, restore
 from .real_disks import Real, real
+from .test_older_begun import Begun
 from .test_older_in_use import Scene, scene
 
 __all__ = ["real", "scene"]
@@ -53,6 +54,21 @@ def test_a_snapshot_whose_layer_was_half_written_over_says_so(real: Real, tmp_pa
         real.look()
     assert real.of_volume(volume) == newest
     assert adopt.situation(real.ec2.cloud) == ""
+
+
+@pytest.mark.parametrize("moment", ["journaled", "made"])
+def test_one_in_progress_whose_layer_was_half_written_over_is_in_error(
+    real: Real, tmp_path: Path, monkeypatch: Patch, moment: str
+) -> None:
+    begun = Begun(real, tmp_path, monkeypatch, moment)
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalDisks, "commit", halfway)
+        begun.delete(begun.second)
+    assert real.digest(begun.layer) != begun.bytes_then
+    assert f"{begun.second} is in error" in begun.adopted()
+    assert begun.snapshot().state == "error"
+    assert real.of_volume(begun.volume) == begun.newest
+    assert real.state.volumes.get(begun.volume).state == "available"
 
 
 def test_so_does_one_that_a_guest_was_writing_into_when_it_ended(scene: Scene) -> None:
