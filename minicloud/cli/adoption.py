@@ -2,6 +2,7 @@
 
 1. No guest may be on that writes to what this state does not know: it would lose what it writes. With an older state none may
    merge layers, nor any other process have a disk open: what is half merged, no file tells.
+   What such a state has of a layer that is half written over follows what was being merged (`adoption_merged`).
 2. Disks that no row knows are put aside, never deleted; those on which a known one stands stay where they are.
 3. What an older state was in the midst of is ended, where the files do not show that it was done (`adoption_begun`).
 4. Rows of layers follow the files, where layers that they name were merged or removed since (`adoption_layers`), and sizes do,
@@ -28,7 +29,7 @@ from ..host.contracts_storage import Stamp
 from ..reconcile import disk_spec, generations, guest_spec, isolation, layer_files, layers, off_guests, snapshots
 from ..state.rows import Volume
 from ..state.rows_storage import Snapshot
-from . import adoption_begun, adoption_layers, adoption_sizes
+from . import adoption_begun, adoption_layers, adoption_merged, adoption_sizes
 
 DESCRIPTION = "Kept by minicloud adopt: disks that it put aside, or does not know, stand on this"
 
@@ -45,6 +46,8 @@ def steps(cloud: Cloud) -> Iterator[str]:
     adoption_layers.refuse_absent(cloud)
     off_guests.keep_all_off(cloud.host)
     why = generations.refusal(cloud)
+    if why:
+        yield from adoption_merged.settle(cloud)
     if aside := movable(cloud):
         place = cloud.host.disks.set_aside(sorted(aside), why or "no row knew them")
         yield f"put {len(aside)} disks aside, into {place}"

@@ -13,10 +13,9 @@ from ..cloud import Cloud
 from ..errors import HostError
 from ..reconcile import isolation, snapshots
 from ..state.rows_storage import Snapshot
-from . import adoption_layers
+from . import adoption_layers, adoption_merged
 
 _OVER = "it was being taken when this state was copied, and its moment is over: the layer that its volume was to go on with"
-_OVERWRITTEN = "has what was written later, or a part of it: another was being merged into it after this state was made"
 
 
 def end(cloud: Cloud) -> Iterator[str]:
@@ -24,7 +23,7 @@ def end(cloud: Cloud) -> Iterator[str]:
 
     Raises HostError. May be asked again.
     """
-    there, merged = cloud.host.disks.list(), _merged(cloud)
+    there, merged = cloud.host.disks.list(), adoption_merged.since(cloud).keys()
     for snapshot in cloud.state.snapshots.find(state="pending"):
         volume = cloud.state.volumes.get(snapshot.volume_id)
         if snapshot.next_layer not in there:
@@ -32,20 +31,12 @@ def end(cloud: Cloud) -> Iterator[str]:
         elif volume is None or volume.layer_id not in there or volume.layer_id in merged:
             cloud.state.layers.change(snapshot.next_layer, made=True)
             layer_id = volume.layer_id if volume is not None else "of its volume"
-            why = adoption_layers.WHY if layer_id not in merged & there.keys() else _OVERWRITTEN
+            why = adoption_layers.WHY if layer_id not in merged & there.keys() else adoption_merged.OVERWRITTEN
             yield _failed(cloud, snapshot.id, f"its layer {layer_id} {why}", go_on=True)
     named = {snapshot.layer_id for snapshot in cloud.state.snapshots.find(state="completed")}
     above = cloud.host.disks.all_above(there)
     loose = {layer_id for layer_id in named & there.keys() if not _is_frozen(cloud, above, layer_id)}
     yield from adoption_layers.doubt(cloud, loose | merged)
-
-
-def _merged(cloud: Cloud) -> set[str]:
-    """The layers that others were merged into after this state was made, or are in part."""
-    stamp, own = cloud.host.disks.stamp(), cloud.state.identity
-    if stamp is None:
-        return set()
-    return {name for name, one in stamp.merged.items() if stamp.identity != own.id or one.generation > own.generation}
 
 
 def _is_frozen(cloud: Cloud, above: Mapping[str, set[str]], layer_id: str) -> bool:

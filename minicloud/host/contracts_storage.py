@@ -37,9 +37,12 @@ class DiskSpec:
 
 @dataclass(frozen=True)
 class Merged:
-    """What was last written down into a layer: with which change that was begun, and the volume whose top it was, or empty."""
+    """What was last written down into a layer: with which change that was begun, which layer it was, and the volume whose top
+    that was, or empty.
+    """
 
     generation: int
+    layer: str
     volume: str = ""
 
 

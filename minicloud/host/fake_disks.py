@@ -81,7 +81,7 @@ class FakeDisks:
     def put_stamp(self, stamp: Stamp) -> None:
         """Write it."""
         with self._store.call("disks.put_stamp") as held:
-            merged = {layer_id: [one.generation, one.volume] for layer_id, one in stamp.merged.items()}
+            merged = {layer_id: [one.generation, one.layer, one.volume] for layer_id, one in stamp.merged.items()}
             held["stamp"] = [stamp.identity, stamp.generation, *([merged] if merged else [])]
 
     def set_aside(self, disk_ids: Iterable[str], why: str) -> str:  # noqa: ARG002

@@ -117,11 +117,11 @@ def _place(cloud: Cloud) -> Path:
     return cloud.settings.home / "volumes"
 
 
-def count(cloud: Cloud, *, into: str = "", volume: str = "") -> None:
+def count(cloud: Cloud, *, layer: str = "", into: str = "", volume: str = "") -> None:
     """Say, where it lasts, that layers, or who has them, are about to be changed. Raises HostError where they must not be.
 
-    Where a layer is about to be merged `into` another, this is said of that, with the `volume` whose top it is: an older state
-    finds there what it does not know of, done or not.
+    Where a `layer` is about to be merged `into` another, this is said of that, with the `volume` whose top it is: an older
+    state finds there what it does not know of, done or not.
     """
     with locks.held(cloud.settings.run, _LOCK, _PATIENCE):
         if why := refusal(cloud):
@@ -131,7 +131,7 @@ def count(cloud: Cloud, *, into: str = "", volume: str = "") -> None:
         if into:
             known = {layer.id for layer in cloud.state.layers.query()}
             merged = {layer_id: one for layer_id, one in merged.items() if layer_id in known}
-            merged[into] = Merged(own.generation, volume)
+            merged[into] = Merged(own.generation, layer, volume)
         cloud.host.disks.put_stamp(Stamp(own.id, own.generation, merged))
 
 

@@ -1,5 +1,6 @@
 """An older state of which a layer was merged into since, or half so: the stamp beside the disks says into which, and for whom."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,8 @@ def test_a_snapshot_whose_layer_was_half_written_over_says_so(real: Real, tmp_pa
         real.ec2("DeleteSnapshot", SnapshotId=snapshot)
     told = back(real, copy)
     assert real.of_snapshot(snapshot) != then
-    assert f"{snapshot} may read as a later one" in told
-    assert "may read as a later one" in real.state.snapshots.get(snapshot).message
+    assert f"{snapshot} is in error" in told
+    assert real.state.snapshots.get(snapshot).state == "error"
     assert sure not in told
     for _ in range(2):
         real.look()
@@ -81,7 +82,7 @@ def test_so_does_one_that_a_guest_was_writing_into_when_it_ended(scene: Scene) -
     assert scene.host.blocks.jobs(scene.instance)
     scene.host.kill(scene.instance)
     scene.back()
-    assert f"{first} may read as a later one" in scene.adopted()
+    assert f"{first} is in error" in scene.adopted()
     scene.rest()
     assert scene.of_volume(scene.volume) == {0: "newest"}
 
@@ -120,3 +121,51 @@ def test_a_volume_whose_layer_is_anothers_since_goes_on_beside_it(real: Real, tm
     real.write(volume, 0, 3)
     assert real.digest(layer) == newest
     assert adopt.situation(real.ec2.cloud) == ""
+
+
+def test_a_volume_whose_layer_was_half_written_over_goes_on_with_what_was_being_merged(
+    real: Real, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    """Which hides it; the layer alone reads as the volume did at no moment."""
+    volume = real.volume(Size=1)
+    real.write(volume, 0, 1)
+    real.write(volume, 65536, 1)
+    keep(real.ec2.cloud, tmp_path / "copy.sqlite")
+    snapshot = real.snapshot(volume)
+    for place in (0, 65536):
+        real.write(volume, place, 9)
+    newest, top = real.of_volume(volume), real.state.volumes.get(volume).layer_id
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalDisks, "commit", halfway)
+        real.ec2("DeleteSnapshot", SnapshotId=snapshot)
+    told = back(real, tmp_path / "copy.sqlite")
+    assert f"{volume} goes on with {top}, which was being merged" in told
+    for _ in range(2):
+        real.look()
+        assert real.of_volume(volume) == newest
+    assert real.state.volumes.get(volume).state == "available"
+    assert adopt.situation(real.ec2.cloud) == ""
+    assert list(real.disks.list()) == [layer.id for layer in real.state.layers.find(base="")]
+
+
+def test_one_whose_layer_was_half_written_over_for_another_is_in_error(real: Real, tmp_path: Path, monkeypatch: Patch) -> None:
+    volume = real.volume(Size=1)
+    real.write(volume, 0, 1)
+    layer = real.state.volumes.get(volume).layer_id
+    keep(real.ec2.cloud, tmp_path / "copy.sqlite")
+    snapshot = real.snapshot(volume)
+    other = real.volume(SnapshotId=snapshot)
+    real.write(other, 0, 9)
+    top, content = real.state.volumes.get(other).layer_id, real.of_volume(other)
+    real.ec2("DeleteVolume", VolumeId=volume)
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalDisks, "commit", halfway)
+        real.ec2("DeleteSnapshot", SnapshotId=snapshot)
+        real.look()
+    told = back(real, tmp_path / "copy.sqlite")
+    assert f"the volume {volume} is in error: its layer {layer} has what was written later" in told
+    assert real.state.volumes.get(volume).state == "error"
+    (aside,) = (tmp_path / "home" / "volumes" / "quarantine").rglob(f"{top}.qcow2")
+    raw = tmp_path / "raw"
+    run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", aside, raw])
+    assert hashlib.sha256(raw.read_bytes()).hexdigest() == content
