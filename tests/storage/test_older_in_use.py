@@ -205,12 +205,12 @@ class Committed:
         assert scene.host.blocks.jobs(scene.instance) == {scene.volume.replace("-", ""): ""}
 
     def check(self) -> None:
-        """What the state says is whole reads as it did."""
+        """What the state says is whole reads as it did, but for what it says may not."""
         assert self.scene.of_volume(self.scene.volume) == self.bytes
         for snapshot, content in ((self.first, self.then), (self.second, self.bytes_of_second)):
             row = self.scene.state.snapshots.get(snapshot)
-            if row is not None and row.state != "error":
-                assert (row.state, row.message, self.scene.of_snapshot(snapshot)) == ("completed", "", content)
+            if row is not None and row.state != "error" and "may read as a later one" not in row.message:
+                assert (row.state, self.scene.of_snapshot(snapshot)) == ("completed", content)
 
 
 def test_nothing_is_adopted_while_a_guest_merges_layers(scene: Scene) -> None:
@@ -260,7 +260,6 @@ def test_a_snapshot_that_another_was_merged_into_says_so(scene: Scene, on: bool)
     scene.back()
     told = scene.adopted()
     assert f"{committed.first} is in error: its layer " in told
-    assert committed.second not in told
     committed.check()
     for snapshot in (committed.first, committed.second):
         scene.rest()
