@@ -25,12 +25,13 @@ def since(cloud: Cloud) -> dict[str, Merged]:
 def settle(cloud: Cloud) -> Iterator[str]:
     """See to what names a layer that may be half written over, before any disk is put aside; what was done, in sentences.
 
-    Volumes of which snapshots are being taken are `adoption_begun`'s. May be asked again. Raises HostError.
+    Volumes that go on with the layer of a snapshot in progress are `adoption_begun`'s. May be asked again. Raises HostError.
     """
     merged = since(cloud)
     above = cloud.host.disks.all_above(merged)
     half: Mapping[str, Merged] = {name: one for name, one in merged.items() if one.layer in above[name]}
-    busy = {row.volume_id for row in cloud.state.snapshots.find(state="pending")}
+    there = cloud.host.disks.list()
+    busy = {row.volume_id for row in cloud.state.snapshots.find(state="pending") if row.next_layer in there}
     for volume in cloud.state.volumes.among("layer_id", sorted(half)):
         if volume.id not in busy and volume.state not in ("error", "deleting"):
             yield _settle(cloud, volume, half[volume.layer_id])

@@ -72,6 +72,25 @@ def test_one_in_progress_whose_layer_was_half_written_over_is_in_error(
     assert real.state.volumes.get(begun.volume).state == "available"
 
 
+@pytest.mark.parametrize("moment", ["asked", "journaled", "made"])
+def test_one_in_progress_whose_next_layer_is_gone_is_in_error_as_well(
+    real: Real, tmp_path: Path, monkeypatch: Patch, moment: str
+) -> None:
+    """It was merged; a later one was being merged into the same layer."""
+    begun = Begun(real, tmp_path, monkeypatch, moment)
+    begun.delete(begun.second)
+    third = real.snapshot(begun.volume)
+    real.write(begun.volume, 0, 4)
+    real.write(begun.volume, 65536, 4)
+    newest = real.of_volume(begun.volume)
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalDisks, "commit", halfway)
+        begun.delete(third)
+    assert f"{begun.second} is in error" in begun.adopted()
+    assert real.of_volume(begun.volume) == newest
+    assert real.state.volumes.get(begun.volume).state == "available"
+
+
 def test_so_does_one_that_a_guest_was_writing_into_when_it_ended(scene: Scene) -> None:
     first = scene.taken(scene.volume, 0, "first")
     scene.taken(scene.volume, 0, "second")
