@@ -33,9 +33,8 @@ def _logs(home: Path) -> Iterator[Path]:
 def bound(home: Path, most: int) -> list[str]:
     """Keep all logs of a home within `most` bytes: what went, in words. Raises OSError.
 
-    In a copied home, a link leads to logs that are another's. A log with a further name, as in a copy of the home by hard links
-    (cp -al), is not emptied: this name of it goes, or, while HAProxy has it open, Permanent is raised when all others were seen
-    to.
+    In a copied home, a link leads to logs that are another's. A log with a further name, as in a copy of the home by hard
+    links, is not emptied: this name of it goes, or, while HAProxy has it open, Permanent is raised when all others were seen to.
     """
     if disk_links.is_anothers(home / "logs", home):
         return []
@@ -61,7 +60,7 @@ def bound(home: Path, most: int) -> list[str]:
             path.unlink()
     if over := [path for path in shared if path.stat().st_size >= most_of_one(most) // 2]:
         what = f"{over[0]} has a further name (a hard link), such as in a copy of the home, and is written to"
-        raise Permanent("; ".join([*told, f"{what}: it is not emptied. Give the copy a file of its own (cp -p, then mv)"]))
+        raise Permanent("; ".join([*told, f"{what}: it is not emptied until the other name is a file of its own, or gone"]))
     return told
 
 
