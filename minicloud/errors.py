@@ -35,6 +35,10 @@ class Retry(HostError):
         self.delay = delay
 
 
+class Away(Retry):
+    """What a file lies on is not there now, such as a file system that is mounted late: it is waited for, however long."""
+
+
 class Permanent(HostError):
     """A failure that stays until somebody changes something; it becomes the resource's StateReason."""
 

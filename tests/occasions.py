@@ -18,8 +18,8 @@ from .injection import RUN, World
 Arrange = Callable[[World], object]
 ZONE = {"AvailabilityZone": "us-east-1a"}
 NOBODY_ELSE = {
-    "guests.console_path", "disks.others", "disks.export", "disks.set_aside", "disks.in_use", "seeds.list", "networks.strangers",
-    "firewall.stranger",
+    "guests.console_path", "disks.others", "disks.export", "disks.set_aside", "disks.in_use", "disks.all_above", "seeds.list",
+    "networks.strangers", "firewall.stranger",
 }  # fmt: skip
 """What only commands of minicloud's own ask for: neither a reconciler nor an operation."""
 OPERATIONS: dict[str, tuple[str, Callable[[World], dict[str, Any]]]] = {

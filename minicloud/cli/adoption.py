@@ -2,6 +2,7 @@
 
 1. No guest may be on that writes to what this state does not know: it would lose what it writes. With an older state none may
    merge layers, nor any other process have a disk open: what is half merged, no file tells.
+   What such a state has of a layer that is half written over follows what was being merged (`adoption_merged`).
 2. Disks that no row knows are put aside, never deleted; those on which a known one stands stay where they are.
 3. What an older state was in the midst of is ended, where the files do not show that it was done (`adoption_begun`).
 4. Rows of layers follow the files, where layers that they name were merged or removed since (`adoption_layers`), and sizes do,
@@ -9,14 +10,15 @@
 5. The state counts beyond the stamp, and the stamp is this state's: from here on it may change things, so its rows are right.
 6. Snapshots that were being taken, and were taken as the files show, are finished.
 7. A volume whose layer something unknown stands on, aside or not, goes on with a new layer, and a snapshot keeps the old one
-   as it is. Until that is done, `layers.refuse_frozen` keeps everybody from writing to it. One with which this fails keeps no
+   as it is. So does one whose layer became another volume's by a merge: what that wrote is nowhere else. Until it is done,
+   `layers.refuse_frozen` keeps everybody from writing to a layer that something stands on. One with which this fails keeps no
    other from it.
 
 Each may be cut short: asked once more, the rest is done.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ..aws import times
 from ..aws.ids import new_id
@@ -27,7 +29,7 @@ from ..host.contracts_storage import Stamp
 from ..reconcile import disk_spec, generations, guest_spec, isolation, layer_files, layers, off_guests, snapshots
 from ..state.rows import Volume
 from ..state.rows_storage import Snapshot
-from . import adoption_begun, adoption_layers, adoption_sizes
+from . import adoption_begun, adoption_layers, adoption_merged, adoption_sizes
 
 DESCRIPTION = "Kept by minicloud adopt: disks that it put aside, or does not know, stand on this"
 
@@ -39,10 +41,13 @@ def adopt(cloud: Cloud) -> list[str]:
 
 def steps(cloud: Cloud) -> Iterator[str]:
     """The same, each sentence when that is done."""
+    generations.refuse_unmounted(cloud)
     refuse_running(cloud)
     adoption_layers.refuse_absent(cloud)
     off_guests.keep_all_off(cloud.host)
     why = generations.refusal(cloud)
+    if why:
+        yield from adoption_merged.settle(cloud)
     if aside := movable(cloud):
         place = cloud.host.disks.set_aside(sorted(aside), why or "no row knew them")
         yield f"put {len(aside)} disks aside, into {place}"
@@ -55,19 +60,19 @@ def steps(cloud: Cloud) -> Iterator[str]:
         yield from _plug_again(cloud)
         stamp = cloud.host.disks.stamp()
         own = cloud.state.advance(beyond=stamp.generation if stamp else 0)
-        cloud.host.disks.put_stamp(Stamp(own.id, own.generation))
+        cloud.host.disks.put_stamp(Stamp(own.id, own.generation, stamp.merged if stamp else {}))
         yield f"the disks belong to the state {own.id} from now on, at generation {own.generation}"
     with contextlib.suppress(HostError):  # the passes do it, too, and tell of it
         layers.correct_moved(cloud)
     yield from adoption_begun.finish(cloud)
     failed = dict[str, HostError]()
-    for volume in _stood_on(cloud):
+    for volume, why in _to_keep(cloud):
         try:
             snapshot = _keep(cloud, volume)
         except HostError as error:
             failed[volume.id] = error
             continue
-        yield f"{volume.id} goes on with a new layer; {snapshot} keeps what it was, because something stands on that"
+        yield f"{volume.id} goes on with a new layer; {snapshot} keeps what it was, because {why}"
     if failed:
         kind = Retry if any(isinstance(error, Retry) for error in failed.values()) else Permanent
         raise kind("; ".join(f"{volume_id} cannot go on with a new layer: {error}" for volume_id, error in failed.items()))
@@ -75,13 +80,22 @@ def steps(cloud: Cloud) -> Iterator[str]:
 
 def unfinished(cloud: Cloud) -> int:
     """How many volumes and layers an adoption that was cut short has left. Raises HostError."""
-    return len(_stood_on(cloud)) + len(adoption_layers.left(cloud))
+    return len(_to_keep(cloud)) + len(adoption_layers.left(cloud))
 
 
-def _stood_on(cloud: Cloud) -> list[Volume]:
-    """The volumes on whose layer something stands that no row accounts for."""
-    volumes = cloud.state.volumes.query("layer_id != ''")
-    return [volume for volume in volumes if unknown(cloud, cloud.host.disks.above(volume.layer_id))]
+def _to_keep(cloud: Cloud) -> list[tuple[Volume, str]]:
+    """The volumes on whose layer something stands that no row accounts for, and those whose layer is another's, each with why."""
+    found, stamp, there = list[tuple[Volume, str]](), cloud.host.disks.stamp(), cloud.host.disks.list()
+    merged = stamp.merged if stamp is not None else {}
+    volumes, known = cloud.state.volumes.query("layer_id != ''"), known_disks(cloud)
+    above = cloud.host.disks.all_above(volume.layer_id for volume in volumes)
+    for volume in volumes:
+        other = merged[volume.layer_id].volume if volume.layer_id in merged.keys() & there else ""
+        if above[volume.layer_id] - known:
+            found.append((volume, "something stands on that"))
+        elif other not in ("", volume.id):
+            found.append((volume, f"{volume.id} has what the volume {other} wrote, whose layer that was"))
+    return found
 
 
 def known_disks(cloud: Cloud) -> set[str]:
@@ -90,19 +104,14 @@ def known_disks(cloud: Cloud) -> set[str]:
     return {layer.id for layer in cloud.state.layers.query()} | {disk for row in rows for disk in guest_spec.scratch_disks(row)}
 
 
-def unknown(cloud: Cloud, names: Iterable[str]) -> set[str]:
-    """Those of some disks that no row accounts for."""
-    return set(names) - known_disks(cloud)
-
-
 def movable(cloud: Cloud) -> set[str]:
     """The disks that no row knows and that nothing which one knows stands on, directly or not."""
     disks, known, there = cloud.host.disks, known_disks(cloud), cloud.host.disks.list()
-    found = unknown(cloud, there)
+    found = there.keys() - known
     for disk_id in there if found else ():
         with contextlib.suppress(Permanent):  # no disk, or gone
             disks.backing(disk_id)  # raises where it cannot be read: nobody knows what it stands on then
-    above = {disk_id: disks.above(disk_id) for disk_id in found}
+    above = disks.all_above(found)
     while held := {disk_id for disk_id in found if above[disk_id] & (known | (above.keys() - found))}:
         found -= held
     return found

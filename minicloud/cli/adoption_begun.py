@@ -13,7 +13,7 @@ from ..cloud import Cloud
 from ..errors import HostError
 from ..reconcile import isolation, snapshots
 from ..state.rows_storage import Snapshot
-from . import adoption_layers
+from . import adoption_layers, adoption_merged
 
 _OVER = "it was being taken when this state was copied, and its moment is over: the layer that its volume was to go on with"
 
@@ -23,35 +23,35 @@ def end(cloud: Cloud) -> Iterator[str]:
 
     Raises HostError. May be asked again.
     """
-    there = cloud.host.disks.list()
+    there, merged = cloud.host.disks.list(), adoption_merged.since(cloud).keys()
     for snapshot in cloud.state.snapshots.find(state="pending"):
         volume = cloud.state.volumes.get(snapshot.volume_id)
         if snapshot.next_layer not in there:
             yield _failed(cloud, snapshot.id, f"{_OVER} {adoption_layers.WHY}")
-        elif volume is None or volume.layer_id not in there:
+        elif volume is None or volume.layer_id not in there or volume.layer_id in merged:
             cloud.state.layers.change(snapshot.next_layer, made=True)
             layer_id = volume.layer_id if volume is not None else "of its volume"
-            yield _failed(cloud, snapshot.id, f"its layer {layer_id} {adoption_layers.WHY}", go_on=True)
+            why = adoption_layers.WHY if layer_id not in merged & there.keys() else adoption_merged.OVERWRITTEN
+            yield _failed(cloud, snapshot.id, f"its layer {layer_id} {why}", go_on=True)
     named = {snapshot.layer_id for snapshot in cloud.state.snapshots.find(state="completed")}
-    yield from adoption_layers.doubt(
-        cloud, {layer_id for layer_id in named & there.keys() if not _is_frozen(cloud, there, layer_id)}
-    )
+    above = cloud.host.disks.all_above(there)
+    loose = {layer_id for layer_id in named & there.keys() if not _is_frozen(cloud, above, layer_id)}
+    yield from adoption_layers.doubt(cloud, loose | merged)
 
 
-def _is_frozen(cloud: Cloud, there: Mapping[str, int], layer_id: str) -> bool:
-    """Whether something has stood on a layer all the time, which was written to by nobody then."""
-    above = cloud.host.disks.above(layer_id)
-    on_it = [layer.id for layer in cloud.state.layers.find(parent=layer_id, made=True) if layer.id in above]
-    return any(_is_kept(cloud, there, one) for one in on_it)
+def _is_frozen(cloud: Cloud, above: Mapping[str, set[str]], layer_id: str) -> bool:
+    """Whether something has stood on a layer all the time, which was written to by nobody then. `above` is of all disks."""
+    on_it = [layer.id for layer in cloud.state.layers.find(parent=layer_id, made=True) if layer.id in above[layer_id]]
+    return any(_is_kept(cloud, above, one) for one in on_it)
 
 
-def _is_kept(cloud: Cloud, there: Mapping[str, int], layer_id: str) -> bool:
+def _is_kept(cloud: Cloud, above: Mapping[str, set[str]], layer_id: str) -> bool:
     """Whether what stood on a layer stands there yet, as far as it is there. One that was merged into what it stands on, and was
     not removed yet, is left by all.
     """
-    stood = {layer.id for layer in cloud.state.layers.find(parent=layer_id) if layer.made or layer.id in there}
-    above = cloud.host.disks.above(layer_id)
-    return not stood or (bool(above) and stood & there.keys() <= above)
+    stood = {layer.id for layer in cloud.state.layers.find(parent=layer_id) if layer.made or layer.id in above}
+    stand = above.get(layer_id, set())
+    return not stood or (bool(stand) and stood & above.keys() <= stand)
 
 
 def _failed(cloud: Cloud, snapshot_id: str, message: str, *, go_on: bool = False) -> str:

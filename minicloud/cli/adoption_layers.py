@@ -7,8 +7,7 @@ this state, a volume that does is in error, and a snapshot that names what it st
 since, as may one on whose layer nothing has stood all the time. All of it is told, and nothing is made up.
 """
 
-import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..cloud import Cloud
 from ..errors import HostError, Permanent, StateError
@@ -16,8 +15,6 @@ from ..host import disk_places
 from ..reconcile import layer_files, locks, snapshots
 from ..state.rows_storage import Layer
 
-Above = Callable[[str], set[str]]
-"""What `Disks.above` says of a disk."""
 WHY = "is not there: it was merged into another, or removed, after this state was made"
 
 _UNSURE = "may read as a later one: if it was deleted after this state was made, what stood on its layer was merged into that"
@@ -56,7 +53,7 @@ def follow(cloud: Cloud, *, older: bool) -> Iterator[str]:
     """
     with locks.held(cloud.settings.run, layer_files.LOCK, layer_files.PATIENCE):
         places, lost = _places(cloud), left(cloud)
-        above = functools.cache(cloud.host.disks.above)  # no header changes meanwhile, and each look is one at all disks
+        above = cloud.host.disks.all_above(cloud.host.disks.list())  # no header changes meanwhile
         for layer in [*lost, *(_standing(cloud) if older else ())]:
             try:
                 below = cloud.host.disks.backing(layer.id)
@@ -104,13 +101,13 @@ def _places(cloud: Cloud) -> dict[str, str]:
     return found
 
 
-def _found(cloud: Cloud, places: Mapping[str, str], above: Above, layer_id: str, below: str) -> str | None:
+def _found(cloud: Cloud, places: Mapping[str, str], above: Mapping[str, set[str]], layer_id: str, below: str) -> str | None:
     """The layer on which the file of one stands whose header says `below`, as it may have been written elsewhere."""
     if below in places:
         return places[below]
 
     def stands_on(other: str, path: str) -> bool:
-        return disk_places.same_image(below, path) if _is_image(cloud, other) else layer_id in above(other)
+        return disk_places.same_image(below, path) if _is_image(cloud, other) else layer_id in above.get(other, ())
 
     return min((other for path, other in places.items() if stands_on(other, path)), default=None)
 

@@ -9,15 +9,17 @@ import contextlib
 import functools
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import HostError, Permanent
+from ..errors import HostError, Permanent, StateError
 from ..host import disk_links, disk_stamp, disk_use, failures, image_users, own_names, qemu_img
 from ..reconcile import image_needs
+from ..state import certificate_keys
 from .errors import SERVICE
 
 if TYPE_CHECKING:
@@ -207,10 +209,12 @@ def _of_disks(cloud: "Cloud") -> set[str]:
 @failures.of_system()
 def of_other_states(cloud: "Cloud") -> dict[Path, str]:
     """What in the directories of the data is of another state that has guests on this host, with what it is of: files of such a
-    guest; all disks, and the images that these stand on, where the disks are that state's. Also what another home may have:
-    directories that links lead to, with the images that disks there stand on. Raises HostError.
+    guest; all disks, and the images that these stand on, where the disks are that state's; keys that this state does not know,
+    where another has anything on this host. Also what another home may have: directories that links lead to, with the images
+    that disks there stand on, and what links of another home lead to. Raises HostError.
     """
-    guests, settings, found = _guests_of_others(cloud), cloud.settings, dict[Path, str]()
+    guests, settings, found = _guests_of_others(cloud), cloud.settings, _linked_to(cloud.settings)
+    others, keys = of_others(cloud), _known_keys(cloud)
     disks, volumes = _of_disks(cloud) & set(guests.values()), settings.home / "volumes"
     linked = list[Path]()
     for root, path, ours in _kept(settings, careful=bool(guests)):
@@ -222,10 +226,32 @@ def of_other_states(cloud: "Cloud") -> dict[Path, str]:
             continue
         elif guest in guests:
             found[path] = f"it is of the guest {guest} of the state {guests[guest]}"
+        elif others and path.parent == certificate_keys.directory(root) and path.name not in keys:
+            found[path] = f"this state does not know that key, and another has {others[0]}"
         elif disks and path.is_relative_to(volumes) and not path.is_dir():
             found[path] = f"it is of the state {min(disks)}, which has guests on this host"
     bases = {_base(path): path for path in (*found, *linked) if path.suffix == ".qcow2"}
     return found | {settings.images / base: f"{path} stands on it" for base, path in bases.items() if base}
+
+
+def _linked_to(settings: "Settings") -> dict[Path, str]:
+    """What in the home links of other homes that use its images lead to, with the link. Raises HostError, OSError."""
+    home, found = Path(os.path.realpath(settings.home)), dict[Path, str]()
+    for user in image_users.others(settings.images, settings.home):
+        for link in disk_links.shared(user.home / "volumes"):
+            file = Path(os.path.realpath(link))
+            if file.is_relative_to(home) and os.path.lexists(file):
+                found[settings.home / file.relative_to(home)] = f"{link} is a link to it"
+    return found
+
+
+def _known_keys(cloud: "Cloud") -> set[str]:
+    """The files of keys that rows name; none where there is no state that can be read."""
+    with contextlib.suppress(StateError, sqlite3.Error):
+        if cloud.settings.database.exists():
+            state = cloud.state
+            return {row.key_file for row in state.certificates.query()} | {row.name for row in state.ended_keys.query()}
+    return set()
 
 
 def _base(disk: Path) -> str:

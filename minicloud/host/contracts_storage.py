@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -36,11 +36,25 @@ class DiskSpec:
 
 
 @dataclass(frozen=True)
+class Merged:
+    """What was last written down into a layer: with which change that was begun, which layer it was, and the volume whose top
+    that was, or empty.
+    """
+
+    generation: int
+    layer: str
+    volume: str = ""
+
+
+@dataclass(frozen=True)
 class Stamp:
-    """What is written beside the disks: which state they belong to, and the last change of layers that it has begun."""
+    """What is written beside the disks: which state they belong to, the last change of layers that it has begun, and of the
+    layers that are there those that others were merged into, or may be in part.
+    """
 
     identity: str
     generation: int
+    merged: Mapping[str, Merged] = field(default_factory=dict)
 
 
 class StampDamaged(Permanent):
@@ -172,7 +186,8 @@ class Disks(Protocol):
     """Where the bytes of volumes are. Sizes are in bytes.
 
     A disk that a guest has must not be changed by anything here but `create` of another on it and `repoint`. What may be another
-    home's as well, by a link, is changed by nothing: Permanent.
+    home's as well, by a link, is changed by nothing: Permanent. One that is away with the file system that it is on, as a link
+    tells, is not taken for lost: Away.
     """
 
     def create(self, disk_id: str, size: int, base: str | None) -> None:
@@ -229,6 +244,9 @@ class Disks(Protocol):
         What says so by a path of a place where the disks were before is among it. What cannot be read stands on what it stood on
         when it last could be, as far as that is known: `backing` tells that it cannot be read.
         """
+
+    def all_above(self, disk_ids: Iterable[str]) -> dict[str, set[str]]:
+        """The same of many disks, by one look at all."""
 
     def stamp(self) -> Stamp | None:
         """What is written beside the disks; None where nothing was written yet. Raises StampDamaged where that is not it."""

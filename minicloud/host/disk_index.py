@@ -8,7 +8,7 @@ is that file, as who has moved a disk elsewhere leaves it.
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import Permanent
@@ -42,9 +42,19 @@ class DiskIndex:
         """The paths of the files that stand directly on one, or may. Raises OSError, `careful` also where a header cannot be
         read; else such a file stands on what it stood on when that was last known, if it was.
         """
-        asides = self._directories()
+        return self.all_above([path], careful=careful)[path]
+
+    def all_above(self, paths: Iterable[str], *, careful: bool) -> dict[str, set[str]]:
+        """The same of many, by one look at the files. What stands on a file bears its name in its header, in whatever place."""
+        asides, by_name, found = self._directories(), dict[str, list[str]](), {path: set[str]() for path in paths}
         places = Places(self._directory, [Path(aside) for aside in asides])
-        return {name for name, backing in self._backings(asides, careful) if places.stands_on(Path(name), backing, path)}
+        for path in found:
+            by_name.setdefault(Path(path).name, []).append(path)
+        for name, backing in self._backings(asides, careful):
+            for path in by_name.get(Path(backing).name, ()):
+                if places.stands_on(Path(name), backing, path):
+                    found[path].add(name)
+        return found
 
     def on_images(self) -> set[tuple[str, str]]:
         """The base images that files stand directly on, by the id in the image's path, each with such a file's path."""

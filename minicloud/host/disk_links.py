@@ -60,7 +60,7 @@ def must_note(directory: Path) -> bool:
         before = _read(mark)
     except Permanent:  # whoever needs to know tells it
         return False
-    return before != here and not any(_counts(path, before, here) for path in _shared(directory))
+    return before != here and not any(_counts(path, before, here) for path in shared(directory))
 
 
 def is_shared(path: Path, home: Path) -> bool:
@@ -73,7 +73,7 @@ def is_shared(path: Path, home: Path) -> bool:
     return False
 
 
-def _shared(directory: Path) -> Iterator[Path]:
+def shared(directory: Path) -> Iterator[Path]:
     """All that is shared of the home whose disks are in a directory, but base images, of whose users each store has a list."""
     home = directory.parent
     for root in (home, *([directory] if directory.is_symlink() else [])):

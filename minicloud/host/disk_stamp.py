@@ -4,6 +4,7 @@ Both are replaced or made as a whole and are on the disk itself before anything 
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 from .. import files
 from ..errors import HostError, Permanent
 from . import disk_links, disk_places, durable, failures, qemu_img
-from .contracts_storage import Stamp, StampDamaged
+from .contracts_storage import Merged, Stamp, StampDamaged
 from .disk_places import Places
 
 NAME = "minicloud.json"
@@ -33,12 +34,18 @@ def read(directory: Path) -> Stamp | None:
     path = directory / NAME
     try:
         said = json.loads(files.read(path))
-        stamp = Stamp(said["identity"], said["generation"])
+        merged = {layer_id: Merged(**about) for layer_id, about in said.get("merged", {}).items()}
+        stamp = Stamp(said["identity"], said["generation"], merged)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StampDamaged(path) from error
-    if not (isinstance(stamp.generation, int) and isinstance(stamp.identity, str) and _IDENTITY.fullmatch(stamp.identity)):
+    counts = [stamp.generation, *(one.generation for one in merged.values())]
+    if not (
+        all(isinstance(count, int) for count in counts)
+        and isinstance(stamp.identity, str)
+        and _IDENTITY.fullmatch(stamp.identity)
+    ):
         raise StampDamaged(path)
     return stamp
 
@@ -46,7 +53,7 @@ def read(directory: Path) -> Stamp | None:
 def write(directory: Path, stamp: Stamp) -> None:
     """Replace it; where the disks are is noted with the first."""
     disk_links.note(directory)
-    durable.replace(directory / NAME, json.dumps({"identity": stamp.identity, "generation": stamp.generation}) + "\n")
+    durable.replace(directory / NAME, json.dumps(dataclasses.asdict(stamp)) + "\n")
 
 
 def set_aside(place: Path, paths: Sequence[Path], why: str) -> Path:

@@ -10,11 +10,12 @@ import contextlib
 import fcntl
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..errors import Damaged, Permanent, Retry
+from ..errors import Away, Damaged, Permanent, Retry
 from . import account, disk_links, disk_places, disk_stamp, disk_use, durable, failures, own_names, qemu_img
 from .contracts_storage import Stamp, Stranger
 from .disk_index import DiskIndex, is_file
@@ -45,6 +46,7 @@ class LocalDisks:
     def create(self, disk_id: str, size: int, base: str | None) -> None:
         """A new layer on `base`, or an empty disk."""
         final = Path(self.path(disk_id))
+        self._refuse_away(final)
         if final.exists():
             self._refuse_strange(final)
             self._refuse_shared(disk_id)
@@ -74,6 +76,7 @@ class LocalDisks:
     def remove(self, disk_id: str) -> None:
         """Delete the file, under the lock that makers of files on it hold."""
         path = Path(self.path(disk_id))
+        self._refuse_away(path)
         if path.is_file():
             disk_links.refuse_shared_directory(self._directory)
             with self._making():
@@ -87,8 +90,17 @@ class LocalDisks:
     @failures.of_system()
     def above(self, disk_id: str) -> set[str]:
         """By the headers of all files here, those that were set aside among them."""
-        found = [Path(path) for path in self._index.above(self.path(disk_id), careful=False)]
-        return {(_id_of(path.name) if path.parent == self._directory else "") or str(path) for path in found}
+        return self.all_above([disk_id])[disk_id]
+
+    @failures.of_system()
+    def all_above(self, disk_ids: Iterable[str]) -> dict[str, set[str]]:
+        """The same, and each header is looked at once."""
+        paths = {self.path(disk_id): disk_id for disk_id in disk_ids}
+        found = self._index.all_above(paths, careful=False)
+        return {disk_id: {self._named(Path(name)) for name in found[path]} for path, disk_id in paths.items()}
+
+    def _named(self, path: Path) -> str:
+        return (_id_of(path.name) if path.parent == self._directory else "") or str(path)
 
     @failures.of_system()
     def stamp(self) -> Stamp | None:
@@ -183,10 +195,12 @@ class LocalDisks:
         path = Path(self.path(disk_id))
         with contextlib.suppress(FileNotFoundError):
             return qemu_img.backing(path)
+        self._refuse_away(path)
         raise Damaged(f"{path} is not there")
 
     def _info(self, disk_id: str) -> qemu_img.Info:
         path = Path(self.path(disk_id))
+        self._refuse_away(path)
         if not path.exists():
             raise Damaged(f"{path} is not there")
         self._refuse_strange(path)
@@ -196,6 +210,20 @@ class LocalDisks:
     def _refuse_strange(path: Path) -> None:
         if not path.is_file():
             raise Damaged(f"{path} is no regular file")
+
+    @staticmethod
+    def _refuse_away(path: Path) -> None:
+        """Raise Away for a link that leads to no file."""
+        try:
+            path.stat()
+        except FileNotFoundError:
+            if path.is_symlink():
+                raise Away(
+                    f"{path} is a link to {os.readlink(path)}, which is not there: mount what that is on; if the disk is lost, "
+                    f"delete the link ({shlex.join(['rm', str(path)])})"
+                ) from None
+        except OSError:  # whoever opens it tells
+            return
 
     def _refuse_shared(self, disk_id: str) -> None:
         """Raise Permanent for one that is not written to, because it may be another home's as well."""
@@ -236,6 +264,7 @@ class LocalDisks:
         path = Path(self.path(disk_id))
         with contextlib.suppress(FileNotFoundError):
             return f"QEMU found {path} damaged" if qemu_img.is_marked_corrupt(path) else ""
+        self._refuse_away(path)
         return f"{path} is not there"
 
     def check(self, disk_id: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import Damaged, Permanent, Retry
 from . import own_names
 from .contracts import Power
-from .contracts_storage import Stamp, Stranger
+from .contracts_storage import Merged, Stamp, Stranger
 from .fake_store import Store
 
 Held = dict[str, Any]
@@ -66,15 +66,23 @@ class FakeDisks:
         with self._store.call("disks.above", disk_id) as held:
             return _above(held, disk_id)
 
+    def all_above(self, disk_ids: Iterable[str]) -> dict[str, set[str]]:
+        """The same of each."""
+        with self._store.call("disks.all_above") as held:
+            return {disk_id: _above(held, disk_id) for disk_id in disk_ids}
+
     def stamp(self) -> Stamp | None:
         """As it was written."""
         with self._store.call("disks.stamp") as held:
-            return Stamp(*held["stamp"]) if held.get("stamp") else None
+            identity, generation, *rest = held.get("stamp") or ["", 0]
+            merged = {layer_id: Merged(*about) for layer_id, about in rest[0].items()} if rest else {}
+            return Stamp(identity, generation, merged) if identity else None
 
     def put_stamp(self, stamp: Stamp) -> None:
         """Write it."""
         with self._store.call("disks.put_stamp") as held:
-            held["stamp"] = [stamp.identity, stamp.generation]
+            merged = {layer_id: [one.generation, one.layer, one.volume] for layer_id, one in stamp.merged.items()}
+            held["stamp"] = [stamp.identity, stamp.generation, *([merged] if merged else [])]
 
     def set_aside(self, disk_ids: Iterable[str], why: str) -> str:  # noqa: ARG002
         """They are kept, and no disks any more."""

@@ -198,7 +198,7 @@ class LibvirtGuests:
                 libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
                 | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
                 | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-                | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+                | libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM  # it may be another home's; ours goes below
             )
             with errors(f"removing {guest_id}"), gone_is_fine():
                 dom.undefineFlags(flags)

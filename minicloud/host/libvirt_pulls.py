@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .. import files
 from ..errors import Retry
-from . import failures
+from . import disk_links, failures
 
 _PATIENCE = 5.0
 _PAUSE = 0.02
@@ -28,7 +28,8 @@ PULL, COMMIT = "pull", "commit"
 
 
 class Pulls:
-    """A file for each guest that has a job of ours, in `directory`, which says `kind serial`; nothing means a pull.
+    """A file for each guest that has a job of ours, in `directory`, which says `kind serial`; nothing means a pull. In a copied
+    home, a link may lead to the notes of another: they are read, and not changed.
 
     It is left over where a command was killed, until `ended` is called.
 
@@ -43,8 +44,11 @@ class Pulls:
         """A job of a disk begins. Raises Retry while somebody looks at the guests' statistics."""
         with self._locked(fcntl.LOCK_EX):
             with failures.of_system():
-                (self._directory / guest_id).touch(mode=0o600)
-                (self._directory / guest_id).write_text(f"{kind} {serial}\n")
+                disk_links.refuse_linked(self._directory, self._directory.parent)
+                note = self._directory / guest_id
+                note.unlink(missing_ok=True)  # a link may lead to what is another home's
+                with open(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+                    file.write(f"{kind} {serial}\n")
             yield
 
     def is_ours(self, guest_id: str, kind: str, serial: str) -> bool:
@@ -53,10 +57,13 @@ class Pulls:
         return noted is not None and noted[0] == kind and noted[1] in ("", serial)
 
     def _noted(self, guest_id: str) -> tuple[str, str] | None:
+        note = self._directory / guest_id
         try:
-            words = files.read(self._directory / guest_id).decode(errors="replace").split()
+            words = files.read(note).decode(errors="replace").split()
         except FileNotFoundError:
-            return None
+            if not note.is_symlink():
+                return None
+            words = []
         except (OSError, files.NotRegular):
             words = []
         return (words[0] if words else PULL), (words[1] if len(words) > 1 else "")
@@ -64,7 +71,8 @@ class Pulls:
     @failures.of_system()
     def ended(self, guest_id: str) -> None:
         """The guest has no job any more, or is off."""
-        (self._directory / guest_id).unlink(missing_ok=True)
+        if not disk_links.is_anothers(self._directory, self._directory.parent):
+            (self._directory / guest_id).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[frozenset[str]]:

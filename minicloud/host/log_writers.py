@@ -14,18 +14,30 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from . import disk_links
+
 _PIDFD_GETFD = 438
 """pidfd_getfd(2), Linux 5.6: one number on all architectures."""
 
 
 def open_for(path: Path) -> int:
-    """A descriptor for HAProxy to add lines with: that of the process which does so now, or a new one. Raises OSError."""
+    """A descriptor for HAProxy to add lines with: that of the process which does so now, or a new one. Raises OSError.
+
+    A new one is of no file that has a further name: that may be another home's.
+    """
     with _held(path) as held:
         if held:
             return os.dup(held[0])
+    if path.exists():
+        disk_links.make_own(path)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     os.lseek(descriptor, 0, os.SEEK_END)
     return descriptor
+
+
+def is_held(path: Path) -> bool:
+    """Whether HAProxy has a file open. Raises OSError."""
+    return any(True for _ in _writers(path))
 
 
 @contextlib.contextmanager

@@ -9,11 +9,13 @@ import shutil
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import HostError
-from .run import run
+from ..errors import Retry
+from .run import CommandFailed, run
 
 _PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
 _OF_IPTABLES = {"filter", "nat", "mangle", "raw", "security"}
+_NO_TABLES = b"Protocol not supported"
+"""What nft says of its socket where the kernel has no nf_tables."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,20 @@ def dropping(ruleset: dict[str, Any]) -> list[Chain]:
 
 
 def look() -> list[Chain]:
-    """Those of this host; none where there is no nft(8), without which nobody has such tables."""
+    """Those of this host; none where there is no nft(8), or no nf_tables in the kernel, without which nobody has such tables.
+
+    Raises HostError where they cannot be seen.
+    """
     if shutil.which("nft", path=_PATH) is None:
         return []
     try:
-        return dropping(json.loads(run(["nft", "-j", "list", "chains"], timeout=10.0).text or "{}"))
-    except (HostError, ValueError):
-        return []
+        said = json.loads(run(["nft", "-j", "list", "chains"], timeout=10.0).text.strip() or "{}")
+    except CommandFailed as error:
+        if _NO_TABLES in error.stderr:
+            return []
+        raise
+    except ValueError as error:
+        raise Retry(f"nft -j list chains prints what is no JSON: {error}") from error
+    if not isinstance(said, dict):
+        raise Retry("nft -j list chains prints what it is not to print")
+    return dropping(said)

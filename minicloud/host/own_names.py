@@ -39,6 +39,7 @@ _DRAFT = (
 """A copy that a restoration makes of a key or a database where it cannot rename it."""
 LOG = "AWSLogs/[0-9]{12}/elasticloadbalancing/[^/]+/[^/]+[.]log(?:[.][12])?"
 """A log below its bucket and prefix."""
+_LOG_DRAFT = "AWSLogs/[0-9]{12}/elasticloadbalancing/[^/]+/[.][^/]+[.]log[.]new"
 _HOME_MARK = "[0-9a-f]{16}[.]json"
 IMAGES = (
     f"{_IMAGE}/(?:image[.]qcow2|manifest[.]json|vmlinuz|initrd)",
@@ -55,6 +56,7 @@ HOME = (
     f"pulls/{_INSTANCE}",
     "certificates/[0-9a-f]{32}[.](?:key|new)",
     f"{_LOGS}/{LOG}",
+    f"{_LOGS}/{_LOG_DRAFT}",
     f"(?:state|metrics)[.]{_DATABASE}",
     f"[.](?:backup|restore)/(?:{_COPIED}|(?:state|metrics)[.]{_DATABASE}|partial|ready[.]json(?:[.]new)?)",
     f"replaced/{_MOVED}/(?:{_COPIED}|(?:state|metrics)[.]{_DATABASE})",

@@ -1,7 +1,8 @@
 """What a backup cannot have, and why: volumes and layers whose files are gone or cannot be read. All others are in it.
 
-Only what a file itself shows makes it unfit: it is gone beside others that are there, it is not what it has to be, or the system
-gives an error of the disk each time it is read. It is looked at a few times. Whatever else fails may pass, and ends the backup.
+Only what a file itself shows makes it unfit: it is gone, or away, beside others that are there, it is not what it has to be, or
+the system gives an error of the disk each time it is read. It is looked at a few times. Whatever else fails may pass, and ends
+the backup.
 """
 
 import errno
@@ -12,7 +13,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from ..cloud import Cloud
-from ..errors import ApiError, Damaged, Permanent, Unreadable
+from ..errors import ApiError, Away, Damaged, Permanent, Unreadable
 from ..host import failures, image_check
 from ..host.image_store import ImageStore
 from ..state.rows import Volume
@@ -89,15 +90,15 @@ def _checked(check: Callable[[], None]) -> None:
         raise
 
 
-def _lasting(check: Callable[[], None], attempts: int = _ATTEMPTS) -> Damaged | Unreadable | None:
+def _lasting(check: Callable[[], None], attempts: int = _ATTEMPTS) -> Away | Damaged | Unreadable | None:
     """What a check finds wrong each time."""
-    found: Damaged | Unreadable | None = None
+    found: Away | Damaged | Unreadable | None = None
     for attempt in range(attempts):
         if attempt:
             time.sleep(_PAUSE)
         try:
             check()
-        except (Damaged, Unreadable) as error:
+        except (Away, Damaged, Unreadable) as error:
             found = error
         else:
             return None

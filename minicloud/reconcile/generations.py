@@ -19,6 +19,8 @@ stamp: where there is none it was lost, or what is there is not where the disks 
 not mounted yet. With that, too, nothing is changed.
 """
 
+import os
+import shlex
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +28,7 @@ from pathlib import Path
 from ..cloud import Cloud
 from ..errors import ApiError, Retry, StateError, UsageError
 from ..host import disk_links, failures
-from ..host.contracts_storage import Stamp
+from ..host.contracts_storage import Merged, Stamp
 from ..state.rows_identity import Identity
 from . import locks
 
@@ -80,8 +82,20 @@ def absent(cloud: Cloud) -> str:
     return (
         f"none of the {len(layers)} disks that {cloud.settings.database} counts on is in {_place(cloud)}, nor minicloud.json, "
         "which is beside them: is that mounted? Nothing is changed until they are there. If they are lost: restore a backup with "
-        "disks; to go on without them, minicloud adopt"
+        f"disks; to go on without them, {_without(_place(cloud))}"
     )
+
+
+def _without(place: Path) -> str:
+    """How to go on without disks that are lost: what is in their place may be where a file system is mounted later."""
+    away = shlex.join(["mv", str(place), f"{place}.lost"])
+    return f"move that directory away ({away}), then minicloud adopt" if os.path.lexists(place) else "minicloud adopt"
+
+
+def refuse_unmounted(cloud: Cloud) -> None:
+    """Raise StateError where none of the disks is in the place for them, which is there: going on would give them up."""
+    if os.path.lexists(_place(cloud)) and (why := absent(cloud)):
+        raise StateError(why)
 
 
 def _unstamped(cloud: Cloud) -> str:
@@ -104,13 +118,22 @@ def _place(cloud: Cloud) -> Path:
     return cloud.settings.home / "volumes"
 
 
-def count(cloud: Cloud) -> None:
-    """Say, where it lasts, that layers, or who has them, are about to be changed. Raises HostError where they must not be."""
+def count(cloud: Cloud, *, layer: str = "", into: str = "", volume: str = "") -> None:
+    """Say, where it lasts, that layers, or who has them, are about to be changed. Raises HostError where they must not be.
+
+    Where a `layer` is about to be merged `into` another, this is said of that, with the `volume` whose top it is: an older
+    state finds there what it does not know of, done or not.
+    """
     with locks.held(cloud.settings.run, _LOCK, _PATIENCE):
         if why := refusal(cloud):
             raise Retry(why)
-        own = cloud.state.advance()
-        cloud.host.disks.put_stamp(Stamp(own.id, own.generation))
+        own, before = cloud.state.advance(), cloud.host.disks.stamp()
+        merged = dict(before.merged) if before is not None else {}
+        if into:
+            known = {layer.id for layer in cloud.state.layers.query()}
+            merged = {layer_id: one for layer_id, one in merged.items() if layer_id in known}
+            merged[into] = Merged(own.generation, layer, volume)
+        cloud.host.disks.put_stamp(Stamp(own.id, own.generation, merged))
 
 
 @failures.of_system()

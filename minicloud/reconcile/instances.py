@@ -9,7 +9,7 @@ from typing import Any
 
 from ..aws import times
 from ..cloud import Cloud
-from ..errors import HostError, Permanent, Retry
+from ..errors import Away, HostError, Permanent, Retry
 from ..metadata import about, cloud_init
 from ..state.rows import Instance
 from . import (
@@ -105,7 +105,13 @@ def _failed(cloud: Cloud, row: Instance, error: HostError) -> bool:
     """Record a failure; whether that was the last attempt, and the row has another wish, or none, from now on."""
     delay = error.delay if isinstance(error, Retry) else 2.0
     record = instance_plan.after_failure(
-        row, error.message, error.code, permanent=isinstance(error, Permanent), delay=delay, now=time.time()
+        row,
+        error.message,
+        error.code,
+        permanent=isinstance(error, Permanent),
+        waits=isinstance(error, Away),
+        delay=delay,
+        now=time.time(),
     )
     _record(cloud, row, record)
     return not record.fields.get("failures")

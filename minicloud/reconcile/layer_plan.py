@@ -58,6 +58,10 @@ class Seen:
                 found.setdefault(layer.parent, []).append(layer)
         return found
 
+    def writer(self, layer_id: str) -> str:
+        """The volume whose top a layer is; empty for none."""
+        return next((top.volume_id for top in self.tops if top.layer_id == layer_id), "")
+
     def users(self, layer_id: str) -> list[Top]:
         """The volumes that read from a layer."""
         return [top for top in self.tops if any(layer.id == layer_id for layer in self.chain(top.layer_id))]

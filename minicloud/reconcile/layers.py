@@ -127,7 +127,7 @@ def _commit(cloud: Cloud, seen: Seen, action: Commit) -> bool:
     _correct_around(cloud, child.id)
     refuse_linked(cloud, parent.id)
     _refuse_unknown(cloud, parent.id, cloud.host.disks.above(parent.id))
-    generations.count(cloud)
+    generations.count(cloud, layer=child.id, into=parent.id, volume=seen.writer(child.id))
     cloud.host.disks.commit(child.id, parent.id)
     _replace(cloud, child.id, parent)
     return True
@@ -149,7 +149,7 @@ def _commit_live(cloud: Cloud, seen: Seen, action: Commit, top: Top) -> bool:
     _correct_around(cloud, child.id)
     refuse_linked(cloud, parent.id)
     _refuse_unknown(cloud, parent.id, cloud.host.disks.above(parent.id))
-    generations.count(cloud)
+    generations.count(cloud, layer=child.id, into=parent.id, volume=seen.writer(child.id))
     cloud.host.blocks.commit(top.instance_id, top.serial, layer_files.path(cloud, child), layer_files.path(cloud, parent))
     return True
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from ..aws import times
 from ..cloud import Cloud
-from ..errors import HostError, Permanent, Retry
+from ..errors import Away, HostError, Permanent, Retry
 from ..host.contracts_storage import refuse_strangers
 from ..state.rows import Volume
 from ..state.rows_storage import Modification
@@ -60,7 +60,7 @@ def _step(volume: Volume) -> Callable[[Cloud, Volume], bool]:
 def _failed(cloud: Cloud, volume: Volume, error: HostError) -> bool:
     """Record a failure in the row; whether it is given up, which nothing is that is to be detached or deleted."""
     failures = volume.failures + 1
-    over = isinstance(error, Permanent) or failures >= MOST_FAILURES
+    over = isinstance(error, Permanent) or (failures >= MOST_FAILURES and not isinstance(error, Away))
     fields: dict[str, object] = {"failures": 0 if over else failures, "reason": error.message}
     with cloud.state.transaction():
         if over and volume.state == "creating":

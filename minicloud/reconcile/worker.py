@@ -1,6 +1,7 @@
 """Who carries wishes out for a command: the daemon if one runs, else the command itself."""
 
 import socket
+import threading
 from collections.abc import Collection, Iterable
 
 from ..cloud import Cloud
@@ -14,6 +15,10 @@ _OF_FIREWALL = ("sg-", "eni-", "eipalloc-", "igw-", "rtb-", "elb-")
 _AT_ONCE = "snap-"
 _OF_SNAPSHOTS = (_AT_ONCE, "ami-")
 _INSTANCE = "i-"
+ENDS = "ends of guests"
+"""The name of the threads that cut guests off."""
+MOST = 10.0
+"""Seconds after which an answer waits no longer for a guest to be cut off."""
 
 
 def wake(cloud: Cloud) -> bool:
@@ -55,6 +60,21 @@ def _end(cloud: Cloud, touched: Collection[str]) -> None:
         loop.end(cloud, only)
 
 
+def _end_apart(cloud: Cloud, touched: Collection[str]) -> None:
+    """The same where a daemon runs: of a driver that hangs the caller waits for no answer, and the loop sees to the rest."""
+
+    def end() -> None:
+        try:
+            _end(cloud, touched)
+        finally:
+            cloud.state.close()
+
+    if any(resource_id.startswith(_INSTANCE) for resource_id in touched):
+        thread = threading.Thread(target=end, name=ENDS, daemon=True)
+        thread.start()
+        thread.join(MOST)
+
+
 def _take(cloud: Cloud, touched: Collection[str]) -> None:
     """Take the snapshots among these: their moment is the call's, so a caller who has the answer may write on."""
     if any(resource_id.startswith(_AT_ONCE) for resource_id in touched):
@@ -80,9 +100,10 @@ class SelfOrDaemon:
         """
         rows = set(touched)
         _hasten(self._cloud, rows)
-        _end(self._cloud, rows)
+        woken = wake(self._cloud)
+        (_end_apart if woken else _end)(self._cloud, rows)
         _enforce(self._cloud, rows)
-        if not wake(self._cloud):
+        if not woken:
             loop.run_pass(self._cloud, rows)
         else:
             _take(self._cloud, rows)
@@ -112,7 +133,7 @@ class InDaemon:
         """Let the loop see to it; what was wished for is in the state already. The firewall and snapshots wait for no loop."""
         rows = set(touched)
         _hasten(self._cloud, rows)
-        _end(self._cloud, rows)
+        _end_apart(self._cloud, rows)
         _enforce(self._cloud, rows)
         _take(self._cloud, rows)
         _answered(self._cloud, rows)

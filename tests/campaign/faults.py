@@ -20,9 +20,9 @@ from ..injection import methods
 LOOKING = frozenset({
     "guests.list", "guests.counters", "guests.rebooting", "guests.has_save", "guests.console_log", "guests.console_path",
     "guests.screenshot",
-    "disks.path", "disks.list", "disks.others", "disks.size", "disks.backing", "disks.above", "disks.stamp", "disks.damage",
-    "disks.check", "disks.free", "disks.is_open", "seeds.path", "seeds.list", "networks.list", "networks.unmarked",
-    "networks.strangers",
+    "disks.path", "disks.list", "disks.others", "disks.size", "disks.backing", "disks.above", "disks.all_above", "disks.stamp",
+    "disks.damage", "disks.check", "disks.free", "disks.is_open", "seeds.path", "seeds.list", "networks.list",
+    "networks.unmarked", "networks.strangers",
     "networks.answers", "images.list", "images.path", "machine.capacity", "machine.boot_id", "machine.uptime",
     "machine.ending", "machine.clock_synchronised", "firewall.in_force", "firewall.stranger", "blocks.chains", "blocks.jobs",
     "balancers.list",

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import libvirt
 import pytest
 
 from minicloud import api
@@ -178,6 +179,42 @@ def guests(here: Place) -> LibvirtGuests:
     mark = here.home / "volumes" / disk_links.PLACE
     mark.write_text(json.dumps({**json.loads(mark.read_text()), "home": "/elsewhere"}))
     return LibvirtGuests("test:///default", here.home, "a" * 32)
+
+
+class Defined:
+    """A domain that is off, whose variables are in a file, which goes if libvirt is told so; told nothing, it refuses."""
+
+    def __init__(self, variables: Path) -> None:
+        self.variables = variables
+
+    def isActive(self) -> bool:  # noqa: N802
+        return False
+
+    def undefineFlags(self, flags: int) -> None:  # noqa: N802
+        assert flags & (libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)
+        if flags & libvirt.VIR_DOMAIN_UNDEFINE_NVRAM:
+            self.variables.unlink()
+
+
+@pytest.mark.parametrize("how", ["linked", "defined elsewhere", "own"])
+def test_variables_of_another_home_stay_where_a_guest_is_removed(
+    here: Place, guests: LibvirtGuests, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its definition libvirt finds them, whatever that was made with: the home before it was copied, or through a link."""
+    variables = tmp_path / "first" / f"{GUEST}.fd"
+    variables.parent.mkdir()
+    own = here.home / "nvram"
+    if how == "linked":
+        own.symlink_to(variables.parent)
+    elif how == "own":
+        own.mkdir()
+    for path in {variables, *([own / variables.name] if how == "own" else [])}:
+        path.write_text("variables")
+    defined = own / variables.name if how != "defined elsewhere" else variables
+    monkeypatch.setattr(guests, "_find", lambda *_: Defined(defined))
+    guests.remove(GUEST)
+    assert variables.exists()
+    assert how != "own" or not defined.exists()
 
 
 @pytest.mark.parametrize("name", [f"nvram/{GUEST}.fd", f"consoles/{GUEST}.log"])

@@ -122,6 +122,38 @@ def test_they_are_adopted_as_lost(here: Place) -> None:
     assert here.volume(Size=1)
 
 
+@pytest.mark.parametrize("is_older", [False, True])
+@pytest.mark.parametrize("place", ["empty", "a link"])
+def test_a_place_where_nothing_is_mounted_is_not_adopted(here: Place, place: str, is_older: bool) -> None:
+    """Whatever is asked: the disks may be brought yet, and all that is known of them would be in error."""
+    volume = here.volume(Size=1)
+    here.write(volume, 0, 1)
+    snapshot, volumes, away = here.snapshot(volume), here.home / "volumes", here.home.parent / "away"
+    content = here.of_volume(volume)
+    keep(here.cloud, here.directory / "copy")
+    if is_older:
+        here.volume(Size=1)
+        restore(here.cloud, here.directory / "copy")
+    volumes.rename(away)
+    if place == "empty":
+        volumes.mkdir()
+    else:
+        volumes.symlink_to(here.home.parent / "mount" / "volumes")
+    here.open()
+    result = adopted(here)
+    assert result.exit_code != 0
+    assert f"is in {volumes}, nor minicloud.json, which is beside them: is that mounted?" in str(result.exception)
+    assert f"mv {volumes} {volumes}.lost" in str(result.exception)
+    assert (here.state.snapshots.get(snapshot).state, here.state.volumes.get(volume).state) == ("completed", "available")
+    assert not list(volumes.iterdir() if volumes.exists() else ())
+    volumes.rename(here.home / "was")
+    away.rename(volumes)
+    here.open()
+    assert adopted(here).exit_code == 0
+    here.look()
+    assert (here.state.snapshots.get(snapshot).state, here.of_volume(volume)) == ("completed", content)
+
+
 def test_a_backup_without_disks_waits_for_them(here: Place, there: Place, file: Path) -> None:
     """Restored nevertheless, where there are none: they may be brought then, and nothing is in error for it."""
     volume = here.volume(Size=1)

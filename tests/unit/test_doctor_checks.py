@@ -1,12 +1,15 @@
 """The doctor's judgement of recorded hosts."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from minicloud.cli.doctor_checks import FAIL, OK, SKIP, WARN, Check, judge
 from minicloud.config import Settings
+from minicloud.errors import HostError
+from minicloud.host import nftables
 from minicloud.host.doctor import PROGRAMS, HostFacts, KvmDevice
 from minicloud.host.nftables import Chain, dropping
 
@@ -140,3 +143,35 @@ def test_chains_of_others_that_drop() -> None:
         ]
     }
     assert dropping(ruleset) == [Chain("inet", "filter", "x", "forward"), Chain("ip", "mine", "x", "input")]
+
+
+class TestNft:
+    """No rules are none of others' only where nft says so, or nobody can have any."""
+
+    @pytest.fixture(autouse=True)
+    def nft(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setattr(nftables, "_PATH", str(tmp_path))
+        monkeypatch.setattr("minicloud.host.run._PATH", f"{tmp_path}:/usr/bin:/bin")
+        return tmp_path / "nft"
+
+    def says(self, nft: Path, words: str) -> None:
+        nft.write_text(f"#!/bin/sh\n{words}\n")
+        nft.chmod(0o755)
+
+    def test_that_is_not_installed(self) -> None:
+        assert nftables.look() == []
+
+    @pytest.mark.parametrize("words", ["echo no >&2; exit 1", "echo nonsense", "echo '[1]'"])
+    def test_that_fails(self, nft: Path, words: str) -> None:
+        self.says(nft, words)
+        with pytest.raises(HostError, match="nft"):
+            nftables.look()
+
+    def test_that_finds_a_kernel_without_them(self, nft: Path) -> None:
+        self.says(nft, "echo 'Unable to initialize Netlink socket: Protocol not supported' >&2; exit 1")
+        assert nftables.look() == []
+
+    @pytest.mark.parametrize("words", ["""echo '{"nftables": []}'""", "echo"])
+    def test_that_works(self, nft: Path, words: str) -> None:
+        self.says(nft, words)
+        assert nftables.look() == []

@@ -1,5 +1,6 @@
 """Homes that share an image store: none of them loses an image that its disks, AMIs or snapshots need by what another does."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from minicloud.errors import Permanent
+from minicloud.errors import Permanent, Retry
 from minicloud.host import disk_stamp, durable, image_users, own_names
 from minicloud.host.disks import LocalDisks
 from minicloud.host.qemu_img import backing
 from minicloud.reconcile import loop
+from minicloud.state import image_needs
 
 from ..homes import ZONE, Home, homes, own_group
 
@@ -94,6 +96,22 @@ def test_uninstall_leaves_what_the_other_needs_and_says_so(homes: tuple[Home, Ho
     assert not store.exists()
 
 
+@pytest.mark.parametrize("link", ["certificates", f"certificates/{'a' * 32}.key"])
+def test_uninstall_leaves_what_links_of_the_other_lead_to(homes: tuple[Home, Home], link: str) -> None:
+    """The other home is a copy by links (cp -as), or has but its keys there."""
+    first, second = (home.cloud.settings.home for home in homes)
+    key = first / f"certificates/{'a' * 32}.key"
+    key.parent.mkdir(parents=True)
+    key.touch()
+    homes[1].image()
+    homes[1].volume(homes[1].image("other"))
+    (second / link).parent.mkdir(parents=True, exist_ok=True)
+    (second / link).symlink_to(first / link)
+    said = homes[0].uninstall()
+    assert key.exists()
+    assert f"left {first / link}: {second / link} is a link to it" in said
+
+
 def test_deregistering_in_one_takes_nothing_from_the_other(homes: tuple[Home, Home]) -> None:
     first, second = homes
     image = first.image()
@@ -118,19 +136,50 @@ def test_a_state_that_cannot_be_read_may_need_all(homes: tuple[Home, Home]) -> N
     assert second.store.get(image)
 
 
-def test_a_state_that_somebody_keeps_to_himself_may_need_all(homes: tuple[Home, Home], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("how", ["closed", "open", "left by a kill", "without its index", "locked", "kept by one"])
+def test_the_state_of_another_is_only_read(homes: tuple[Home, Home], how: str, tmp_path: Path) -> None:
+    """Nothing comes to be beside it, nobody is waited for, and what was committed last is seen."""
     first, second = homes
     image = first.image()
-    loop.run_pass(first.cloud)
-    first.cloud.state.close()
-    monkeypatch.setattr("minicloud.state.image_needs._PATIENCE", 0.0)
-    with sqlite3.connect(first.cloud.settings.database) as database:
-        database.execute("pragma locking_mode=exclusive")
-        database.execute("begin exclusive")
-        with pytest.raises(Permanent, match="locked"):
+    first.volume(image)
+    database, kept = first.cloud.settings.database, tmp_path / "kept"
+    kept.mkdir()
+    if how in ("closed", "kept by one"):
+        first.cloud.state.close()
+    elif how in ("left by a kill", "without its index"):
+        for path in database.parent.glob("state.sqlite*"):
+            shutil.copy(path, kept)
+        first.cloud.state.close()
+        for path in kept.iterdir():
+            if how == "left by a kill" or not path.name.endswith("-shm"):
+                shutil.copy(path, database.parent)
+    with (
+        contextlib.closing(sqlite3.connect(database, isolation_level=None)) if how in LOCKED else contextlib.nullcontext() as one
+    ):
+        for words in LOCKED.get(how, ()):
+            one.execute(words)
+        before = {path: path.read_bytes() for path in database.parent.glob("state.sqlite*")}
+        times = database.parent.stat().st_mtime_ns
+        assert list(image_needs.of(database)) == [image]
+        assert {path: path.read_bytes() for path in database.parent.glob("state.sqlite*")} == before
+        assert database.parent.stat().st_mtime_ns == times, "a file came and went"
+        with pytest.raises(Permanent, match=f"{image} cannot go: the minicloud of .* needs it"):
             second.rm(image)
-        database.rollback()
-    database.close()
+
+
+def test_where_no_copy_can_be_made_nobody_knows(homes: tuple[Home, Home], monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = homes
+    image = first.image()
+    first.volume(image)
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    with pytest.raises(Retry, match="/nowhere"):
+        second.rm(image)
+
+
+LOCKED = {
+    "locked": ("begin immediate", "delete from volumes"),
+    "kept by one": ("pragma locking_mode=exclusive", "begin exclusive", "delete from volumes"),
+}
 
 
 @pytest.mark.parametrize("place", ["", disk_stamp.RESTORING, f"{disk_stamp.ASIDE}/20260101T000000Z"])

@@ -1,12 +1,13 @@
 """Which guests pull."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from minicloud.errors import Retry
-from minicloud.host import libvirt_pulls
+from minicloud.errors import Permanent, Retry
+from minicloud.host import disk_links, libvirt_pulls
 from minicloud.host.libvirt_pulls import COMMIT, PULL, Pulls
 
 
@@ -26,10 +27,14 @@ def test_a_pull_is_seen_by_all_until_it_has_ended(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_a_failure_that_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    genuine = os.open
 
-    monkeypatch.setattr(Path, "touch", full)
+    def full(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return genuine(path, flags, mode)
+
+    monkeypatch.setattr(libvirt_pulls.os, "open", full)  # type: ignore[attr-defined]
     with pytest.raises(Retry, match="full"), Pulls(tmp_path / "pulls").beginning("i-1"):
         pass
 
@@ -63,3 +68,47 @@ def test_only_what_was_noted_is_ours_and_only_a_pull_is_one(tmp_path: Path) -> N
     assert ours == [("i-1", PULL, "vol1"), ("i-2", COMMIT, "vol2"), ("i-3", PULL, "vol1"), ("i-3", PULL, "vol2")]
     with pulls.looking() as pulling:
         assert pulling == {"i-1", "i-3"}
+
+
+@pytest.mark.parametrize("how", ["link", "hard link"])
+def test_a_note_is_not_written_into_what_a_link_leads_to(tmp_path: Path, how: str) -> None:
+    """In a home that was copied by links (cp -as, cp -al) that is the other home's."""
+    other, pulls = tmp_path / "other", Pulls(tmp_path / "pulls")
+    other.write_text("commit vol2\n")
+    (tmp_path / "pulls").mkdir()
+    if how == "link":
+        (tmp_path / "pulls/i-1").symlink_to(other)
+    else:
+        (tmp_path / "pulls/i-1").hardlink_to(other)
+    with pulls.beginning("i-1", PULL, "vol1"):
+        assert other.read_text() == "commit vol2\n"
+        assert pulls.is_ours("i-1", PULL, "vol1")
+    pulls.ended("i-1")
+    assert other.exists()
+
+
+def test_a_note_that_leads_nowhere_may_be_of_a_pull(tmp_path: Path) -> None:
+    (tmp_path / "pulls").mkdir()
+    (tmp_path / "pulls/i-1").symlink_to("nowhere")
+    with Pulls(tmp_path / "pulls").looking() as pulling:
+        assert pulling == {"i-1"}
+
+
+def test_in_a_copied_home_the_notes_behind_a_link_are_anothers(tmp_path: Path) -> None:
+    """They are read, because a look at the guests' statistics is one at theirs as well."""
+    home, notes = tmp_path / "home", tmp_path / "notes"
+    (home / "volumes").mkdir(parents=True)
+    (home / "pulls").symlink_to(notes)
+    disk_links.note(home / "volumes")
+    with Pulls(notes).beginning("i-1"):
+        pass
+    pulls = Pulls(home / "pulls")
+    with pulls.beginning("i-2"):
+        pass
+    pulls.ended("i-2")  # no copy yet
+    (home / "volumes" / disk_links.PLACE).write_text('{"home": "/elsewhere", "host": ""}')
+    with pytest.raises(Permanent, match="is a link to"), pulls.beginning("i-2"):
+        pass
+    pulls.ended("i-1")
+    with pulls.looking() as pulling:
+        assert pulling == {"i-1"}

@@ -17,6 +17,7 @@ from minicloud.host.contracts import Host
 from minicloud.host.fake import FakeHost
 from minicloud.reconcile import daemon, locks, loop, worker
 from minicloud.reconcile.worker import worker_for
+from minicloud.state.rows_clock import EndedKey
 
 from ..cloud_fixtures import IMAGE, Ec2, settings
 
@@ -230,6 +231,23 @@ class TestAHomeThatBothUse:
         for path in theirs:
             assert f"left {path}: it is of the guest {guest} of the state {self.identity}\n" in said
         assert not self.second.cloud.settings.database.exists()
+
+    def test_leaves_keys_that_the_other_may_need(self, guest: str) -> None:
+        """Its load balancers do, also where it has no guest that is on; of a key no file tells whose it is."""
+        own, other = (f"certificates/{letter * 32}.key" for letter in "ab")
+        mine, theirs = self.put(own), self.put(other)
+        state = self.second.cloud.state
+        state.ended_keys.add(EndedKey(f"{'a' * 32}.key"))
+        self.guests.remove(guest)
+        said = self.uninstalled()
+        assert [path for path in mine | theirs if path.exists()] == list(theirs)
+        assert f"left {self.home / other}: this state does not know that key, and another has " in said
+
+    def test_takes_all_keys_where_no_other_has_anything(self, homes: tuple[Ec2, Ec2]) -> None:
+        self.second, self.home = homes[1], homes[1].cloud.settings.home
+        (key,) = self.put(f"certificates/{'b' * 32}.key")
+        self.uninstalled()
+        assert not key.exists()
 
     @pytest.mark.usefixtures("guest")
     def test_leaves_the_disks_of_the_other_and_what_they_stand_on(self) -> None:
