@@ -228,7 +228,7 @@ class LibvirtBlocks:
             infos = {serial: dom.blockJobInfo(_name(disk), 0) for serial, disk in _disks(dom).items()}
         kinds = {serial: _kind(info["type"]) for serial, info in infos.items() if info}
         ours = {serial for serial, kind in kinds.items() if self._guests.pulls.is_ours(guest_id, kind, serial)}
-        if not ours:
+        if not ours and not (libvirt_pulls.PULL in kinds.values() and self._guests.pulls.is_vague(guest_id)):
             self._guests.pulls.ended(guest_id)
         return {serial: "" if serial in ours else kind for serial, kind in kinds.items()}
 
