@@ -4,11 +4,12 @@ A disk is found by its serial in the guest's live XML, which also tells what it 
 not kept anywhere: they are looked up each time, because what is plugged out gives its name to what is plugged in next.
 """
 
+import contextlib
 import errno
 import functools
 import secrets
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,8 @@ class LibvirtBlocks:
 
     def has_agent(self, guest_id: str) -> bool:
         """As libvirt reports the agent's channel."""
-        with errors(f"the agent of {guest_id}"):
-            return libvirt_agent.is_connected(self._apart(guest_id))
+        with errors(f"the agent of {guest_id}"), self._apart(guest_id) as dom:
+            return libvirt_agent.is_connected(dom)
 
     def quiesce(self, guest_id: str) -> AgentAnswer:
         """By the guest agent, with a call of its own: what libvirt does by itself for a snapshot keeps the domain locked."""
@@ -123,13 +124,15 @@ class LibvirtBlocks:
         return self._ask(guest_id, lambda dom: dom.fsThaw())
 
     def _ask(self, guest_id: str, question: Callable[[Any], object]) -> AgentAnswer:
-        return libvirt_agent.ask(self._apart(guest_id), question)
+        with self._apart(guest_id) as dom:
+            return libvirt_agent.ask(dom, question)
 
-    def _apart(self, guest_id: str) -> Any:
-        dom = self._guests.apart(guest_id)
-        if dom is None:
-            raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
-        return dom
+    @contextlib.contextmanager
+    def _apart(self, guest_id: str) -> Iterator[Any]:
+        with self._guests.apart(guest_id) as dom:
+            if dom is None:
+                raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
+            yield dom
 
     def freeze(self, guest_id: str, tops: Mapping[str, str]) -> None:
         """One external snapshot of all the disks, into files that are there. A job that copies is given up for it."""
