@@ -37,7 +37,7 @@ def refuse_saved(cloud: Cloud, instance_id: str) -> None:
 
 
 def keep_off(cloud: Cloud, instance_id: str, *, begun: bool = False) -> None:
-    """Before disks of a guest that is off change. `begun`: they have begun to, and saved memory is of no use any more.
+    """Before disks or cards of a guest that is off change. `begun`: they have begun to, and saved memory is of no use any more.
 
     Raises Retry where somebody has just started it, and as `refuse_saved`.
     """

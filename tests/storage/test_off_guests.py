@@ -137,6 +137,13 @@ def top(ec2: Ec2, volume: str) -> str:
     return ec2.cloud.host.disks.path(ec2.cloud.state.volumes.find(id=volume)[0].layer_id)
 
 
+def new_card(ec2: Ec2) -> str:
+    """An interface in the first zone's subnet, attached to nothing."""
+    zone = ec2.cloud.state.instances.query()[0].zone
+    (subnet,) = (one["SubnetId"] for one in ec2("DescribeSubnets")["Subnets"] if one["AvailabilityZone"] == zone)
+    return str(ec2("CreateNetworkInterface", SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"])
+
+
 def life(host: FakeHost, instance: str) -> Any:
     """Another at each start that is not a going on."""
     with host.store.change() as held:
@@ -207,6 +214,44 @@ class TestSaved:
         assert there == (operation != "DetachVolume")
         assert ec2.cloud.state.volumes.find(id=spare)[0].size == (2 if operation == "ModifyVolume" else 1)
         assert ec2.cloud.state.failures.query() == []
+
+    @pytest.mark.parametrize("attach", [True, False])
+    def test_its_cards_change_when_it_goes_on(self, ec2: Ec2, host: FakeHost, volume: str, attach: bool) -> None:
+        """Else it would go on with the address of an interface that another instance may have, or without one that is its own."""
+        instance, before = instance_of(ec2, volume), life(host, instance_of(ec2, volume))
+        card = new_card(ec2)
+        plug = {"NetworkInterfaceId": card, "InstanceId": instance, "DeviceIndex": 1}
+        own = {row.mac for row in ec2.cloud.state.interfaces.find(instance_id=instance)}
+        attachment = "" if attach else ec2("AttachNetworkInterface", **plug)["AttachmentId"]
+        host.save(instance)
+        ec2.cloud.worker = Idle()
+        if attach:
+            ec2("AttachNetworkInterface", **plug)
+        else:
+            ec2("DetachNetworkInterface", AttachmentId=attachment)
+        for _ in range(2):
+            ec2.look()
+        row = ec2.cloud.state.interfaces.find(id=card)[0]
+        assert (row.instance_id, row.attachment) == ((instance, "attached") if attach else ("", ""))
+        assert life(host, instance) == before
+        assert host.cards.list(instance) == (own | {row.mac} if attach else own)
+        assert ec2.cloud.state.failures.query() == []
+
+    def test_memory_with_a_card_of_another_instance_is_not_gone_on_with(self, ec2: Ec2, host: FakeHost, volume: str) -> None:
+        """As of a card that was taken from it by force, and that its memory still has."""
+        instance, before = instance_of(ec2, volume), life(host, instance_of(ec2, volume))
+        card = new_card(ec2)
+        plugged = ec2("AttachNetworkInterface", NetworkInterfaceId=card, InstanceId=instance, DeviceIndex=1)["AttachmentId"]
+        with host.store.change() as held:
+            had = list(held["guests"][instance]["spec"]["nics"])
+        ec2("DetachNetworkInterface", AttachmentId=plugged)
+        host.save(instance)
+        with host.store.change() as held:
+            held["guests"][instance]["spec"]["nics"] = had
+        ec2.look()
+        assert ec2.state(instance) == "running"
+        assert life(host, instance) != before
+        assert ec2.cloud.state.interfaces.find(id=card)[0].mac not in host.cards.list(instance)
 
     def test_a_restart_of_the_host_between(self, ec2: Ec2, host: FakeHost, volume: str) -> None:
         """libvirt-guests saves guests when the host is shut down, and a snapshot is due before they are started."""
