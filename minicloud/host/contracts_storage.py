@@ -245,6 +245,15 @@ class Disks(Protocol):
     def repoint(self, disk_id: str, base: str) -> None:
         """Let a disk stand on `base`, which reads the same as what it stood on."""
 
+    def seal(self, disk_ids: Iterable[str]) -> None:
+        """Let no guest that is started from now on write to these disks, whoever starts it. One that is on goes on.
+
+        What is not there, or may be another home's, is left. This driver itself writes to sealed ones as to others.
+        """
+
+    def unseal(self, disk_id: str) -> None:
+        """Let guests write to a disk. `Blocks.commit` does so itself."""
+
     def damage(self, disk_id: str) -> str:
         """What a disk says itself of its being damaged, empty for nothing: a look, also while a guest has it."""
 

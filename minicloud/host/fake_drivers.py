@@ -25,7 +25,7 @@ from .contracts import (
     Seed,
 )
 from .contracts_meters import DiskCounters, GuestCounters, NicCounters
-from .fake_disks import PREFIX
+from .fake_disks import PREFIX, sealed
 from .fake_store import Store
 from .networks import from_json, to_json
 
@@ -64,6 +64,8 @@ class FakeGuests:
                 return
             _need(held, spec)
             disks = {disk.serial: dataclasses.asdict(disk) for disk in spec.disks}
+            if closed := sealed(held, disks.values()):
+                raise Retry(f"starting {spec.guest_id}: {closed} cannot be opened: Permission denied")
             saved = guest.pop("saved", None) if guest is not None else None
             if guest is not None and saved is not None and _fits(saved, guest["spec"]["nics"], spec):
                 had = guest["spec"]["nics"]

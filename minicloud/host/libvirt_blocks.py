@@ -217,9 +217,9 @@ class LibvirtBlocks:
         with errors(f"committing below {serial} of {guest_id}"):
             name = _name(self._disk(dom, guest_id, serial))
             if not self._is_working(guest_id, serial):
+                account.share(Path(base), write=True)  # it may be sealed
                 with self._guests.pulls.beginning(guest_id, libvirt_pulls.COMMIT, serial):
                     dom.blockCommit(name, base, top, 0, 0)
-                account.share(Path(base), write=True)
 
     def jobs(self, guest_id: str) -> dict[str, str]:
         """The disks that libvirt reports a job of; ours are those that were noted."""

@@ -33,6 +33,7 @@ from . import (
     off_guests,
     quiesce,
     reachability,
+    sealing,
     snapshots,
     volumes,
 )
@@ -71,6 +72,7 @@ def _clock(cloud: Cloud) -> None:
     if True in noted:
         isolation.stage(cloud, "ended rows", lambda: ended.forget(cloud))
         isolation.stage(cloud, "guests that are off", lambda: off_guests.reconcile(cloud))
+        isolation.stage(cloud, "layers that stay as they are", lambda: sealing.reconcile(cloud))
         isolation.stage(cloud, "disks put aside", lambda: layers.settle_aside(cloud))
 
 
