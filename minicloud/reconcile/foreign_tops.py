@@ -20,6 +20,8 @@ from ..state.rows_storage import Snapshot
 
 CODE = "IncorrectState"
 _DEEPEST, _LOOKS = 64, 5
+FORGETTING = ("--keep-nvram", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata")
+"""virsh's flags with which it takes away a definition whatever else it keeps of a guest; its firmware's variables are left."""
 
 
 def found(cloud: Cloud, volumes: Iterable[Volume]) -> dict[str, str]:
@@ -39,7 +41,7 @@ def found(cloud: Cloud, volumes: Iterable[Volume]) -> dict[str, str]:
 
 def _said(cloud: Cloud, volume: Volume, tops: Mapping[str, DiskTop]) -> str:
     top = tops.get(volume.id.replace("-", ""))
-    return _why(cloud, volume, top) if top is not None else ""
+    return _why(cloud, volume, top, tops) if top is not None else ""
 
 
 def _confirmed(cloud: Cloud, volume_id: str) -> str:
@@ -102,7 +104,7 @@ def keep_what_stays(cloud: Cloud, instance_id: str) -> None:
         if _said(cloud, volume, tops):
             top = tops[volume.id.replace("-", "")]
             words = shlex.join(["minicloud", "enable-volume-io", "--volume-id", volume.id])
-            why = f"{_of_file(cloud, volume, top.chain[0])} (or, to do without what it holds, move it away and): {words}"
+            why = _ways_out([_of_file(cloud, instance_id, top.chain[0], volume.layer_id)], words)
             cloud.state.volumes.change(volume.id, state="error", reason=why)
 
 
@@ -118,7 +120,7 @@ def pinned(cloud: Cloud, layer_id: str) -> bool:
     return any(not row.instance_id for row in cloud.state.volumes.find(layer_id=layer_id, state="error"))
 
 
-def _why(cloud: Cloud, volume: Volume, top: DiskTop) -> str:
+def _why(cloud: Cloud, volume: Volume, top: DiskTop, tops: Mapping[str, DiskTop]) -> str:
     """What is to be said of a top that is not the volume's; empty where it is, or where nothing is lost without it."""
     pending = cloud.state.snapshots.find(volume_id=volume.id, state="pending")
     own = [row.next_layer for row in pending if row.next_layer] + [volume.layer_id]
@@ -129,8 +131,11 @@ def _why(cloud: Cloud, volume: Volume, top: DiskTop) -> str:
         return "" if cloud.host.disks.own(path, live=True) in own else _of_guest(cloud, volume, top, own)
     if not _is_strange(cloud.host, top):
         return ""
-    words = ["undefine", volume.instance_id, "--keep-nvram", "--snapshots-metadata"]  # its firmware's variables are left
-    return f"{_of_file(cloud, volume, path)} (or, to do without what it holds, move it away and): {_virsh(cloud, words)}"
+    layers = {row.id.replace("-", ""): row.layer_id for row in cloud.state.volumes.find(instance_id=volume.instance_id)}
+    # The definition alone tells of all that are the guest's: it is to go when each was seen to.
+    others = [(one.chain[0], layers.get(serial, "")) for serial, one in tops.items() if one != top and _is_strange(cloud.host, one)]
+    files = [_of_file(cloud, volume.instance_id, *file) for file in [(path, volume.layer_id), *others]]
+    return _ways_out(files, _virsh(cloud, ["undefine", volume.instance_id, *FORGETTING]))
 
 
 def _is_strange(host: Host, top: DiskTop) -> bool:
@@ -142,20 +147,21 @@ def _is_strange(host: Host, top: DiskTop) -> bool:
         return True
 
 
-def _base(host: Host, path: str) -> tuple[bool, str, int]:
+def _base(host: Host, path: str) -> tuple[bool, str, list[str]]:
     """Whether a file of others, or one below that is of others, holds anything; the disk of ours that they stand on, or empty,
-    and how many they are.
+    and all of them, downwards.
     """
-    holds = False
-    for count in range(_DEEPEST):
+    holds, files = False, list[str]()
+    while len(files) < _DEEPEST:
         if disk_id := host.disks.own(path, live=False):
-            return holds, disk_id, count
+            return holds, disk_id, files
         one = host.disks.stranger(path)
+        files.append(path)
         holds = holds or one.holds
         if one.below is None:
             break
         path = one.below
-    return True, "", 0
+    return True, "", files
 
 
 def _of_guest(cloud: Cloud, volume: Volume, top: DiskTop, own: Sequence[str]) -> str:
@@ -168,18 +174,28 @@ def _of_guest(cloud: Cloud, volume: Volume, top: DiskTop, own: Sequence[str]) ->
     return f"{told}. Write it down: {_virsh(cloud, words)} && {shlex.join(['rm', path])}"
 
 
-def _of_file(cloud: Cloud, volume: Volume, path: str) -> str:
-    """That a guest which is off, or about to be, wrote last to a file of others, and how that is written down."""
-    told = f"{volume.instance_id} wrote last to {path}, which is not the volume's layer"
+def _of_file(cloud: Cloud, instance_id: str, path: str, layer_id: str) -> tuple[str, str]:
+    """That a guest which is off, or about to be, wrote last to a file of others, and how that is written down, if it can be."""
+    told = f"{instance_id} wrote last to {path}, which is not the volume's layer"
     try:
-        _, disk_id, count = _base(cloud.host, path)
+        _, disk_id, files = _base(cloud.host, path)
     except Damaged as error:
-        return f"{told}, and cannot be read: {error.message}. Bring it back; then"
-    if disk_id != volume.layer_id:
-        return f"{told}, and does not stand on {cloud.host.disks.path(volume.layer_id)}. Keep what is needed of it; then"
-    onto = ["-b", cloud.host.disks.path(disk_id)] if count > 1 else []
-    commit, away = shlex.join(["qemu-img", "commit", "-f", "qcow2", *onto, path]), shlex.join(["rm", path])
-    return f"{told}. Write it down: {commit} && {away}; then"
+        return f"{told}, and cannot be read: {error.message}. Bring it back", ""
+    if not layer_id or disk_id != layer_id:
+        below = f", and does not stand on {cloud.host.disks.path(layer_id)}" if layer_id else ""
+        return f"{told}{below}. Keep what is needed of it", ""
+    onto = ["-b", cloud.host.disks.path(disk_id)] if len(files) > 1 else []
+    commit, away = shlex.join(["qemu-img", "commit", "-f", "qcow2", *onto, path]), shlex.join(["rm", *files])
+    return told, f"{commit} && {away}"
+
+
+def _ways_out(files: Sequence[tuple[str, str]], last: str) -> str:
+    """What is to be done about files of one guest's, and at last: only when each was seen to."""
+    told = ". ".join(said for said, _ in files)
+    commands = " && ".join(command for _, command in files if command)
+    written = f". Write {'them' if len(files) > 1 else 'it'} down: {commands}" if commands else ""
+    what, it = ("what they hold", "them") if len(files) > 1 else ("what it holds", "it")
+    return f"{told}{written}; then (or, to do without {what}, move {it} away and): {last}"
 
 
 def _virsh(cloud: Cloud, words: Sequence[str]) -> str:

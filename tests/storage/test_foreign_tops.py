@@ -196,6 +196,44 @@ def test_it_does_not_start_without_what_it_wrote_last(scene: Scene, place: str, 
     assert scene.host.blocks.chains(scene.instance)[taken.serial][0] == f"fake:{taken.layer}"
 
 
+def test_of_several_files_each_is_named_before_the_definition_goes_that_alone_tells_of_them(taken: Taken) -> None:
+    """As `virsh snapshot-create-as --disk-only` takes them: of all disks. Whoever does what he is told loses none of it."""
+    scene, other = taken.scene, "/tmp/root.qcow2"
+    (root,) = [row.id for row in scene.state.volumes.query() if row.id != scene.volume]
+    scene.write(root, 0, "1")
+    scene.host.take_over(scene.instance, root.replace("-", ""), other)
+    scene.host.write(other, 0, "2")
+    taken.off(Force=True)
+    taken.off("StartInstances")
+    said = [taken.ec2.instance(scene.instance)["StateReason"]["Message"], *taken.told()]
+    assert len(said) == 3
+    for each in said:
+        written, _, last = each.partition("; then (or, ")
+        assert all(f"qemu-img commit -f qcow2 {path} && rm {path}" in written for path in (other, taken.path)), each
+        assert all(f"wrote last to {path}" in written for path in (other, taken.path)), each
+        assert last.count("virsh") == last.count("undefine") == 1
+    scene.host.commit_down(scene.instance, taken.serial)
+    with scene.host.store.change() as held:
+        held["disks"].pop(taken.path)
+    assert other in taken.told()[0]
+    assert taken.path in taken.told()[0], "whoever saw to one only is told of both"
+
+
+def test_the_definition_goes_whatever_else_is_kept_with_it(taken: Taken) -> None:
+    taken.off(Force=True)
+    (said,) = taken.told()
+    for flag in ("--keep-nvram", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata"):
+        assert f" {flag}" in said.partition(" undefine ")[2]
+
+
+def test_of_files_in_a_row_all_go(taken: Taken) -> None:
+    taken.host.take_over(taken.scene.instance, taken.serial, "/tmp/y.qcow2")
+    taken.host.write("/tmp/y.qcow2", 0, "4")
+    taken.off(Force=True)
+    (said,) = taken.told()
+    assert f"qemu-img commit -f qcow2 -b fake:{taken.layer} /tmp/y.qcow2 && rm /tmp/y.qcow2 {taken.path};" in said
+
+
 def test_who_removes_the_definition_does_without_it(taken: Taken) -> None:
     taken.off(Force=True)
     taken.off("StartInstances")
