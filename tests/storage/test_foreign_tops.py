@@ -1,15 +1,17 @@
 """Guests that others have had go on in files of theirs, as backup scripts do with libvirt: the newest bytes are there alone."""
 
+import dataclasses
 from typing import Any
 
 import pytest
 
-from minicloud.cli import doctor_guests, uninstall
+from minicloud.cli import doctor_guests, doctor_leftovers, uninstall
 from minicloud.cli.doctor_checks import OK, WARN
 from minicloud.host.fake import FakeHost
 from minicloud.reconcile import backup_freeze, foreign_tops, snapshots
 
 from ..cloud_fixtures import Ec2
+from .older import keep
 from .test_older_in_use import Scene, scene
 
 __all__ = ["scene"]
@@ -369,6 +371,35 @@ def test_the_doctor_tells_it(taken: Taken) -> None:
     assert taken.scene.volume in check.found
     assert taken.path in check.found
     taken.brought_down()
+
+
+def remedy_of_guest(scene: Scene) -> str:
+    """What the doctor has to say of the guest, which no row knows."""
+    settings = scene.ec2.cloud.settings
+    own = dataclasses.replace(settings, images=settings.home / "images")  # the machine's own have nothing to do with this
+    scene.ec2.cloud.settings = own
+    found = doctor_leftovers.checks(scene.ec2.cloud)
+    (remedy,) = [check.remedy for check in found if check.found == f"the guest {scene.instance} belongs to no instance"]
+    return remedy
+
+
+def test_a_guest_of_no_instance_goes_whatever_is_kept_with_it_unless_it_alone_knows_of_a_file(scene: Scene) -> None:
+    scene.state.instances.remove(scene.instance)
+    flags = "--nvram --managed-save --snapshots-metadata --checkpoints-metadata"
+    assert remedy_of_guest(scene).endswith(f"virsh -c qemu:///system undefine {flags} {scene.instance}")
+    scene.host.take_over(scene.instance, scene.volume.replace("-", ""), "/tmp/x.qcow2")
+    said = remedy_of_guest(scene)
+    assert "/tmp/x.qcow2" in said
+    assert "undefine" not in said
+
+
+def test_a_guest_that_an_older_state_does_not_know_is_left(scene: Scene) -> None:
+    keep(scene.ec2.cloud, scene.copy)
+    scene.instance = scene.ec2.run()
+    scene.back()
+    said = remedy_of_guest(scene)
+    assert "older" in said
+    assert "virsh" not in said
 
 
 def test_a_snapshot_that_is_just_taken_is_no_file_of_others(scene: Scene) -> None:
