@@ -8,6 +8,7 @@ which libvirt changes with the guest: a file of others there that holds nothing,
 Nobody looks without need: it is a call of the hypervisor's for each instance.
 """
 
+import functools
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -16,9 +17,11 @@ from ..errors import Damaged, Permanent, Retry
 from ..host.contracts import Host
 from ..host.contracts_storage import DiskTop
 from ..state.rows import Volume
+from ..state.rows_failures import FOREIGN_TOPS, WRITES_ELSEWHERE
 from ..state.rows_storage import Snapshot
+from . import isolation
 
-CODE = "IncorrectState"
+CODE = WRITES_ELSEWHERE
 _DEEPEST, _LOOKS = 64, 5
 FORGETTING = ("--keep-nvram", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata")
 """virsh's flags with which it takes away a definition whatever else it keeps of a guest; its firmware's variables are left."""
@@ -67,6 +70,17 @@ def refuse_one(cloud: Cloud, volume: Volume) -> None:
     """The same of one, which the message does not name."""
     if why := found(cloud, [volume]).get(volume.id):
         raise Permanent(why, CODE)
+
+
+def watch(cloud: Cloud, *, everything: bool) -> None:
+    """Volumes whose newest bytes are in a file of others say so, whether or not somebody wants anything of them.
+
+    Unless `everything` is looked at, those that are said to have one are: it may be over.
+    """
+    told = {failure.subject for failure in cloud.state.failures.find(part=FOREIGN_TOPS)}
+    if everything or told:
+        rows = [row for row in cloud.state.volumes.query("instance_id != ''") if everything or row.id in told]
+        isolation.each(cloud, FOREIGN_TOPS, [(row.id, row) for row in rows], functools.partial(refuse_one, cloud))
 
 
 def refuse_snapshots(cloud: Cloud, snapshots: Sequence[Snapshot], volumes: Mapping[str, Volume]) -> None:

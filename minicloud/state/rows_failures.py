@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 
+FOREIGN_TOPS, WRITES_ELSEWHERE = "files of others", "IncorrectState"
+"""The part of failures, by volume, and the code of one whose newest bytes are in a file that is not minicloud's."""
+
+
 @dataclass
 class Failure:
     """A failure that is still there. `part` is the reconciler, `subject` the id of its row, or a stage of the pass as a whole.

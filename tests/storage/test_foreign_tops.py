@@ -7,8 +7,9 @@ import pytest
 
 from minicloud.cli import doctor_guests, doctor_leftovers, uninstall
 from minicloud.cli.doctor_checks import OK, WARN
+from minicloud.errors import Retry
 from minicloud.host.fake import FakeHost
-from minicloud.reconcile import backup_freeze, foreign_tops, snapshots
+from minicloud.reconcile import backup_freeze, clock, foreign_tops, snapshots
 
 from ..cloud_fixtures import Ec2
 from .older import keep
@@ -363,6 +364,37 @@ def test_a_backup_leaves_it_out_and_says_why(taken: Taken, running: bool) -> Non
     (root,) = taken.scene.state.snapshots.query("batch like ?", [f"{backup_freeze.BATCH}%"])
     assert (root.state, root.volume_id == taken.scene.volume) == ("completed", False)
     taken.unharmed()
+
+
+def status(taken: Taken) -> tuple[str, str]:
+    (found,) = taken.ec2("DescribeVolumeStatus", VolumeIds=[taken.scene.volume])["VolumeStatuses"]
+    return found["VolumeStatus"]["Status"], " ".join(event["Description"] for event in found["Events"])
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_the_volumes_status_tells_it_within_a_minute(taken: Taken, running: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not running:
+        taken.off(Force=True)
+    assert status(taken) == ("ok", "")
+    with monkeypatch.context() as minute:
+        minute.setattr(clock, "follow", lambda _: True)
+        taken.ec2.look()
+    assert status(taken)[0] == "impaired"
+    assert taken.path in status(taken)[1]
+    assert taken.volume.state == "in-use"
+    taken.host.commit_down(taken.scene.instance, taken.serial)
+    taken.ec2.look()
+    assert status(taken) == ("ok", "")
+
+
+def test_what_cannot_be_told_impairs_no_volume(taken: Taken, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "follow", lambda _: True)
+    taken.host.commit_down(taken.scene.instance, taken.serial)
+    taken.host.fail("blocks.tops", Retry("libvirt does not answer"), times=2)
+    taken.ec2.look()
+    assert status(taken) == ("ok", "libvirt does not answer")
+    taken.ec2.look()
+    assert status(taken) == ("ok", "")
 
 
 def test_the_doctor_tells_it(taken: Taken) -> None:
