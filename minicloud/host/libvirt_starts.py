@@ -54,8 +54,8 @@ def drop_save(dom: Any) -> None:
 
 
 def drop_other_save(dom: Any, spec: GuestSpec) -> None:
-    """The same where its memory is of disks or cards that it is not to have: it would write to what it had, and send as who may be
-    another by now. Raises libvirtError.
+    """The same where its memory is of disks or cards that it is not to have: it would write to what it had, and send as another
+    may by now. Raises libvirtError.
 
     What it is to have besides is plugged in when it is on.
     """

@@ -147,7 +147,9 @@ def _why(cloud: Cloud, volume: Volume, top: DiskTop, tops: Mapping[str, DiskTop]
         return ""
     layers = {row.id.replace("-", ""): row.layer_id for row in cloud.state.volumes.find(instance_id=volume.instance_id)}
     # The definition alone tells of all that are the guest's: it is to go when each was seen to.
-    others = [(one.chain[0], layers.get(serial, "")) for serial, one in tops.items() if one != top and _is_strange(cloud.host, one)]
+    others = [
+        (one.chain[0], layers.get(serial, "")) for serial, one in tops.items() if one != top and _is_strange(cloud.host, one)
+    ]
     files = [_of_file(cloud, volume.instance_id, *file) for file in [(path, volume.layer_id), *others]]
     return _ways_out(files, _virsh(cloud, ["undefine", volume.instance_id, *FORGETTING]))
 

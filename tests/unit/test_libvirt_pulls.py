@@ -9,7 +9,6 @@ from minicloud.errors import Retry
 from minicloud.host import libvirt_pulls
 from minicloud.host.libvirt_pulls import COMMIT, PULL, Pulls
 
-
 VAGUE = {"i-killed": "", "i-half": "pull", "i-half-a-serial": "pull \n", "i-strange": "\0\0\0 of another thing\n"}
 """Notes that do not say of which disk: of who was killed when it had made the file, and of a file system that lost its end."""
 
