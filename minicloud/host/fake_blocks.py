@@ -145,7 +145,8 @@ class FakeBlocks:
             if top not in paths[1:] or base not in paths[paths.index(top) + 1 :]:
                 raise Permanent(f"{top} does not stand on {base} below {serial}")
             _alone(guest_id, guest, serial)
-            held["disks"][base.removeprefix(PREFIX)].pop("sealed", None)
+            for path in (base, paths[paths.index(top) - 1]):
+                held["disks"][path.removeprefix(PREFIX)].pop("sealed", None)
             guest["jobs"].setdefault(serial, ["commit", top, base])
 
     def jobs(self, guest_id: str) -> dict[str, str]:
@@ -218,7 +219,8 @@ def _finish_commit(held: Held, path: str, top: str, base: str) -> None:
     while above["base"] != top:
         above = held["disks"][above["base"].removeprefix(PREFIX)]
     commit(held["disks"][top.removeprefix(PREFIX)], held["disks"][base.removeprefix(PREFIX)])
-    above["base"] = base
+    if not above.get("sealed"):  # else its header cannot be written to, and the job has failed
+        above["base"] = base
 
 
 def _jobs(guest: dict[str, Any]) -> dict[str, str]:

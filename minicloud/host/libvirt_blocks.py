@@ -215,9 +215,12 @@ class LibvirtBlocks:
         """A block job of layers that the guest only reads."""
         dom = self._running(guest_id)
         with errors(f"committing below {serial} of {guest_id}"):
-            name = _name(self._disk(dom, guest_id, serial))
+            disk = self._disk(dom, guest_id, serial)
+            name, chain = _name(disk), _chain(disk)
             if not self._is_working(guest_id, serial):
-                account.share(Path(base), write=True)  # it may be sealed
+                # They may be sealed. QEMU writes the bytes into the one, and at the end into the other's header what it stands on.
+                for path in (base, *chain[max(0, chain.index(top) - 1) : chain.index(top)] if top in chain else ()):
+                    account.share(Path(path), write=True)
                 with self._guests.pulls.beginning(guest_id, libvirt_pulls.COMMIT, serial):
                     dom.blockCommit(name, base, top, 0, 0)
 

@@ -5,14 +5,15 @@ snapshot-revert), and by virsh blockcommit without a base, which writes all that
 layer. What snapshots name, and what other volumes stand on, would read otherwise from then on.
 
 A layer is sealed when a snapshot has frozen it, and once a minute whatever else is to be: what a kill left, and an older
-minicloud. It is unsealed before a guest starts with it as a volume's, or has it plugged in, and before a guest merges into it.
+minicloud. It is unsealed before a guest starts with it as a volume's, or has it plugged in, and while a guest merges into it.
 """
 
 import logging
 from collections.abc import Collection
 
 from ..cloud import Cloud
-from . import layer_files, locks
+from . import layer_files, layer_plan, layers, locks
+from .layer_plan import Commit
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +26,13 @@ def reconcile(cloud: Cloud) -> None:
 
 
 def frozen(cloud: Cloud) -> list[str]:
-    """The layers that have files and are no volume's, nor to be one's."""
-    written = "id not in (select layer_id from volumes) and id not in (select next_layer from snapshots)"
-    return [layer.id for layer in cloud.state.layers.query(f"made and base = '' and {written}")]
+    """The layers that have files and that no guest writes to: as a volume's, or what is to be one's, or what it merges."""
+    seen = layers.observe(cloud)
+    written = {top.layer_id for top in seen.tops} | {row.next_layer for row in cloud.state.snapshots.query("next_layer != ''")}
+    for action in layer_plan.plan(seen):
+        if isinstance(action, Commit) and action.top is not None:
+            written |= {action.parent, *(layer.id for layer in seen.children().get(action.layer_id, []))}
+    return [layer.id for layer in seen.layers.values() if layer.made and not layer.base and layer.id not in written]
 
 
 def at_once(cloud: Cloud, layer_ids: Collection[str]) -> None:

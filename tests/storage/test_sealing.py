@@ -67,6 +67,27 @@ def test_what_is_a_volumes_again_is_open_again(scene: Scene, running: bool) -> N
         assert scene.of_volume(scene.volume) == {0: "1", 1: "1", 2: "1"}
 
 
+def test_what_a_guest_merges_is_open_until_it_is_merged(scene: Scene) -> None:
+    """QEMU writes into the lower of two layers, and at the end into the header of what stands on the upper one."""
+    taken = [scene.taken(scene.volume, number, "1") for number in range(3)]
+    lower, _, above = (scene.layer_of(snapshot) for snapshot in taken)
+    scene.ec2("DeleteSnapshot", SnapshotId=taken[0])
+    minute(scene)
+    scene.ec2.look()
+    assert scene.host.blocks.jobs(scene.instance)
+    for _ in range(2):
+        minute(scene)
+        with scene.host.store.change() as held:
+            assert not any(held["disks"][layer].get("sealed") for layer in (lower, above))
+    scene.host.finish_jobs(scene.instance)
+    scene.rest()
+    minute(scene)
+    assert len(scene.host.blocks.chains(scene.instance)[scene.volume.replace("-", "")]) == 3
+    assert open_to_all(scene) == []
+    assert scene.state.failures.query() == []
+    assert scene.of_snapshot(taken[1]) == {0: "1", 1: "1"}
+
+
 def test_a_volume_of_one_layer_is_plugged_in_again(scene: Scene) -> None:
     spare = scene.new(Size=1)
     taken = scene.ec2("CreateSnapshot", VolumeId=spare)["SnapshotId"]
