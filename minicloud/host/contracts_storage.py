@@ -252,7 +252,7 @@ class Disks(Protocol):
         """
 
     def unseal(self, disk_id: str) -> None:
-        """Let guests write to a disk. `Blocks.commit` does so itself of what it writes to; it is not to be sealed until that ends."""
+        """Let guests write to a disk. `Blocks.commit` does so itself of what it writes to, which stays so until that has ended."""
 
     def damage(self, disk_id: str) -> str:
         """What a disk says itself of its being damaged, empty for nothing: a look, also while a guest has it."""

@@ -7,6 +7,7 @@ not kept anywhere: they are looked up each time, because what is plugged out giv
 import contextlib
 import errno
 import functools
+import itertools
 import secrets
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping
@@ -218,8 +219,8 @@ class LibvirtBlocks:
             disk = self._disk(dom, guest_id, serial)
             name, chain = _name(disk), _chain(disk)
             if not self._is_working(guest_id, serial):
-                # They may be sealed. QEMU writes the bytes into the one, and at the end into the other's header what it stands on.
-                for path in (base, *chain[max(0, chain.index(top) - 1) : chain.index(top)] if top in chain else ()):
+                # QEMU writes all bytes into the base, and at the end a name into the header of what stood on the top.
+                for path in (base, *(above for above, below in itertools.pairwise(chain) if below == top)):
                     account.share(Path(path), write=True)
                 with self._guests.pulls.beginning(guest_id, libvirt_pulls.COMMIT, serial):
                     dom.blockCommit(name, base, top, 0, 0)
