@@ -248,11 +248,12 @@ class Disks(Protocol):
     def seal(self, disk_ids: Iterable[str]) -> None:
         """Let no guest that is started from now on write to these disks, whoever starts it. One that is on goes on.
 
-        What is not there, or may be another home's, is left. This driver itself writes to sealed ones as to others.
+        What is not there, or may be another home's, is left. This driver itself writes to sealed ones as to others. Not of what a
+        guest reads that has a job (`Blocks.jobs`): it may have to write to that.
         """
 
     def unseal(self, disk_id: str) -> None:
-        """Let guests write to a disk. `Blocks.commit` does so itself of what it writes to, which stays so until that has ended."""
+        """Let guests write to a disk. `Blocks.commit` does so itself of what it writes to."""
 
     def damage(self, disk_id: str) -> str:
         """What a disk says itself of its being damaged, empty for nothing: a look, also while a guest has it."""

@@ -209,18 +209,21 @@ class FakeBlocks:
                     before = set(held["disks"][path]["blocks"])
                     pull(held, held["disks"][path], job[1])
                     held["disks"][path]["unflushed"] = sorted(set(held["disks"][path]["blocks"]) - before)
-                else:
-                    _finish_commit(held, path, job[1], job[2])
+                elif not _finish_commit(held, path, job[1], job[2]):
+                    guest["power"] = Power.OFF_BY_FAILURE.value
             guest["jobs"] = {}
 
 
-def _finish_commit(held: Held, path: str, top: str, base: str) -> None:
+def _finish_commit(held: Held, path: str, top: str, base: str) -> bool:
+    """Whether QEMU could write into the header of what stood on the top: it aborts where it cannot."""
     above = held["disks"][path]
     while above["base"] != top:
         above = held["disks"][above["base"].removeprefix(PREFIX)]
     commit(held["disks"][top.removeprefix(PREFIX)], held["disks"][base.removeprefix(PREFIX)])
-    if not above.get("sealed"):  # else its header cannot be written to, and the job has failed
-        above["base"] = base
+    if above.get("sealed"):
+        return False
+    above["base"] = base
+    return True
 
 
 def _jobs(guest: dict[str, Any]) -> dict[str, str]:

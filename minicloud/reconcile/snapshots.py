@@ -171,7 +171,7 @@ def _attempt(cloud: Cloud, snapshots: list[Snapshot], volumes: dict[str, Volume]
             layers.make(cloud, snapshot.next_layer)
         message = _switch(cloud, journaled, instance_id)
         _record(cloud, journaled, message)
-    sealing.at_once(cloud, [volumes[row.volume_id].layer_id for row in snapshots])
+    sealing.at_once(cloud, instance_id, [volumes[row.volume_id].layer_id for row in snapshots])
 
 
 def _refuse_elsewhere(cloud: Cloud, volumes: Sequence[Volume], instance_id: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from minicloud.errors import Retry
-from minicloud.reconcile import sealing
+from minicloud.reconcile import layers, locks, sealing
 
 from .test_older_in_use import Scene, scene
 
@@ -15,7 +15,7 @@ __all__ = ["scene"]
 def open_to_all(scene: Scene) -> list[str]:
     """The layers that are no volume's and that QEMU may write to."""
     with scene.host.store.change() as held:
-        return [layer for layer in sealing.frozen(scene.ec2.cloud) if not held["disks"][layer].get("sealed")]
+        return [layer for layer in sealing.frozen(scene.ec2.cloud, []) if not held["disks"][layer].get("sealed")]
 
 
 def minute(scene: Scene) -> None:
@@ -136,3 +136,41 @@ def test_the_layer_of_a_snapshot_that_is_just_taken_stays_open(scene: Scene, mon
             assert not any(held["disks"][layer].get("sealed") for layer in (row.next_layer, scene.top(scene.volume)))
         scene.rest()
         assert scene.state.snapshots.get(row.id).state == "completed"
+
+
+def test_a_guest_that_cannot_be_asked_keeps_no_others_layers_open(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(sealing, "at_once", lambda *_: None)
+        spare = scene.new(Size=1)
+        for volume in (spare, scene.volume):
+            scene.ec2("CreateSnapshot", VolumeId=volume)
+    scene.host.fail("blocks.jobs", Retry("libvirt does not answer"))
+    with pytest.raises(Retry):
+        minute(scene)
+    with scene.host.store.change() as held:
+        assert [layer for layer in held["disks"] if held["disks"][layer].get("sealed")] == [
+            layer.parent for layer in scene.state.layers.find(id=scene.top(spare))
+        ]
+    minute(scene)
+    assert open_to_all(scene) == []
+
+
+def test_nothing_is_sealed_of_a_guest_with_a_job(scene: Scene) -> None:
+    """A snapshot that was cut short when its guest was switched is finished while that merges: QEMU would abort at the end."""
+    first, _ = scene.taken(scene.volume, 0, "1"), scene.taken(scene.volume, 1, "1")
+    scene.ec2("DeleteSnapshot", SnapshotId=first)
+    scene.ec2.look()
+    assert scene.host.blocks.jobs(scene.instance)
+    scene.host.disks.unseal(layer := scene.state.layers.get(scene.top(scene.volume)).parent)
+    sealing.at_once(scene.ec2.cloud, scene.instance, [layer])
+    minute(scene)
+    assert open_to_all(scene) == []
+    with scene.host.store.change() as held:
+        assert "sealed" not in held["disks"][layer]
+    scene.host.finish_jobs(scene.instance)
+    assert scene.ec2.state(scene.instance) == "running"
+
+
+def test_a_backup_that_is_made_puts_it_off(scene: Scene) -> None:
+    with locks.held(scene.ec2.cloud.settings.run, layers.MERGES), pytest.raises(locks.Busy):
+        minute(scene)
