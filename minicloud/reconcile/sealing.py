@@ -32,7 +32,7 @@ def reconcile(cloud: Cloud) -> None:
 
 
 def frozen(cloud: Cloud, failed: list[Exception]) -> list[str]:
-    """The layers that have files and that no guest writes to, now or at the end of a job: none that is, or is to be, a volume's."""
+    """The layers that have files and that no guest writes to, now or at the end of a job: none is, or is to be, a volume's."""
     seen = layers.observe(cloud)
     written = {top.layer_id for top in seen.tops} | {row.next_layer for row in cloud.state.snapshots.query("next_layer != ''")}
     for instance_id in sorted({top.instance_id for top in seen.tops if top.running}):

@@ -189,6 +189,42 @@ def test_of_two_in_a_row_both_are_written_down(world: Others) -> None:
     world.all_is_well()
 
 
+def test_of_all_disks_at_once(world: Others) -> None:
+    """As backup scripts take them, with libvirt's own records of snapshots and checkpoints, and with saved memory. Whoever does
+    what one message says loses nothing of the other disk, which only the definition tells of.
+    """
+    virsh = ["virsh", "-q"]
+    run([*virsh, "checkpoint-create-as", world.instance, "of-others"])
+    run([*virsh, "snapshot-create-as", world.instance, "mine", "--disk-only", "--atomic"])
+    world.write()
+    tops = {chain[0] for chain in world.ec2.cloud.host.blocks.chains(world.instance).values()}
+    assert len(tops) == 2
+    run([*virsh, "managedsave", world.instance])
+    world.ec2.look()
+    world.ec2.look()
+    instance = world.ec2.instance(world.instance)
+    assert instance["State"]["Name"] == "stopped"
+    said = instance["StateReason"]["Message"]
+    assert all(top in said for top in tops)
+    run(["sh", "-c", after(said, "Write them down: ")])
+    run(["sh", "-c", after(said, "and): ")])
+    assert world.start()["State"]["Name"] == "running"
+    world.all_is_well()
+
+
+def test_who_commits_without_a_base_does_not_reach_snapshots(world: Others) -> None:
+    """virsh blockcommit writes into the lowest layer then, which a snapshot has."""
+    taken = [world.snapshot() for _ in range(2)]
+    top = world.take_over("elsewhere")
+    said = run(["virsh", "-q", "blockcommit", world.instance, world.target(), "--active", "--pivot", "--wait"], check=False)
+    assert "Permission denied" in said.stderr.decode()
+    for snapshot in taken:
+        world.reads(world.state.snapshots.get(snapshot).layer_id, world.taken[snapshot])
+    run(["sh", "-c", after(world.refused(), "Write it down: ")])
+    assert not Path(top).exists()
+    world.all_is_well()
+
+
 def nothing(*_: Any) -> None:
     """What hears of progress here."""
 
