@@ -9,6 +9,7 @@ Nobody looks without need: it is a call of the hypervisor's for each instance.
 """
 
 import functools
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -23,6 +24,8 @@ from . import isolation
 
 CODE = WRITES_ELSEWHERE
 _DEEPEST, _LOOKS = 64, 5
+_VOLUMES = re.compile(r"vol[0-9a-f]{8,17}")
+"""The serials of volumes (`disk_spec.serial`)."""
 FORGETTING = ("--keep-nvram", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata")
 """virsh's flags with which it takes away a definition whatever else it keeps of a guest; its firmware's variables are left."""
 
@@ -124,9 +127,8 @@ def keep_what_stays(cloud: Cloud, instance_id: str) -> None:
 
 def refuse_unsaved(host: Host, guest_id: str) -> None:
     """Raise Permanent where the newest bytes of a guest that is to be removed are in a file of others, whatever rows say."""
-    for top in host.blocks.tops(guest_id).values():
-        if _is_strange(host, top):
-            raise Permanent(f"what it wrote last is in {top.chain[0]}, which is not minicloud's (see minicloud doctor)")
+    for top in _strange(host, host.blocks.tops(guest_id)).values():
+        raise Permanent(f"what it wrote last is in {top.chain[0]}, which is not minicloud's (see minicloud doctor)")
 
 
 def pinned(cloud: Cloud, layer_id: str) -> bool:
@@ -147,11 +149,14 @@ def _why(cloud: Cloud, volume: Volume, top: DiskTop, tops: Mapping[str, DiskTop]
         return ""
     layers = {row.id.replace("-", ""): row.layer_id for row in cloud.state.volumes.find(instance_id=volume.instance_id)}
     # The definition alone tells of all that are the guest's: it is to go when each was seen to.
-    others = [
-        (one.chain[0], layers.get(serial, "")) for serial, one in tops.items() if one != top and _is_strange(cloud.host, one)
-    ]
+    others = [(one.chain[0], layers.get(serial, "")) for serial, one in _strange(cloud.host, tops).items() if one != top]
     files = [_of_file(cloud, volume.instance_id, *file) for file in [(path, volume.layer_id), *others]]
     return _ways_out(files, _virsh(cloud, ["undefine", volume.instance_id, *FORGETTING]))
+
+
+def _strange(host: Host, tops: Mapping[str, DiskTop]) -> dict[str, DiskTop]:
+    """Those that are of volumes, whoever's, and write to a file of others. What somebody has plugged in besides is his own."""
+    return {serial: top for serial, top in tops.items() if _VOLUMES.fullmatch(serial) and _is_strange(host, top)}
 
 
 def _is_strange(host: Host, top: DiskTop) -> bool:

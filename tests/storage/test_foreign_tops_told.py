@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from minicloud.cli import doctor_guests, doctor_leftovers
+from minicloud.cli import doctor_guests, doctor_leftovers, uninstall
 from minicloud.cli.doctor_checks import WARN
 from minicloud.errors import Retry
 from minicloud.reconcile import clock
@@ -111,6 +111,21 @@ def test_a_guest_of_no_instance_goes_whatever_is_kept_with_it_unless_it_alone_kn
     said = remedy_of_guest(scene)
     assert "/tmp/x.qcow2" in said
     assert "undefine" not in said
+
+
+def test_a_disk_that_somebody_has_plugged_in_is_none_of_minicloud(taken: Taken) -> None:
+    """virsh attach-disk --serial backup --config: it is not told of, and its file stays whatever becomes of the guest."""
+    scene = taken.scene
+    with scene.host.store.change() as held:
+        held["guests"][scene.instance]["disks"]["backup"] = {"serial": "backup", "path": "/srv/backup.raw"}
+    taken.off(Force=True)
+    (said,) = taken.told()
+    assert "/srv/backup.raw" not in said
+    scene.host.commit_down(scene.instance, taken.serial)
+    left = dict[str, str]()
+    list(uninstall.remove(taken.ec2.cloud, data=False, failed=left))
+    assert left == {}
+    assert scene.host.guests.list() == {}
 
 
 def test_a_guest_that_an_older_state_does_not_know_is_left(scene: Scene) -> None:
