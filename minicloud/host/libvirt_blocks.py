@@ -25,6 +25,8 @@ from .libvirt_link import library
 
 _MOST_DISKS = 64
 _HUSK = "mc-husk-"
+_NAMED = ("file", "dev", "name", "volume")
+"""The attributes by which libvirt's XML names what a disk is on: a file, a device, something over a network or in a pool."""
 _LIMITED = ("total_iops_sec", "total_bytes_sec")
 _TUNABLE = (*_LIMITED, *(f"{key}_max" for key in _LIMITED))
 
@@ -337,6 +339,6 @@ def _chain(disk: ET.Element) -> tuple[str, ...]:
     found: list[str] = []
     node: ET.Element | None = disk
     while node is not None and (source := node.find("source")) is not None:
-        found.append(str(source.get("file")))
+        found.append(next((said for key in _NAMED if (said := source.get(key))), "what has no name"))
         node = node.find("backingStore")
     return tuple(found)
