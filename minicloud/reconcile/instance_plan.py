@@ -205,10 +205,15 @@ def waits_until(row: Instance, now: float) -> float | None:
     return now + 1.0
 
 
-def after_failure(row: Instance, message: str, code: str, *, permanent: bool, delay: float, now: float) -> Record:
-    """What a failed action means for the row: another try later, or an end with a reason that describe-instances shows."""
+def after_failure(
+    row: Instance, message: str, code: str, *, permanent: bool, delay: float, now: float, patient: bool = False
+) -> Record:
+    """What a failed action means for the row: another try later, or an end with a reason that describe-instances shows.
+
+    `patient`: what may pass is tried for ever.
+    """
     failures = row.failures + 1
-    given_up = permanent or failures >= MOST_FAILURES
+    given_up = permanent or (failures >= MOST_FAILURES and not patient)
     if given_up and row.state == "running" and row.reboots_done < row.reboots_asked:
         # A reboot that cannot be is no reason to stop what runs.
         told = {"reason_code": code, "reason_message": f"It was not rebooted: {message}"}

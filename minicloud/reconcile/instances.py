@@ -103,9 +103,10 @@ def execute(cloud: Cloud, row: Instance, planned: list[actions.Action]) -> None:
 
 def _failed(cloud: Cloud, row: Instance, error: HostError) -> bool:
     """Record a failure; whether that was the last attempt, and the row has another wish, or none, from now on."""
-    delay = error.delay if isinstance(error, Retry) else 2.0
+    delay, permanent = error.delay if isinstance(error, Retry) else 2.0, isinstance(error, Permanent)
+    patient = not permanent and row.wish == "running" and off_guests.may_be_saved(cloud, row.id)
     record = instance_plan.after_failure(
-        row, error.message, error.code, permanent=isinstance(error, Permanent), delay=delay, now=time.time()
+        row, error.message, error.code, permanent=permanent, delay=delay, now=time.time(), patient=patient
     )
     _record(cloud, row, record)
     return not record.fields.get("failures")

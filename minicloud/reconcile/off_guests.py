@@ -4,7 +4,8 @@ It keeps how a guest was last started, and the memory of one that was saved (vir
 layers that its disks had then. Each change of the disks of a guest that is off comes after `keep_off`, in whichever process and
 whatever is killed: before a row tells of another layer, nobody can write to the one before.
 
-The memory of a guest that is to run is not given up for that: it is started first, and its disks change when it is on.
+The memory of a guest that is to run is not given up for that: it is started first, and its disks change when it is on. Nor is
+it for what keeps it from being started and may pass, however often: who does without it stops the instance.
 """
 
 import functools
@@ -28,6 +29,15 @@ def is_saved(cloud: Cloud, instance_id: str) -> bool:
     """Whether a guest that is to run is off with its memory saved. Raises HostError."""
     row = cloud.state.instances.get(instance_id) if instance_id else None
     return row is not None and row.wish == "running" and not is_on(cloud, instance_id) and cloud.host.guests.has_save(instance_id)
+
+
+def may_be_saved(cloud: Cloud, instance_id: str) -> bool:
+    """Whether a guest that is to run may have memory that is lost where its start is given up: also where nobody can tell."""
+    try:
+        return is_saved(cloud, instance_id)
+    except Exception as error:  # noqa: BLE001  whatever it is: what waits is lost to nobody
+        log.warning("whether memory of %s is saved cannot be told: %r", instance_id, error)
+        return True
 
 
 def refuse_saved(cloud: Cloud, instance_id: str) -> None:
