@@ -1,4 +1,4 @@
-"""Guests whose memory somebody has saved (virsh managedsave, libvirt-guests), and that are to run: they go on with it, as they were."""
+"""Guests whose memory somebody has saved (virsh managedsave, libvirt-guests), and that are to run: they go on as they were."""
 
 import pytest
 
