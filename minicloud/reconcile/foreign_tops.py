@@ -192,7 +192,8 @@ def _of_guest(cloud: Cloud, volume: Volume, top: DiskTop, own: Sequence[str]) ->
     if not base:
         return f"{told}, and that does not stand on {cloud.host.disks.path(volume.layer_id)}. Have the guest write to this again"
     words = ["blockcommit", volume.instance_id, top.target, "--base", base, "--active", "--pivot", "--wait"]
-    return f"{told}. Write it down: {_virsh(cloud, words)} && {shlex.join(['rm', path])}"
+    files = top.chain[: top.chain.index(base)]
+    return f"{told}. Write it down: {_virsh(cloud, words)} && {shlex.join(['rm', *files])}"
 
 
 def _of_file(cloud: Cloud, instance_id: str, path: str, layer_id: str) -> tuple[str, str]:

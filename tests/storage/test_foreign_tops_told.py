@@ -49,6 +49,8 @@ def test_the_definition_goes_whatever_else_is_kept_with_it(taken: Taken) -> None
 def test_of_files_in_a_row_all_go(taken: Taken) -> None:
     taken.host.take_over(taken.scene.instance, taken.serial, "/tmp/y.qcow2")
     taken.host.write("/tmp/y.qcow2", 0, "4")
+    (said,) = taken.told()
+    assert said.endswith(f"--base fake:{taken.layer} --active --pivot --wait && rm /tmp/y.qcow2 {taken.path}")
     taken.off(Force=True)
     (said,) = taken.told()
     assert f"qemu-img commit -f qcow2 -b fake:{taken.layer} /tmp/y.qcow2 && rm /tmp/y.qcow2 {taken.path};" in said
