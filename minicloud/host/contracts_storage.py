@@ -194,7 +194,9 @@ class Disks(Protocol):
         """
 
     def stranger(self, path: str) -> Stranger:
-        """What a file that is none of ours holds. Raises Damaged where it is not there, or is no layer."""
+        """What a file that is none of ours holds. Raises Damaged where it is not there, or is no layer, Retry where it is on what
+        does not answer.
+        """
 
     def list(self) -> dict[str, int]:
         """All disks of ours, with the bytes that each occupies."""

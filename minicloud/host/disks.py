@@ -17,11 +17,14 @@ from pathlib import Path
 
 from ..errors import Damaged, Permanent, Retry
 from . import account, disk_links, disk_places, disk_stamp, disk_use, durable, failures, own_names, qemu_img
+from .bounded import bounded
 from .contracts_storage import Stamp, Stranger
 from .disk_index import DiskIndex, is_file
 
 _ID = re.compile(r"[a-z]+-[0-9a-z-]+")
 _NEW = ".new"
+_PATIENCE = 30.0
+"""Seconds that a look at a file of others may take."""
 _WRITTEN = stat.S_IWGRP
 """What of a disk's mode lets QEMU write to it."""
 
@@ -133,7 +136,11 @@ class LocalDisks:
 
     @failures.of_system()
     def stranger(self, path: str) -> Stranger:
-        """By its header and its tables."""
+        """By its header and its tables. It may lie anywhere, also where nothing answers."""
+        return bounded(path, _PATIENCE, lambda: self._stranger(path))
+
+    @staticmethod
+    def _stranger(path: str) -> Stranger:
         file = Path(path)
         try:
             below = qemu_img.backing(file)

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from minicloud import files
-from minicloud.errors import HostError, Permanent
-from minicloud.host import account, disk_links, qemu_img
-from minicloud.host.contracts_storage import Stamp
+from minicloud.errors import Damaged, HostError, Permanent, Retry
+from minicloud.host import account, bounded, disk_links, qemu_img
+from minicloud.host.contracts_storage import Stamp, Stranger
 from minicloud.host.disks import LocalDisks
 from minicloud.host.run import run
 
 from ..image_forge import break_tables
+from ..waits import until
 
 
 @pytest.fixture
@@ -321,3 +322,29 @@ def test_what_may_be_another_homes_is_not_sealed(disks: LocalDisks, tmp_path: Pa
     assert stat.S_IMODE(Path(there.path(LAYERS[0])).stat().st_mode) == 0o640
     with pytest.raises(Permanent):
         there.unseal(LAYERS[0])
+
+
+def test_a_file_of_others_on_what_does_not_answer_keeps_nobody(
+    disks: LocalDisks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network file system that is away. It is looked at again when the first look has returned, and not before."""
+    answers, looks, genuine = threading.Event(), list[Path](), qemu_img.backing
+
+    def backing(path: Path) -> str | None:
+        looks.append(path)
+        answers.wait(60)
+        return genuine(path)
+
+    qemu_img.create(away := tmp_path / "away.qcow2", 1 << 20)
+    monkeypatch.setattr(qemu_img, "backing", backing)
+    monkeypatch.setattr("minicloud.host.disks._PATIENCE", 0.05)
+    for _ in range(3):
+        with pytest.raises(Retry, match="cannot be read: what it lies on"):
+            disks.stranger(str(away))
+    assert looks == [away]
+    answers.set()
+    monkeypatch.setattr("minicloud.host.disks._PATIENCE", 60.0)
+    until("it has returned", lambda: not bounded._under_way[str(away)].thread.is_alive())
+    assert disks.stranger(str(away)) == Stranger(holds=False, below=None)
+    with pytest.raises(Damaged, match="is not there"):
+        disks.stranger(str(tmp_path / "none"))
