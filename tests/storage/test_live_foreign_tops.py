@@ -197,6 +197,12 @@ def test_of_all_disks_at_once(world: Others) -> None:
     run([*virsh, "checkpoint-create-as", world.instance, "of-others"])
     run([*virsh, "snapshot-create-as", world.instance, "mine", "--disk-only", "--atomic"])
     world.write()
+    (root,) = (row for row in world.state.volumes.find(instance_id=world.instance) if row.id != world.volume)
+    serial, xml = root.id.replace("-", ""), run([*virsh, "dumpxml", world.instance]).text
+    device = re.search(rf"<serial>{serial}</serial>.*?<alias name='([^']+)'/>", xml, re.DOTALL)
+    assert device is not None
+    words = f'qemu-io -d /machine/peripheral/{device[1]}/virtio-backend "write -P 7 1M 64k"'
+    run([*virsh, "qemu-monitor-command", "--hmp", world.instance, words])
     tops = {chain[0] for chain in world.ec2.cloud.host.blocks.chains(world.instance).values()}
     assert len(tops) == 2
     run([*virsh, "managedsave", world.instance])
@@ -208,6 +214,8 @@ def test_of_all_disks_at_once(world: Others) -> None:
     assert all(top in said for top in tops)
     run(["sh", "-c", after(said, "Write them down: ")])
     run(["sh", "-c", after(said, "and): ")])
+    place = world.path(world.state.volumes.get(root.id).layer_id)
+    assert "failed" not in run(["qemu-io", "-r", "-f", "qcow2", "-c", "read -P 7 1M 64k", place]).text
     assert world.start()["State"]["Name"] == "running"
     world.all_is_well()
 
