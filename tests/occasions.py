@@ -293,6 +293,11 @@ def taken_over(world: World) -> None:
     start(world)
 
 
+def stale_seals(world: World) -> None:
+    """A layer that stays as it is, and the minute in which it was sealed is over."""
+    snapshot_of(world, root(world).id)
+
+
 def nothing(_: World) -> None:
     """It is called by each turn."""
 
@@ -306,6 +311,7 @@ OCCASIONS: dict[str, Arrange] = {
     "disks.backing": layered_start, "disks.commit": merge, "disks.rebase": flatten, "disks.repoint": merge_below,
     "disks.list": unstamped, "disks.stamp": nothing, "disks.put_stamp": create, "disks.above": start,
     "networks.unmarked": wish("TerminateInstances"), "balancers.unmarked": delete_balancer,
+    "disks.seal": stale_seals, "disks.unseal": start,
     "disks.damage": nothing, "disks.check": mended, "disks.free": halt, "disks.is_open": snapshot,
     "disks.own": start, "disks.stranger": taken_over, "blocks.tops": snapshot,
     "seeds.write": start, "seeds.path": start, "seeds.remove": wish("TerminateInstances"),

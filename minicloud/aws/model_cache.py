@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .. import files
+
 Part = dict[str, Any]
 
 
@@ -42,7 +44,7 @@ class ModelCache:
         path = self._path(source, name)
         if path is not None:
             with contextlib.suppress(OSError):
-                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                files.directory(path.parent, 0o700)
                 import tempfile  # 5 ms that are not needed where the cache is there
 
                 handle, new = tempfile.mkstemp(dir=path.parent)

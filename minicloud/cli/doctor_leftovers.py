@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import Permanent
 from ..host import doctor
 from ..host.facts import Facts, fact, got
 from . import doctor_bases
@@ -47,6 +48,8 @@ class Belongings(Facts):
     balancers: frozenset[str] = frozenset()
     known_balancers: frozenset[str] = frozenset()
     bases: tuple[doctor_bases.Lost, ...] = ()
+    kept_guests: Mapping[str, str] = field(default_factory=dict)
+    """Why guests that no row accounts for are to stay."""
     unknown_needs: tuple[tuple[str, str], ...] = ()
     """Why it cannot be told which images other homes need, and the remedies."""
 
@@ -70,6 +73,7 @@ def gather(cloud: "Cloud") -> Belongings:
         aside=fact(lambda: tuple(_aside(cloud.settings.home / "volumes"))),
         strangers_aside=fact(lambda: tuple(disk_stamp.strangers(cloud.settings.home / "volumes"))),
         guests=guests,
+        kept_guests=fact(lambda: _kept(cloud, got(guests) - got(rows).instances, there=there)),
         disks=disks,
         seeds=seeds,
         networks=networks,
@@ -85,6 +89,21 @@ def gather(cloud: "Cloud") -> Belongings:
         unfinished=fact(lambda: tuple(doctor.unfinished(images))),
         damaged=fact(lambda: tuple((found.path, found.reason) for found in store(cloud.settings).damaged())),
     )
+
+
+def _kept(cloud: "Cloud", unknown: frozenset[str], *, there: bool) -> dict[str, str]:
+    """Of guests of a newer state, and those whose newest bytes are where only their definition tells."""
+    from ..reconcile import foreign_tops, generations
+
+    kept, refusal = dict[str, str](), generations.refusal(cloud) if unknown and there else ""
+    for guest in unknown:
+        try:
+            foreign_tops.refuse_unsaved(cloud.host_as_found, guest)
+        except Permanent as error:
+            kept[guest] = error.message
+        if refusal:
+            kept.setdefault(guest, f"it may be of a newer state: {refusal}")
+    return kept
 
 
 def _above(cloud: "Cloud", unknown: frozenset[str]) -> dict[str, str]:
@@ -160,7 +179,9 @@ def judge(found: Belongings, uri: str, home: Path) -> list[Check]:
 def _guests(found: Belongings, uri: str) -> Iterator[Check]:
     for guest in _some(found.guests - found.instances):
         virsh, name = f"virsh -c {shlex.quote(uri)}", shlex.quote(guest)
-        remedy = f"{virsh} destroy {name}; {virsh} undefine --nvram {name}"
+        undefine = f"undefine --nvram --managed-save --snapshots-metadata --checkpoints-metadata {name}"
+        why = found.kept_guests.get(guest)
+        remedy = f"leave it as it is: {why}" if why else f"{virsh} destroy {name}; {virsh} {undefine}"
         yield Check("leftovers", WARN, f"the guest {guest} belongs to no instance", remedy)
 
 

@@ -86,7 +86,7 @@ def known() -> dict[str, str]:
 def remember(name: str, path: Path) -> None:
     """Note where the private key of a key pair is, in place of an older note. Commands at the same time take turns."""
     register = _register()
-    register.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files.directory(register.parent, 0o700)
     directory = os.open(register.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)

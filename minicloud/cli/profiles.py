@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import files
 from .errors import ConfigurationError
 
 NAME = "minicloud"
@@ -94,7 +95,7 @@ def _as_caller(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _put(path: Path, section: str, values: Mapping[str, str]) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.directory(path.parent, 0o700)
     before = path.read_text() if path.exists() else ""
     kept = re.sub(rf"(?ms)^\[{re.escape(section)}\][^\n]*\n.*?(?=^\[|\Z)", "", before)
     lines = [f"[{section}]", *(f"{name} = {value}" for name, value in values.items()), ""]

@@ -91,8 +91,8 @@ class Guests(Protocol):
     def start(self, spec: GuestSpec) -> None:
         """Define the guest as `spec` says, replacing an earlier definition, and start it. Does nothing if it runs.
 
-        One whose memory was saved goes on where it was, if all disks that it had are among these. Once it is on, nobody else can
-        start it by its definition when it is off again.
+        One whose memory was saved goes on where it was, if all disks and cards that it had are among these. Once it is on, nobody
+        else can start it by its definition when it is off again.
         """
 
     def shutdown(self, guest_id: str) -> None:

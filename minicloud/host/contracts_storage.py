@@ -209,7 +209,9 @@ class Disks(Protocol):
         """
 
     def stranger(self, path: str) -> Stranger:
-        """What a file that is none of ours holds. Raises Damaged where it is not there, or is no layer."""
+        """What a file that is none of ours holds. Raises Damaged where it is not there, or is no layer, Retry where it is on what
+        does not answer.
+        """
 
     def list(self) -> dict[str, int]:
         """All disks of ours, with the bytes that each occupies."""
@@ -262,6 +264,16 @@ class Disks(Protocol):
 
     def repoint(self, disk_id: str, base: str) -> None:
         """Let a disk stand on `base`, which reads the same as what it stood on."""
+
+    def seal(self, disk_ids: Iterable[str]) -> None:
+        """Let no guest that is started from now on write to these disks, whoever starts it. One that is on goes on.
+
+        What is not there, or may be another home's, is left. This driver itself writes to sealed ones as to others. Not of what a
+        guest reads that has a job (`Blocks.jobs`): it may have to write to that.
+        """
+
+    def unseal(self, disk_id: str) -> None:
+        """Let guests write to a disk. `Blocks.commit` does so itself of what it writes to."""
 
     def damage(self, disk_id: str) -> str:
         """What a disk says itself of its being damaged, empty for nothing: a look, also while a guest has it."""

@@ -114,6 +114,15 @@ def refuse_shared(path: Path, directory: Path) -> None:
         _refuse_elsewhere(path, directory, COPY_FILE)
 
 
+def is_refused(path: Path, directory: Path) -> bool:
+    """Whether `refuse_shared` would raise Permanent. Raises OSError."""
+    try:
+        refuse_shared(path, directory)
+    except Permanent:
+        return True
+    return False
+
+
 def refuse_shared_directory(directory: Path) -> None:
     """The same of the directory of the disks as a whole: one may not make disks in it or remove any."""
     if directory.exists() and outside(directory, directory.parent):

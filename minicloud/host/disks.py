@@ -12,16 +12,22 @@ import os
 import re
 import shlex
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import Away, Damaged, Permanent, Retry
 from . import account, disk_links, disk_places, disk_stamp, disk_use, durable, failures, own_names, qemu_img
+from .bounded import bounded
 from .contracts_storage import Stamp, Stranger
 from .disk_index import DiskIndex, is_file
 
 _ID = re.compile(r"[a-z]+-[0-9a-z-]+")
 _NEW = ".new"
+_PATIENCE = 30.0
+"""Seconds that a look at a file of others may take."""
+_WRITTEN = stat.S_IWGRP
+"""What of a disk's mode lets QEMU write to it."""
 
 
 def _id_of(name: str) -> str:
@@ -142,7 +148,11 @@ class LocalDisks:
 
     @failures.of_system()
     def stranger(self, path: str) -> Stranger:
-        """By its header and its tables."""
+        """By its header and its tables. It may lie anywhere, also where nothing answers."""
+        return bounded(path, _PATIENCE, lambda: self._stranger(path))
+
+    @staticmethod
+    def _stranger(path: str) -> Stranger:
         file = Path(path)
         try:
             below = qemu_img.backing(file)
@@ -257,6 +267,29 @@ class LocalDisks:
         if self.backing(disk_id) != base:
             self._refuse_shared(disk_id)
             qemu_img.repoint(Path(self.path(disk_id)), Path(base))
+
+    @failures.of_system()
+    def seal(self, disk_ids: Iterable[str]) -> None:
+        """By their modes: QEMU runs as a user who only reads what it may not write to."""
+        failed: OSError | None = None
+        for path in (Path(self.path(disk_id)) for disk_id in disk_ids):
+            try:
+                if path.is_file() and path.stat().st_mode & _WRITTEN and not disk_links.is_refused(path, self._directory):
+                    account.share(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+    @failures.of_system()
+    def unseal(self, disk_id: str) -> None:
+        """The modes that it was made with."""
+        path = Path(self.path(disk_id))
+        if path.is_file() and path.stat().st_mode & _WRITTEN != _WRITTEN:
+            self._refuse_shared(disk_id)
+            account.share(path, write=True)
 
     @failures.of_system()
     def damage(self, disk_id: str) -> str:

@@ -18,7 +18,7 @@ from .contracts_lb import Place
 from .contracts_storage import Said
 from .fake_blocks import FakeBlocks
 from .fake_cards import FakeCards
-from .fake_disks import FakeDisks, is_on, lose, read, write
+from .fake_disks import FakeDisks, is_on, lose, read, sealed, write
 from .fake_drivers import FakeGuests, FakeImages, FakeMachine, FakeMessages, FakeNetworks, FakeSeeds, keep
 from .fake_firewall import FakeFirewall
 from .fake_load_balancers import FakeLoadBalancers
@@ -68,7 +68,10 @@ class FakeHost(Host):
             guest = held["guests"].get(guest_id)
             if guest is None or is_on(guest) or (guest["blocked"] and "saved" not in guest):
                 return False
-            disks = guest.pop("saved", None) or copy.deepcopy(guest["definition"])
+            disks = guest.get("saved") or copy.deepcopy(guest["definition"])
+            if sealed(held, disks.values()):
+                return False
+            guest.pop("saved", None)
             guest.update(power=Power.RUNNING.value, disks=disks, jobs={}, deaf=False)
             return True
 
@@ -162,6 +165,12 @@ class FakeHost(Host):
     def commit_down(self, guest_id: str, serial: str) -> None:
         """They write that file down into what it stands on, and remove it; of a guest that is off only the first."""
         FakeBlocks(self.store).commit_down(guest_id, serial)
+
+    def commit_all(self, guest_id: str, serial: str) -> bool:
+        """They write all that a disk of a guest stands on down into the lowest layer (virsh blockcommit without a base), which
+        it writes to then; whether QEMU may.
+        """
+        return FakeBlocks(self.store).commit_all(guest_id, serial)
 
     def undefine(self, guest_id: str) -> None:
         """Somebody removes the definition of a guest that is off."""

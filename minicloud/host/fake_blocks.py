@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import Permanent, Retry
 from .contracts import Power
 from .contracts_storage import AgentAnswer, DiskSpec, DiskTop, IoLimits, Said, refuse_strangers
-from .fake_disks import PREFIX, Held, chain, commit, is_on, pull
+from .fake_disks import PREFIX, Held, chain, commit, is_on, pull, read, sealed
 from .fake_store import Store
 
 _STRANGE = "another program's"
@@ -46,6 +46,8 @@ class FakeBlocks:
             guest = _on(held, guest_id)
             if disk.path.removeprefix(PREFIX) not in held["disks"]:
                 raise Retry(f"{disk.path} is not there")
+            if sealed(held, [{"path": disk.path}]):
+                raise Retry(f"{disk.path} cannot be opened: Permission denied")
             guest["disks"].setdefault(disk.serial, dataclasses.asdict(disk))
 
     def detach(self, guest_id: str, serial: str) -> None:
@@ -143,6 +145,8 @@ class FakeBlocks:
             if top not in paths[1:] or base not in paths[paths.index(top) + 1 :]:
                 raise Permanent(f"{top} does not stand on {base} below {serial}")
             _alone(guest_id, guest, serial)
+            for path in (base, paths[paths.index(top) - 1]):
+                held["disks"][path.removeprefix(PREFIX)].pop("sealed", None)
             guest["jobs"].setdefault(serial, ["commit", top, base])
 
     def jobs(self, guest_id: str) -> dict[str, str]:
@@ -176,6 +180,18 @@ class FakeBlocks:
                 held["disks"].pop(disk["path"].removeprefix(PREFIX))
                 disk["path"] = top["base"]
 
+    def commit_all(self, guest_id: str, serial: str) -> bool:
+        """As `FakeHost.commit_all`."""
+        with self._store.change() as held:
+            disk = _disk(_on(held, guest_id), serial)
+            lowest = chain(held, disk)[-1]
+            into = held["disks"].get(lowest.removeprefix(PREFIX))
+            if into is None or into.get("sealed"):
+                return False
+            into["blocks"] = {str(block): value for block, value in read(held, disk["path"]).items()}
+            disk["path"] = lowest
+            return True
+
     def begin(self, guest_id: str, serial: str, kind: str) -> None:
         """Another program begins a job of a disk."""
         with self._store.change() as held:
@@ -193,17 +209,21 @@ class FakeBlocks:
                     before = set(held["disks"][path]["blocks"])
                     pull(held, held["disks"][path], job[1])
                     held["disks"][path]["unflushed"] = sorted(set(held["disks"][path]["blocks"]) - before)
-                else:
-                    _finish_commit(held, path, job[1], job[2])
+                elif not _finish_commit(held, path, job[1], job[2]):
+                    guest["power"] = Power.OFF_BY_FAILURE.value
             guest["jobs"] = {}
 
 
-def _finish_commit(held: Held, path: str, top: str, base: str) -> None:
+def _finish_commit(held: Held, path: str, top: str, base: str) -> bool:
+    """Whether QEMU could write into the header of what stood on the top: it aborts where it cannot."""
     above = held["disks"][path]
     while above["base"] != top:
         above = held["disks"][above["base"].removeprefix(PREFIX)]
     commit(held["disks"][top.removeprefix(PREFIX)], held["disks"][base.removeprefix(PREFIX)])
+    if above.get("sealed"):
+        return False
     above["base"] = base
+    return True
 
 
 def _jobs(guest: dict[str, Any]) -> dict[str, str]:

@@ -167,6 +167,18 @@ class FakeDisks:
             if disk["base"] != base:
                 _free(held, disk_id)["base"] = base
 
+    def seal(self, disk_ids: Iterable[str]) -> None:
+        """Those that are there."""
+        named = list(disk_ids)
+        with self._store.call("disks.seal", *named) as held:
+            for disk_id in named:
+                held["disks"].get(disk_id, {})["sealed"] = True
+
+    def unseal(self, disk_id: str) -> None:
+        """It is as it was made."""
+        with self._store.call("disks.unseal", disk_id) as held:
+            held["disks"].get(disk_id, {}).pop("sealed", None)
+
     def damage(self, disk_id: str) -> str:
         """Damaged where `FakeHost.corrupt` damaged it."""
         with self._store.call("disks.damage", disk_id) as held:
@@ -240,6 +252,11 @@ def pull(held: Held, disk: dict[str, Any], base: str | None) -> None:
 def is_on(guest: dict[str, Any]) -> bool:
     """Whether a guest's process is there, and has its disks open."""
     return guest["power"] in (Power.RUNNING.value, Power.PAUSED.value)
+
+
+def sealed(held: Held, disks: Iterable[Held]) -> str:
+    """The first of a guest's disks that it cannot open, because it may not write to it."""
+    return next((disk["path"] for disk in disks if held["disks"].get(disk["path"].removeprefix(PREFIX), {}).get("sealed")), "")
 
 
 def chain(held: Held, disk: dict[str, Any]) -> tuple[str, ...]:

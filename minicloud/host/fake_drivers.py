@@ -25,7 +25,7 @@ from .contracts import (
     Seed,
 )
 from .contracts_meters import DiskCounters, GuestCounters, NicCounters
-from .fake_disks import PREFIX
+from .fake_disks import PREFIX, sealed
 from .fake_store import Store
 from .networks import from_json, to_json
 
@@ -64,9 +64,12 @@ class FakeGuests:
                 return
             _need(held, spec)
             disks = {disk.serial: dataclasses.asdict(disk) for disk in spec.disks}
+            if closed := sealed(held, disks.values()):
+                raise Retry(f"starting {spec.guest_id}: {closed} cannot be opened: Permission denied")
             saved = guest.pop("saved", None) if guest is not None else None
-            if guest is not None and saved is not None and places(saved).items() <= places(disks).items():
-                guest.update(power=Power.RUNNING.value, spec=dataclasses.asdict(spec), blocked=True)
+            if guest is not None and saved is not None and _fits(saved, guest["spec"]["nics"], spec):
+                had = guest["spec"]["nics"]
+                guest.update(power=Power.RUNNING.value, spec={**dataclasses.asdict(spec), "nics": had}, blocked=True)
                 guest.update(disks=saved, definition=disks)
                 return
             held["guests"][spec.guest_id] = {
@@ -157,6 +160,12 @@ def keep(held: dict[str, Any], guest: dict[str, Any]) -> None:
     """The guest's process ends as it should: all is flushed."""
     for plugged in guest["disks"].values():
         held["disks"].get(plugged["path"].removeprefix(PREFIX), {}).pop("unflushed", None)
+
+
+def _fits(disks: Mapping[str, Any], nics: Sequence[Mapping[str, Any]], spec: GuestSpec) -> bool:
+    """Whether a guest whose memory was saved is to have all that it had."""
+    own = {disk.serial: disk.path for disk in spec.disks}
+    return places(disks).items() <= own.items() and {nic["mac"] for nic in nics} <= {nic.mac for nic in spec.nics}
 
 
 def places(disks: Mapping[str, Any]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import files
 from ..errors import Permanent, UsageError
 from . import image_build_apt as apt
 from . import image_build_disk as disk
@@ -98,7 +99,7 @@ def build_debian(recipe: Recipe, workdir: Path, progress: Progress, mirrors: Seq
     if os.geteuid() != 0:
         raise UsageError(f"building {recipe.name} needs root; type: sudo minicloud images build {recipe.name}")
     tree = workdir / "tree"
-    workdir.mkdir(parents=True, exist_ok=True, mode=0o750)
+    files.directory(workdir, 0o750)
     shutil.rmtree(tree, ignore_errors=True)
     sources = apt.sources(recipe.suite, recipe.components, mirrors)
     progress(f"installing {len(recipe.packages)} packages and what they need, from {sources.summary}")

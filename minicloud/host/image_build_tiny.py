@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from .. import files
 from ..errors import Permanent, UsageError
 from . import image_build_cpio as cpio
 from .image_build import Built, Progress, images_directory
@@ -40,7 +41,7 @@ def build_tiny(workdir: Path, kernel_source: Path, progress: Progress) -> Built:
                 f"the tiny image needs {needed}; install busybox-static and dropbear-bin, and get a Debian image first: "
                 + usual_command()
             )
-    workdir.mkdir(parents=True, exist_ok=True, mode=0o750)
+    files.directory(workdir, 0o750)
     image, kernel, initrd = workdir / "image.qcow2", workdir / "vmlinuz", workdir / "initrd"
     progress("packing busybox, dropbear and the drivers of virtual hardware into an initramfs")
     entries = {**_base(), **_programs(), **_scripts(images_directory() / "tiny")}

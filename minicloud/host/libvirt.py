@@ -11,7 +11,7 @@ import builtins
 import contextlib
 import os
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -284,9 +284,11 @@ class LibvirtGuests:
             raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
         return dom
 
-    def apart(self, guest_id: str) -> Any:
-        """As `active`, by a connection of its own, which whoever waits for the guest may fill."""
-        return self.active(guest_id, Link(self._uri))
+    @contextlib.contextmanager
+    def apart(self, guest_id: str) -> Iterator[Any]:
+        """As `active`, by a connection of its own, which whoever waits for the guest may fill; closed at the end."""
+        with contextlib.closing(Link(self._uri)) as link:
+            yield self.active(guest_id, link)
 
     def known(self, guest_id: str) -> Any:
         """The domain of a guest, on or off, or None, by the connection of what waits for no guest. Raises HostError."""

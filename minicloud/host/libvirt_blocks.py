@@ -4,11 +4,13 @@ A disk is found by its serial in the guest's live XML, which also tells what it 
 not kept anywhere: they are looked up each time, because what is plugged out gives its name to what is plugged in next.
 """
 
+import contextlib
 import errno
 import functools
+import itertools
 import secrets
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from .libvirt_link import library
 
 _MOST_DISKS = 64
 _HUSK = "mc-husk-"
+_NAMED = ("file", "dev", "name", "volume")
+"""The attributes by which libvirt's XML names what a disk is on: a file, a device, something over a network or in a pool."""
 _LIMITED = ("total_iops_sec", "total_bytes_sec")
 _TUNABLE = (*_LIMITED, *(f"{key}_max" for key in _LIMITED))
 
@@ -111,8 +115,8 @@ class LibvirtBlocks:
 
     def has_agent(self, guest_id: str) -> bool:
         """As libvirt reports the agent's channel."""
-        with errors(f"the agent of {guest_id}"):
-            return libvirt_agent.is_connected(self._apart(guest_id))
+        with errors(f"the agent of {guest_id}"), self._apart(guest_id) as dom:
+            return libvirt_agent.is_connected(dom)
 
     def quiesce(self, guest_id: str) -> AgentAnswer:
         """By the guest agent, with a call of its own: what libvirt does by itself for a snapshot keeps the domain locked."""
@@ -123,13 +127,15 @@ class LibvirtBlocks:
         return self._ask(guest_id, lambda dom: dom.fsThaw())
 
     def _ask(self, guest_id: str, question: Callable[[Any], object]) -> AgentAnswer:
-        return libvirt_agent.ask(self._apart(guest_id), question)
+        with self._apart(guest_id) as dom:
+            return libvirt_agent.ask(dom, question)
 
-    def _apart(self, guest_id: str) -> Any:
-        dom = self._guests.apart(guest_id)
-        if dom is None:
-            raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
-        return dom
+    @contextlib.contextmanager
+    def _apart(self, guest_id: str) -> Iterator[Any]:
+        with self._guests.apart(guest_id) as dom:
+            if dom is None:
+                raise Permanent(f"{guest_id} is not running", "IncorrectInstanceState")
+            yield dom
 
     def freeze(self, guest_id: str, tops: Mapping[str, str]) -> None:
         """One external snapshot of all the disks, into files that are there. A job that copies is given up for it."""
@@ -212,11 +218,14 @@ class LibvirtBlocks:
         """A block job of layers that the guest only reads."""
         dom = self._running(guest_id)
         with errors(f"committing below {serial} of {guest_id}"):
-            name = _name(self._disk(dom, guest_id, serial))
+            disk = self._disk(dom, guest_id, serial)
+            name, chain = _name(disk), _chain(disk)
             if not self._is_working(guest_id, serial):
+                # QEMU writes all bytes into the base, and at the end a name into the header of what stood on the top.
+                for path in (base, *(above for above, below in itertools.pairwise(chain) if below == top)):
+                    account.share(Path(path), write=True)
                 with self._guests.pulls.beginning(guest_id, libvirt_pulls.COMMIT, serial):
                     dom.blockCommit(name, base, top, 0, 0)
-                account.share(Path(base), write=True)
 
     def jobs(self, guest_id: str) -> dict[str, str]:
         """The disks that libvirt reports a job of; ours are those that were noted."""
@@ -228,7 +237,7 @@ class LibvirtBlocks:
             infos = {serial: dom.blockJobInfo(_name(disk), 0) for serial, disk in _disks(dom).items()}
         kinds = {serial: _kind(info["type"]) for serial, info in infos.items() if info}
         ours = {serial for serial, kind in kinds.items() if self._guests.pulls.is_ours(guest_id, kind, serial)}
-        if not ours:
+        if not ours and not (libvirt_pulls.PULL in kinds.values() and self._guests.pulls.is_vague(guest_id)):
             self._guests.pulls.ended(guest_id)
         return {serial: "" if serial in ours else kind for serial, kind in kinds.items()}
 
@@ -330,6 +339,6 @@ def _chain(disk: ET.Element) -> tuple[str, ...]:
     found: list[str] = []
     node: ET.Element | None = disk
     while node is not None and (source := node.find("source")) is not None:
-        found.append(str(source.get("file")))
+        found.append(next((said for key in _NAMED if (said := source.get(key))), "what has no name"))
         node = node.find("backingStore")
     return tuple(found)

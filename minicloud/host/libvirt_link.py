@@ -10,6 +10,7 @@ libvirtd takes five calls at a time of a connection. One with an overdue call is
 libvirt is imported when it is first used: 30 ms that most commands save.
 """
 
+import contextlib
 import json
 import threading
 import time
@@ -102,7 +103,11 @@ def within(seconds: float, doing: str, act: Callable[[], _T]) -> _T:
         why = "minicloud ends" if _ending.is_set() else f"libvirt has not answered within {seconds:.0f} s"
         raise Overdue(f"{doing}: {why}")
     if call.error is not None:
-        raise call.error
+        error, call.error = call.error, None  # its traceback leads to the call: what that holds would stay until it is collected
+        try:
+            raise error
+        finally:
+            del error
     answer: _T = call.answer
     return answer
 
@@ -160,6 +165,13 @@ class Link:
                 raise
         self._connection = None
         return function(self._connect())
+
+    def close(self) -> None:
+        """End the connection. One with an overdue call ends when that does."""
+        conn, self._connection = self._connection, None
+        if conn is not None:
+            with contextlib.suppress(Overdue, library().libvirtError):
+                self.ask("close", conn.real.close)
 
     def ask(self, name: str, act: Callable[[], Any]) -> Any:
         """One call, whose answer is of this connection too. Raises Overdue."""

@@ -6,7 +6,7 @@ guest is gone. libvirt lists them for the statistics of disks, for their sizes, 
 Therefore a guest has one job at a time, and while it pulls none of these is asked of it.
 
 libvirt tells of a job what kind it is, not who began it. Only what was noted when it was begun is ours, and is given up for
-something else.
+something else. A note that does not say of which disk, or cannot be read, makes no job ours; its guest may pull.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ from . import disk_links, failures
 _PATIENCE = 5.0
 _PAUSE = 0.02
 
-
 PULL, COMMIT = "pull", "commit"
+_WORDS = 2
 
 
 class Pulls:
-    """A file for each guest that has a job of ours, in `directory`, which says `kind serial`; nothing means a pull. In a copied
-    home, a link may lead to the notes of another: they are read, and not changed.
+    """A file for each guest that has a job of ours, in `directory`, which says `kind serial`. In a copied home, a link may lead to
+    the notes of another: they are read, and not changed.
 
     It is left over where a command was killed, until `ended` is called.
 
@@ -40,7 +40,7 @@ class Pulls:
         self._directory = directory
 
     @contextlib.contextmanager
-    def beginning(self, guest_id: str, kind: str = PULL, serial: str = "") -> Iterator[None]:
+    def beginning(self, guest_id: str, kind: str, serial: str) -> Iterator[None]:
         """A job of a disk begins. Raises Retry while somebody looks at the guests' statistics."""
         with self._locked(fcntl.LOCK_EX):
             with failures.of_system():
@@ -53,8 +53,12 @@ class Pulls:
 
     def is_ours(self, guest_id: str, kind: str, serial: str) -> bool:
         """Whether a job of such a kind, of this disk, was begun here."""
+        return bool(serial) and self._noted(guest_id) == (kind, serial)
+
+    def is_vague(self, guest_id: str) -> bool:
+        """Whether there is a note that does not tell of which job."""
         noted = self._noted(guest_id)
-        return noted is not None and noted[0] == kind and noted[1] in ("", serial)
+        return noted is not None and not noted[1]
 
     def _noted(self, guest_id: str) -> tuple[str, str] | None:
         note = self._directory / guest_id
@@ -66,7 +70,7 @@ class Pulls:
             words = []
         except (OSError, files.NotRegular):
             words = []
-        return (words[0] if words else PULL), (words[1] if len(words) > 1 else "")
+        return (words[0], words[1]) if len(words) == _WORDS else (PULL, "")
 
     @failures.of_system()
     def ended(self, guest_id: str) -> None:

@@ -54,25 +54,34 @@ def drop_save(dom: Any) -> None:
 
 
 def drop_other_save(dom: Any, spec: GuestSpec) -> None:
-    """The same where its memory is of disks that it is not to have: it would write to what it had. Raises libvirtError.
+    """The same where its memory is of disks or cards that it is not to have: it would write to what it had, and send as another
+    may by now. Raises libvirtError.
 
-    Disks that it is to have besides are plugged in when it is on.
+    What it is to have besides is plugged in when it is on.
     """
-    if not has_save(dom):
-        return
-    had = _disks_of_save(dom)
-    if had is None or not had.items() <= {disk.serial: disk.path for disk in spec.disks}.items():
-        log.warning("%s starts anew: the memory that libvirt saved of it is of disks that are others now", spec.guest_id)
+    if has_save(dom) and not _fits(_saved(dom), spec):
+        log.warning("%s starts anew: the memory that libvirt saved of it is of disks or cards that are others now", spec.guest_id)
         drop_save(dom)
 
 
-def _disks_of_save(dom: Any) -> dict[str, str] | None:
-    """The files that the disks of volumes write to, by serial; None where the saved memory cannot be read."""
-    libvirt = library()
+def _saved(dom: Any) -> ET.Element | None:
+    """What a guest was when its memory was saved; None where that cannot be read."""
     try:
-        saved = ET.fromstring(dom.managedSaveGetXMLDesc(0))  # noqa: S314  libvirt's
-    except (libvirt.libvirtError, ET.ParseError):
+        return ET.fromstring(dom.managedSaveGetXMLDesc(0))  # noqa: S314  libvirt's
+    except (library().libvirtError, ET.ParseError):
         return None
+
+
+def _fits(saved: ET.Element | None, spec: GuestSpec) -> bool:
+    if saved is None:
+        return False
+    cards = {str(mac.get("address")).lower() for mac in saved.iterfind("./devices/interface/mac")}
+    disks = {disk.serial: disk.path for disk in spec.disks}
+    return _disks(saved).items() <= disks.items() and cards <= {nic.mac.lower() for nic in spec.nics}
+
+
+def _disks(saved: ET.Element) -> dict[str, str]:
+    """The files that the disks of volumes write to, by serial."""
     found = dict[str, str]()
     for disk in saved.iterfind("./devices/disk"):
         serial, source = disk.findtext("serial", ""), disk.find("source")

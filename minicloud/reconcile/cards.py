@@ -4,7 +4,8 @@ Whoever wishes for something needs no lock: what was wished for while a card was
 the next round's affair.
 
 A card is plugged in when its network serves it and the firewall knows it, and both forget it when the guest has it no more.
-A guest that is off has all its instance's interfaces when it starts.
+A guest that is off has all its instance's interfaces when it starts, and one whose memory was saved has those that it had: it
+is started first.
 """
 
 import functools
@@ -15,7 +16,7 @@ from ..aws import times
 from ..cloud import Cloud
 from ..errors import HostError, Permanent
 from ..state.rows import Interface
-from . import firewall, guest_spec, isolation, locks, networks
+from . import firewall, guest_spec, isolation, locks, networks, off_guests
 from .guest_power import is_on, while_on
 
 MOST_FAILURES = 5
@@ -72,12 +73,17 @@ def _attach(cloud: Cloud, row: Interface) -> bool:
         firewall.reconcile(cloud, {row.id})
         with while_on(cloud, row.instance_id):
             cloud.host.cards.attach(row.instance_id, guest_spec.card(row))
+    else:
+        off_guests.keep_off(cloud, row.instance_id)
     return _settled(cloud, row, attachment="attached", failures=0)
 
 
 def _detach(cloud: Cloud, row: Interface) -> bool:
     asked = row.detach_asked
-    if not is_on(cloud, row.instance_id) or row.mac not in cloud.host.cards.list(row.instance_id):
+    if not is_on(cloud, row.instance_id):
+        off_guests.keep_off(cloud, row.instance_id)
+        return _settled(cloud, row, **DETACHED)
+    if row.mac not in cloud.host.cards.list(row.instance_id):
         return _settled(cloud, row, **DETACHED)
     if asked and not times.over(asked, ASK_AGAIN, time.time()):
         return False

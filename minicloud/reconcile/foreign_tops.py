@@ -8,6 +8,8 @@ which libvirt changes with the guest: a file of others there that holds nothing,
 Nobody looks without need: it is a call of the hypervisor's for each instance.
 """
 
+import functools
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -16,10 +18,16 @@ from ..errors import Damaged, Permanent, Retry
 from ..host.contracts import Host
 from ..host.contracts_storage import DiskTop
 from ..state.rows import Volume
+from ..state.rows_failures import FOREIGN_TOPS, WRITES_ELSEWHERE
 from ..state.rows_storage import Snapshot
+from . import isolation
 
-CODE = "IncorrectState"
+CODE = WRITES_ELSEWHERE
 _DEEPEST, _LOOKS = 64, 5
+_VOLUMES = re.compile(r"vol[0-9a-f]{8,17}")
+"""The serials of volumes (`disk_spec.serial`)."""
+FORGETTING = ("--keep-nvram", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata")
+"""virsh's flags with which it takes away a definition whatever else it keeps of a guest; its firmware's variables are left."""
 
 
 def found(cloud: Cloud, volumes: Iterable[Volume]) -> dict[str, str]:
@@ -39,7 +47,7 @@ def found(cloud: Cloud, volumes: Iterable[Volume]) -> dict[str, str]:
 
 def _said(cloud: Cloud, volume: Volume, tops: Mapping[str, DiskTop]) -> str:
     top = tops.get(volume.id.replace("-", ""))
-    return _why(cloud, volume, top) if top is not None else ""
+    return _why(cloud, volume, top, tops) if top is not None else ""
 
 
 def _confirmed(cloud: Cloud, volume_id: str) -> str:
@@ -65,6 +73,17 @@ def refuse_one(cloud: Cloud, volume: Volume) -> None:
     """The same of one, which the message does not name."""
     if why := found(cloud, [volume]).get(volume.id):
         raise Permanent(why, CODE)
+
+
+def watch(cloud: Cloud, *, everything: bool) -> None:
+    """Volumes whose newest bytes are in a file of others say so, whether or not somebody wants anything of them.
+
+    Unless `everything` is looked at, those that are said to have one are: it may be over.
+    """
+    told = {failure.subject for failure in cloud.state.failures.find(part=FOREIGN_TOPS)}
+    if everything or told:
+        rows = [row for row in cloud.state.volumes.query("instance_id != ''") if everything or row.id in told]
+        isolation.each(cloud, FOREIGN_TOPS, [(row.id, row) for row in rows], functools.partial(refuse_one, cloud))
 
 
 def refuse_snapshots(cloud: Cloud, snapshots: Sequence[Snapshot], volumes: Mapping[str, Volume]) -> None:
@@ -102,15 +121,14 @@ def keep_what_stays(cloud: Cloud, instance_id: str) -> None:
         if _said(cloud, volume, tops):
             top = tops[volume.id.replace("-", "")]
             words = shlex.join(["minicloud", "enable-volume-io", "--volume-id", volume.id])
-            why = f"{_of_file(cloud, volume, top.chain[0])} (or, to do without what it holds, move it away and): {words}"
+            why = _ways_out([_of_file(cloud, instance_id, top.chain[0], volume.layer_id)], words)
             cloud.state.volumes.change(volume.id, state="error", reason=why)
 
 
 def refuse_unsaved(host: Host, guest_id: str) -> None:
     """Raise Permanent where the newest bytes of a guest that is to be removed are in a file of others, whatever rows say."""
-    for top in host.blocks.tops(guest_id).values():
-        if _is_strange(host, top):
-            raise Permanent(f"what it wrote last is in {top.chain[0]}, which is not minicloud's (see minicloud doctor)")
+    for top in _strange(host, host.blocks.tops(guest_id)).values():
+        raise Permanent(f"what it wrote last is in {top.chain[0]}, which is not minicloud's (see minicloud doctor)")
 
 
 def pinned(cloud: Cloud, layer_id: str) -> bool:
@@ -118,7 +136,7 @@ def pinned(cloud: Cloud, layer_id: str) -> bool:
     return any(not row.instance_id for row in cloud.state.volumes.find(layer_id=layer_id, state="error"))
 
 
-def _why(cloud: Cloud, volume: Volume, top: DiskTop) -> str:
+def _why(cloud: Cloud, volume: Volume, top: DiskTop, tops: Mapping[str, DiskTop]) -> str:
     """What is to be said of a top that is not the volume's; empty where it is, or where nothing is lost without it."""
     pending = cloud.state.snapshots.find(volume_id=volume.id, state="pending")
     own = [row.next_layer for row in pending if row.next_layer] + [volume.layer_id]
@@ -129,8 +147,16 @@ def _why(cloud: Cloud, volume: Volume, top: DiskTop) -> str:
         return "" if cloud.host.disks.own(path, live=True) in own else _of_guest(cloud, volume, top, own)
     if not _is_strange(cloud.host, top):
         return ""
-    words = ["undefine", volume.instance_id, "--keep-nvram", "--snapshots-metadata"]  # its firmware's variables are left
-    return f"{_of_file(cloud, volume, path)} (or, to do without what it holds, move it away and): {_virsh(cloud, words)}"
+    layers = {row.id.replace("-", ""): row.layer_id for row in cloud.state.volumes.find(instance_id=volume.instance_id)}
+    # The definition alone tells of all that are the guest's: it is to go when each was seen to.
+    others = [(one.chain[0], layers.get(serial, "")) for serial, one in _strange(cloud.host, tops).items() if one != top]
+    files = [_of_file(cloud, volume.instance_id, *file) for file in [(path, volume.layer_id), *others]]
+    return _ways_out(files, _virsh(cloud, ["undefine", volume.instance_id, *FORGETTING]))
+
+
+def _strange(host: Host, tops: Mapping[str, DiskTop]) -> dict[str, DiskTop]:
+    """Those that are of volumes, whoever's, and write to a file of others. What somebody has plugged in besides is his own."""
+    return {serial: top for serial, top in tops.items() if _VOLUMES.fullmatch(serial) and _is_strange(host, top)}
 
 
 def _is_strange(host: Host, top: DiskTop) -> bool:
@@ -142,20 +168,21 @@ def _is_strange(host: Host, top: DiskTop) -> bool:
         return True
 
 
-def _base(host: Host, path: str) -> tuple[bool, str, int]:
+def _base(host: Host, path: str) -> tuple[bool, str, list[str]]:
     """Whether a file of others, or one below that is of others, holds anything; the disk of ours that they stand on, or empty,
-    and how many they are.
+    and all of them, downwards.
     """
-    holds = False
-    for count in range(_DEEPEST):
+    holds, files = False, list[str]()
+    while len(files) < _DEEPEST:
         if disk_id := host.disks.own(path, live=False):
-            return holds, disk_id, count
+            return holds, disk_id, files
         one = host.disks.stranger(path)
+        files.append(path)
         holds = holds or one.holds
         if one.below is None:
             break
         path = one.below
-    return True, "", 0
+    return True, "", files
 
 
 def _of_guest(cloud: Cloud, volume: Volume, top: DiskTop, own: Sequence[str]) -> str:
@@ -165,21 +192,32 @@ def _of_guest(cloud: Cloud, volume: Volume, top: DiskTop, own: Sequence[str]) ->
     if not base:
         return f"{told}, and that does not stand on {cloud.host.disks.path(volume.layer_id)}. Have the guest write to this again"
     words = ["blockcommit", volume.instance_id, top.target, "--base", base, "--active", "--pivot", "--wait"]
-    return f"{told}. Write it down: {_virsh(cloud, words)} && {shlex.join(['rm', path])}"
+    files = top.chain[: top.chain.index(base)]
+    return f"{told}. Write it down: {_virsh(cloud, words)} && {shlex.join(['rm', *files])}"
 
 
-def _of_file(cloud: Cloud, volume: Volume, path: str) -> str:
-    """That a guest which is off, or about to be, wrote last to a file of others, and how that is written down."""
-    told = f"{volume.instance_id} wrote last to {path}, which is not the volume's layer"
+def _of_file(cloud: Cloud, instance_id: str, path: str, layer_id: str) -> tuple[str, str]:
+    """That a guest which is off, or about to be, wrote last to a file of others, and how that is written down, if it can be."""
+    told = f"{instance_id} wrote last to {path}, which is not the volume's layer"
     try:
-        _, disk_id, count = _base(cloud.host, path)
+        _, disk_id, files = _base(cloud.host, path)
     except Damaged as error:
-        return f"{told}, and cannot be read: {error.message}. Bring it back; then"
-    if disk_id != volume.layer_id:
-        return f"{told}, and does not stand on {cloud.host.disks.path(volume.layer_id)}. Keep what is needed of it; then"
-    onto = ["-b", cloud.host.disks.path(disk_id)] if count > 1 else []
-    commit, away = shlex.join(["qemu-img", "commit", "-f", "qcow2", *onto, path]), shlex.join(["rm", path])
-    return f"{told}. Write it down: {commit} && {away}; then"
+        return f"{told}, and cannot be read: {error.message}. Bring it back", ""
+    if not layer_id or disk_id != layer_id:
+        below = f", and does not stand on {cloud.host.disks.path(layer_id)}" if layer_id else ""
+        return f"{told}{below}. Keep what is needed of it", ""
+    onto = ["-b", cloud.host.disks.path(disk_id)] if len(files) > 1 else []
+    commit, away = shlex.join(["qemu-img", "commit", "-f", "qcow2", *onto, path]), shlex.join(["rm", *files])
+    return told, f"{commit} && {away}"
+
+
+def _ways_out(files: Sequence[tuple[str, str]], last: str) -> str:
+    """What is to be done about files of one guest's, and at last: only when each was seen to."""
+    told = ". ".join(said for said, _ in files)
+    commands = " && ".join(command for _, command in files if command)
+    written = f". Write {'them' if len(files) > 1 else 'it'} down: {commands}" if commands else ""
+    what, it = ("what they hold", "them") if len(files) > 1 else ("what it holds", "it")
+    return f"{told}{written}; then (or, to do without {what}, move {it} away and): {last}"
 
 
 def _virsh(cloud: Cloud, words: Sequence[str]) -> str:

@@ -206,14 +206,14 @@ def waits_until(row: Instance, now: float) -> float | None:
 
 
 def after_failure(
-    row: Instance, message: str, code: str, *, permanent: bool, delay: float, now: float, waits: bool = False
+    row: Instance, message: str, code: str, *, permanent: bool, delay: float, now: float, patient: bool = False
 ) -> Record:
     """What a failed action means for the row: another try later, or an end with a reason that describe-instances shows.
 
-    What `waits` for something that is away is not given up, however often it was tried.
+    `patient`: what may pass is tried for ever, as where something is away, or saved memory would be lost.
     """
     failures = row.failures + 1
-    given_up = permanent or (failures >= MOST_FAILURES and not waits)
+    given_up = permanent or (failures >= MOST_FAILURES and not patient)
     if given_up and row.state == "running" and row.reboots_done < row.reboots_asked:
         # A reboot that cannot be is no reason to stop what runs.
         told = {"reason_code": code, "reason_message": f"It was not rebooted: {message}"}

@@ -103,15 +103,11 @@ def execute(cloud: Cloud, row: Instance, planned: list[actions.Action]) -> None:
 
 def _failed(cloud: Cloud, row: Instance, error: HostError) -> bool:
     """Record a failure; whether that was the last attempt, and the row has another wish, or none, from now on."""
-    delay = error.delay if isinstance(error, Retry) else 2.0
+    delay, permanent = error.delay if isinstance(error, Retry) else 2.0, isinstance(error, Permanent)
+    saved = not permanent and row.wish == "running" and off_guests.may_be_saved(cloud, row.id)
+    patient = saved or isinstance(error, Away)
     record = instance_plan.after_failure(
-        row,
-        error.message,
-        error.code,
-        permanent=isinstance(error, Permanent),
-        waits=isinstance(error, Away),
-        delay=delay,
-        now=time.time(),
+        row, error.message, error.code, permanent=permanent, delay=delay, now=time.time(), patient=patient
     )
     _record(cloud, row, record)
     return not record.fields.get("failures")

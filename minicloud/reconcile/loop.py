@@ -22,6 +22,7 @@ from . import (
     ended,
     ending,
     firewall,
+    foreign_tops,
     generations,
     halted,
     images,
@@ -33,6 +34,7 @@ from . import (
     off_guests,
     quiesce,
     reachability,
+    sealing,
     snapshots,
     volumes,
 )
@@ -66,12 +68,14 @@ def _clock(cloud: Cloud) -> None:
     """Once a minute what is over is forgotten, and disks that were put aside are looked at. Where the look cannot be noted, on a
     full disk above all, the next one sees as much.
     """
-    noted: list[bool] = []
+    noted = list[bool]()
     isolation.stage(cloud, "clock", lambda: noted.append(clock.follow(cloud)))
     if True in noted:
         isolation.stage(cloud, "ended rows", lambda: ended.forget(cloud))
         isolation.stage(cloud, "guests that are off", lambda: off_guests.reconcile(cloud))
+        isolation.stage(cloud, "layers that stay as they are", lambda: sealing.reconcile(cloud))
         isolation.stage(cloud, "disks put aside", lambda: layers.settle_aside(cloud))
+    isolation.stage(cloud, "files of others", lambda: foreign_tops.watch(cloud, everything=True in noted))
 
 
 def take_snapshots(cloud: Cloud, touched: Collection[str]) -> None:

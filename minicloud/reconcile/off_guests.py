@@ -4,7 +4,8 @@ It keeps how a guest was last started, and the memory of one that was saved (vir
 layers that its disks had then. Each change of the disks of a guest that is off comes after `keep_off`, in whichever process and
 whatever is killed: before a row tells of another layer, nobody can write to the one before.
 
-The memory of a guest that is to run is not given up for that: it is started first, and its disks change when it is on.
+The memory of a guest that is to run is not given up for that: it is started first, and its disks change when it is on. Nor is
+it for what keeps it from being started and may pass, however often: who does without it stops the instance.
 """
 
 import functools
@@ -30,6 +31,15 @@ def is_saved(cloud: Cloud, instance_id: str) -> bool:
     return row is not None and row.wish == "running" and not is_on(cloud, instance_id) and cloud.host.guests.has_save(instance_id)
 
 
+def may_be_saved(cloud: Cloud, instance_id: str) -> bool:
+    """Whether a guest that is to run may have memory that is lost where its start is given up: also where nobody can tell."""
+    try:
+        return is_saved(cloud, instance_id)
+    except Exception as error:  # noqa: BLE001  whatever it is: what waits is lost to nobody
+        log.warning("whether memory of %s is saved cannot be told: %r", instance_id, error)
+        return True
+
+
 def refuse_saved(cloud: Cloud, instance_id: str) -> None:
     """Raise Retry for such a guest."""
     if is_saved(cloud, instance_id):
@@ -37,7 +47,7 @@ def refuse_saved(cloud: Cloud, instance_id: str) -> None:
 
 
 def keep_off(cloud: Cloud, instance_id: str, *, begun: bool = False) -> None:
-    """Before disks of a guest that is off change. `begun`: they have begun to, and saved memory is of no use any more.
+    """Before disks or cards of a guest that is off change. `begun`: they have begun to, and saved memory is of no use any more.
 
     Raises Retry where somebody has just started it, and as `refuse_saved`.
     """

@@ -26,7 +26,7 @@ from ..cloud import Cloud
 from ..errors import HostError, Permanent, Retry
 from ..state.rows import Volume
 from ..state.rows_storage import Snapshot
-from . import foreign_tops, generations, isolation, layer_files, layers, locks, off_guests, quiesce
+from . import foreign_tops, generations, isolation, layer_files, layers, locks, off_guests, quiesce, sealing
 from .guest_power import is_on
 
 log = logging.getLogger(__name__)
@@ -171,6 +171,7 @@ def _attempt(cloud: Cloud, snapshots: list[Snapshot], volumes: dict[str, Volume]
             layers.make(cloud, snapshot.next_layer)
         message = _switch(cloud, journaled, instance_id)
         _record(cloud, journaled, message)
+    sealing.at_once(cloud, instance_id, [volumes[row.volume_id].layer_id for row in snapshots])
 
 
 def _refuse_elsewhere(cloud: Cloud, volumes: Sequence[Volume], instance_id: str) -> None:

@@ -235,6 +235,7 @@ def prepare_one(cloud: Cloud, volume: Volume) -> None:
         layer_files.verify(cloud, volume.layer_id, thorough=volume.state == "error")
         layers.correct_headers(cloud, volume.layer_id)
         layers.refuse_frozen(cloud, volume.layer_id)
+        cloud.host.disks.unseal(volume.layer_id)
     except Permanent as error:
         cloud.state.volumes.change(volume.id, state="error", reason=error.message)
         raise Permanent(f"{volume.id}: {error.message}", "Client.VolumeInError") from error

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+FOREIGN_TOPS, WRITES_ELSEWHERE = "files of others", "IncorrectState"
+"""The part of failures, by volume, and the code of one whose newest bytes are in a file that is not minicloud's."""
+
 
 @dataclass
 class Failure:

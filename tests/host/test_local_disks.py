@@ -1,22 +1,27 @@
 """Disks as files: whole or not there, shared with QEMU and nobody else."""
 
+import errno
 import fcntl
 import json
 import os
+import shutil
 import stat
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from minicloud import files
-from minicloud.errors import HostError, Permanent
-from minicloud.host import disk_links, qemu_img
-from minicloud.host.contracts_storage import Stamp
+from minicloud.errors import Damaged, HostError, Permanent, Retry
+from minicloud.host import account, bounded, disk_links, qemu_img
+from minicloud.host.contracts_storage import Stamp, Stranger
 from minicloud.host.disks import LocalDisks
 from minicloud.host.run import run
 
 from ..image_forge import break_tables
+from ..waits import until
 
 
 @pytest.fixture
@@ -252,3 +257,94 @@ def test_only_full_forms_of_our_names_are_ours(disks: LocalDisks, name: str) -> 
     assert set(disks.list()) == {A, B}
     assert str(strange) in disks.others()
     assert strange.read_bytes() == b"mine"
+
+
+LAYERS = [f"layer-0000000000000000{letter}" for letter in "abc"]
+
+
+def by_qemu(path: str, *words: str) -> str:
+    """What QEMU's account is told when it does something to a disk."""
+    own = account.hypervisor()
+    program = ["setpriv", f"--reuid={own.uid}", f"--regid={own.gid}", "--clear-groups", "--", "qemu-io", *words, path]
+    return run(program, check=False).stderr.decode()
+
+
+@pytest.fixture
+def entered() -> Iterator[LocalDisks]:
+    """Disks where QEMU's account comes to."""
+    with tempfile.TemporaryDirectory(dir="/run", prefix="minicloud-disks-") as name:
+        Path(name).chmod(0o711)
+        yield LocalDisks(Path(name) / "volumes")
+
+
+def test_qemu_reads_what_is_sealed_and_does_not_write_to_it(entered: LocalDisks) -> None:
+    disks, (lower, upper, _) = entered, LAYERS
+    disks.create(lower, 1 << 20, None)
+    disks.create(upper, 1 << 20, disks.path(lower))
+    write, read = ["-c", "write 0 64k"], ["-r", "-c", "read 0 64k"]
+    assert by_qemu(disks.path(lower), *write) == ""
+    for _ in range(2):
+        disks.seal([lower])
+        assert "Permission denied" in by_qemu(disks.path(lower), *write)
+    assert by_qemu(disks.path(lower), *read) == by_qemu(disks.path(upper), *write) == by_qemu(disks.path(upper), *read) == ""
+    run(["qemu-io", *write, disks.path(lower)])
+    for _ in range(2):
+        disks.unseal(lower)
+        assert by_qemu(disks.path(lower), *write) == ""
+
+
+def test_what_cannot_be_sealed_keeps_no_other_open(disks: LocalDisks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for layer in LAYERS:
+        disks.create(layer, 1 << 20, None)
+    genuine = account.share
+
+    def share(path: Path, *, write: bool = False) -> None:
+        if path.name.startswith(LAYERS[0]):
+            raise OSError(errno.EROFS, "Read-only file system")
+        genuine(path, write=write)
+
+    monkeypatch.setattr(account, "share", share)
+    with pytest.raises(HostError, match="Read-only"):
+        disks.seal([LAYERS[0], "layer-0000000000000000f", *LAYERS[1:]])
+    assert [stat.S_IMODE(Path(disks.path(layer)).stat().st_mode) for layer in LAYERS] == [0o660, 0o640, 0o640]
+
+
+def test_what_may_be_another_homes_is_not_sealed(disks: LocalDisks, tmp_path: Path) -> None:
+    """It is in the other's hands, whose guest may write to it."""
+    disks.create(LAYERS[0], 1 << 20, None)
+    disk_links.note(tmp_path / "volumes")
+    elsewhere = tmp_path / "elsewhere" / "volumes"
+    shutil.copytree(tmp_path / "volumes", elsewhere, copy_function=os.link)
+    there = LocalDisks(elsewhere)
+    there.seal([LAYERS[0]])
+    assert stat.S_IMODE(Path(there.path(LAYERS[0])).stat().st_mode) == 0o660
+    disks.seal([LAYERS[0]])
+    assert stat.S_IMODE(Path(there.path(LAYERS[0])).stat().st_mode) == 0o640
+    with pytest.raises(Permanent):
+        there.unseal(LAYERS[0])
+
+
+def test_a_file_of_others_on_what_does_not_answer_keeps_nobody(
+    disks: LocalDisks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a network file system that is away. It is looked at again when the first look has returned, and not before."""
+    answers, looks, genuine = threading.Event(), list[Path](), qemu_img.backing
+
+    def backing(path: Path) -> str | None:
+        looks.append(path)
+        answers.wait(60)
+        return genuine(path)
+
+    qemu_img.create(away := tmp_path / "away.qcow2", 1 << 20)
+    monkeypatch.setattr(qemu_img, "backing", backing)
+    monkeypatch.setattr("minicloud.host.disks._PATIENCE", 0.05)
+    for _ in range(3):
+        with pytest.raises(Retry, match="cannot be read: what it lies on"):
+            disks.stranger(str(away))
+    assert looks == [away]
+    answers.set()
+    monkeypatch.setattr("minicloud.host.disks._PATIENCE", 60.0)
+    until("it has returned", lambda: not bounded._under_way[str(away)].thread.is_alive())
+    assert disks.stranger(str(away)) == Stranger(holds=False, below=None)
+    with pytest.raises(Damaged, match="is not there"):
+        disks.stranger(str(tmp_path / "none"))

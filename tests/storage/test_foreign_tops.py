@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from minicloud.cli import doctor_guests, uninstall
-from minicloud.cli.doctor_checks import OK, WARN
+from minicloud.cli.doctor_checks import OK
 from minicloud.host.fake import FakeHost
 from minicloud.reconcile import backup_freeze, foreign_tops, snapshots
 
@@ -323,14 +323,6 @@ def test_a_backup_leaves_it_out_and_says_why(taken: Taken, running: bool) -> Non
     (root,) = taken.scene.state.snapshots.query("batch like ?", [f"{backup_freeze.BATCH}%"])
     assert (root.state, root.volume_id == taken.scene.volume) == ("completed", False)
     taken.unharmed()
-
-
-def test_the_doctor_tells_it(taken: Taken) -> None:
-    (check,) = doctor_guests.disks(taken.ec2.cloud)
-    assert check.status == WARN
-    assert taken.scene.volume in check.found
-    assert taken.path in check.found
-    taken.brought_down()
 
 
 def test_a_snapshot_that_is_just_taken_is_no_file_of_others(scene: Scene) -> None:

@@ -26,7 +26,7 @@ class Killed(BaseException):
 CHANGING = {
     "disks.create", "disks.remove", "disks.resize", "disks.commit", "disks.rebase", "disks.repoint", "blocks.attach",
     "blocks.detach", "blocks.freeze", "blocks.pull", "blocks.commit", "guests.start", "guests.shutdown", "guests.destroy",
-    "guests.keep_off",
+    "guests.keep_off", "disks.seal", "disks.unseal",
 }  # fmt: skip
 """A kill at a call that only looks is a kill after the change before it, or before the one after it."""
 

@@ -183,9 +183,53 @@ def test_of_two_in_a_row_both_are_written_down(world: Others) -> None:
     said = world.start()["StateReason"]["Message"]
     assert f"-b {world.layer()}" in said
     run(["sh", "-c", after(said, "Write it down: ")])
-    Path(first).unlink()
+    assert not Path(first).exists()
     run(["sh", "-c", after(said, "and): ")])
     assert world.start()["State"]["Name"] == "running"
+    world.all_is_well()
+
+
+def test_of_all_disks_at_once(world: Others) -> None:
+    """As backup scripts take them, with libvirt's own records of snapshots and checkpoints, and with saved memory. Whoever does
+    what one message says loses nothing of the other disk, which only the definition tells of.
+    """
+    virsh = ["virsh", "-q"]
+    run([*virsh, "checkpoint-create-as", world.instance, "of-others"])
+    run([*virsh, "snapshot-create-as", world.instance, "mine", "--disk-only", "--atomic"])
+    world.write()
+    (root,) = (row for row in world.state.volumes.find(instance_id=world.instance) if row.id != world.volume)
+    serial, xml = root.id.replace("-", ""), run([*virsh, "dumpxml", world.instance]).text
+    device = re.search(rf"<serial>{serial}</serial>.*?<alias name='([^']+)'/>", xml, re.DOTALL)
+    assert device is not None
+    words = f'qemu-io -d /machine/peripheral/{device[1]}/virtio-backend "write -P 7 1M 64k"'
+    run([*virsh, "qemu-monitor-command", "--hmp", world.instance, words])
+    tops = {chain[0] for chain in world.ec2.cloud.host.blocks.chains(world.instance).values()}
+    assert len(tops) == 2
+    run([*virsh, "managedsave", world.instance])
+    world.ec2.look()
+    world.ec2.look()
+    instance = world.ec2.instance(world.instance)
+    assert instance["State"]["Name"] == "stopped"
+    said = instance["StateReason"]["Message"]
+    assert all(top in said for top in tops)
+    run(["sh", "-c", after(said, "Write them down: ")])
+    run(["sh", "-c", after(said, "and): ")])
+    place = world.path(world.state.volumes.get(root.id).layer_id)
+    assert "failed" not in run(["qemu-io", "-r", "-f", "qcow2", "-c", "read -P 7 1M 64k", place]).text
+    assert world.start()["State"]["Name"] == "running"
+    world.all_is_well()
+
+
+def test_who_commits_without_a_base_does_not_reach_snapshots(world: Others) -> None:
+    """virsh blockcommit writes into the lowest layer then, which a snapshot has."""
+    taken = [world.snapshot() for _ in range(2)]
+    top = world.take_over("elsewhere")
+    said = run(["virsh", "-q", "blockcommit", world.instance, world.target(), "--active", "--pivot", "--wait"], check=False)
+    assert "Permission denied" in said.stderr.decode()
+    for snapshot in taken:
+        world.reads(world.state.snapshots.get(snapshot).layer_id, world.taken[snapshot])
+    run(["sh", "-c", after(world.refused(), "Write it down: ")])
+    assert not Path(top).exists()
     world.all_is_well()
 
 

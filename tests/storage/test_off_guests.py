@@ -10,14 +10,12 @@ from typing import Any
 
 import pytest
 
-from minicloud.cli import adoption, doctor_guests, status
+from minicloud.cli import doctor_guests, status
 from minicloud.cli.doctor_checks import OK, WARN
-from minicloud.cloud import Idle
 from minicloud.errors import Retry
 from minicloud.host.contracts import Power
 from minicloud.host.fake import FakeHost
 from minicloud.reconcile import instance_plan, loop, off_guests
-from minicloud.reconcile.worker import InDaemon
 
 from ..cloud_fixtures import Ec2
 from .test_kill_points import Killed, Killer, World, _delete, _detach_and_attach, _snapshot, _snapshots, _stop
@@ -146,105 +144,6 @@ def life(host: FakeHost, instance: str) -> Any:
 def test_a_stopped_guest_is_started_by_minicloud_only(ec2: Ec2, host: FakeHost, volume: str) -> None:
     ec2("StopInstances", InstanceIds=[instance_of(ec2, volume)])
     assert not host.start_by_hand(instance_of(ec2, volume))
-
-
-class TestSaved:
-    """Memory of a guest that is to run is not lost."""
-
-    def test_a_snapshot_is_taken_when_it_goes_on(self, ec2: Ec2, host: FakeHost, volume: str) -> None:
-        instance = instance_of(ec2, volume)
-        host.write(top(ec2, volume), 0, "1")
-        before = life(host, instance)
-        host.save(instance)
-        ec2.cloud.worker = Idle()
-        taken = ec2("CreateSnapshot", VolumeId=volume)["SnapshotId"]
-        ec2.look()
-        snapshot = ec2.cloud.state.snapshots.find(id=taken)[0]
-        assert (snapshot.state, snapshot.message) == ("completed", "")
-        assert life(host, instance) == before
-        assert host.blocks.chains(instance)[volume.replace("-", "")][0] == top(ec2, volume)
-        host.write(top(ec2, volume), 0, "2")
-        assert host.read(host.disks.path(snapshot.layer_id))[0] == "1"
-
-    def test_one_for_whom_nobody_may_wait_has_failed_and_says_why(self, ec2: Ec2, host: FakeHost, volume: str) -> None:
-        instance, before = instance_of(ec2, volume), life(host, instance_of(ec2, volume))
-        host.save(instance)
-        ec2.cloud.worker = InDaemon(ec2.cloud)
-        taken = ec2("CreateSnapshot", VolumeId=volume)["SnapshotId"]
-        ec2.look()
-        snapshot = ec2.cloud.state.snapshots.find(id=taken)[0]
-        assert (snapshot.state, snapshot.message) == ("error", off_guests._SAVED)
-        assert (ec2.state(instance), life(host, instance)) == ("running", before)
-        assert host.blocks.chains(instance)[volume.replace("-", "")][0] == top(ec2, volume)
-
-    def test_nor_for_an_image_for_which_it_was_to_be_off(self, ec2: Ec2, host: FakeHost, volume: str) -> None:
-        instance, before = instance_of(ec2, volume), life(host, instance_of(ec2, volume))
-        host.save(instance)
-        ec2.cloud.worker = InDaemon(ec2.cloud)
-        image = ec2("CreateImage", InstanceId=instance, Name="saved")["ImageId"]
-        ec2.look()
-        (found,) = ec2("DescribeImages", ImageIds=[image])["Images"]
-        assert found["State"] == "failed"
-        assert off_guests._SAVED in found["StateReason"]["Message"]
-        ec2.look()
-        assert (ec2.state(instance), life(host, instance)) == ("running", before)
-
-    @pytest.mark.parametrize("operation", ["AttachVolume", "DetachVolume", "ModifyVolume"])
-    def test_its_disks_change_when_it_goes_on(self, ec2: Ec2, host: FakeHost, volume: str, operation: str) -> None:
-        instance, before = instance_of(ec2, volume), life(host, instance_of(ec2, volume))
-        spare = ec2("CreateVolume", AvailabilityZone=ec2.row(instance).zone, Size=1)["VolumeId"]
-        plug = {"VolumeId": spare, "InstanceId": instance, "Device": "/dev/sdf"}
-        if operation != "AttachVolume":
-            ec2("AttachVolume", **plug)
-        host.save(instance)
-        ec2.cloud.worker = Idle()
-        params = {"AttachVolume": plug, "DetachVolume": {"VolumeId": spare}, "ModifyVolume": {"VolumeId": spare, "Size": 2}}
-        ec2(operation, **params[operation])
-        for _ in range(2):
-            ec2.look()
-        assert (ec2.state(instance), life(host, instance)) == ("running", before)
-        there = spare.replace("-", "") in host.blocks.chains(instance)
-        assert there == (operation != "DetachVolume")
-        assert ec2.cloud.state.volumes.find(id=spare)[0].size == (2 if operation == "ModifyVolume" else 1)
-        assert ec2.cloud.state.failures.query() == []
-
-    def test_a_restart_of_the_host_between(self, ec2: Ec2, host: FakeHost, volume: str) -> None:
-        """libvirt-guests saves guests when the host is shut down, and a snapshot is due before they are started."""
-        instance, before = instance_of(ec2, volume), life(host, instance_of(ec2, volume))
-        host.save(instance)
-        host.restart_machine()
-        ec2.cloud.worker = Idle()
-        taken = ec2("CreateSnapshot", VolumeId=volume)["SnapshotId"]
-        ec2.look()
-        assert ec2.cloud.state.snapshots.find(id=taken)[0].state == "completed"
-        assert life(host, instance) == before
-
-    def test_a_stop_ends_it(self, ec2: Ec2, host: FakeHost, volume: str) -> None:
-        instance, before = instance_of(ec2, volume), life(host, instance_of(ec2, volume))
-        host.save(instance)
-        ec2("StopInstances", InstanceIds=[instance])
-        assert not host.start_by_hand(instance)
-        ec2("StartInstances", InstanceIds=[instance])
-        assert life(host, instance) != before
-
-    def test_memory_with_other_disks_is_not_gone_on_with(self, ec2: Ec2, host: FakeHost, volume: str) -> None:
-        """A state of before minicloud knew: the row tells of another layer than the memory."""
-        instance, before = instance_of(ec2, volume), life(host, instance_of(ec2, volume))
-        ec2("StopInstances", InstanceIds=[instance])
-        frozen = top(ec2, volume)
-        ec2("CreateSnapshot", VolumeId=volume)
-        with host.store.change() as held:
-            held["guests"][instance]["saved"] = {volume.replace("-", ""): {"serial": volume.replace("-", ""), "path": frozen}}
-        ec2("StartInstances", InstanceIds=[instance])
-        assert life(host, instance) != before
-        assert host.blocks.chains(instance)[volume.replace("-", "")][0] == top(ec2, volume) != frozen
-
-    def test_adopting_ends_it(self, ec2: Ec2, host: FakeHost, volume: str) -> None:
-        """The disks may be others than its own."""
-        instance = instance_of(ec2, volume)
-        host.save(instance)
-        adoption.adopt(ec2.cloud)
-        assert not host.guests.has_save(instance)
 
 
 class TestStartedThoughItIsStopped:

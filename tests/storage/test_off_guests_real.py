@@ -8,11 +8,12 @@ import pytest
 
 from minicloud.host import libvirt_starts
 from minicloud.host.run import run
+from minicloud.reconcile import sealing
 from minicloud.reconcile.worker import InDaemon, worker_for
 
 from ..campaign.real_ground import _restart_libvirtd
 from ..crashes import Point, both, crash
-from .test_crashes import World, only_world
+from .test_crashes import World, only_world, pid_of
 
 __all__ = ["only_world"]
 
@@ -182,3 +183,54 @@ def test_one_that_runs_though_it_is_stopped_is_shut_down(world: World) -> None:
     world.ec2.look()
     assert world.ec2.row(world.instance).stop_began == ""
     assert "only minicloud starts this guest" in virsh("start", world.instance)
+
+
+def test_nor_by_what_was_saved_in_a_file_before_a_snapshot(world: World) -> None:
+    virsh("save", world.instance, "/run/before.save")
+    world.power(on=True)
+    world.power(on=False)
+    world.snapshot()
+    assert "Permission denied" in virsh("restore", "/run/before.save")
+    assert not world.on()
+    world.look()
+    world.check()
+
+
+def test_what_a_guest_merges_below_what_is_sealed(world: World) -> None:
+    """Three layers stand on the one that it merges into; QEMU writes into the header of the one between at the end."""
+    taken = [world.snapshot() for _ in range(4)]
+    sealing.reconcile(world.ec2.cloud)
+    before = pid_of(world.instance)
+    for snapshot in (taken[1], taken[0], taken[2]):
+        world.ec2("DeleteSnapshot", **world.delete(snapshot))
+        world.look()
+        sealing.reconcile(world.ec2.cloud)
+        world.check()
+    assert pid_of(world.instance) == before
+    assert len(world.ec2.cloud.host.blocks.chains(world.instance)[world.volume.replace("-", "")]) == 2
+    world.power(on=False)
+    world.ec2("DeleteSnapshot", **world.delete(taken[3]))
+    world.look()
+    world.power(on=True)
+    world.write()
+    world.check()
+
+
+def test_memory_with_a_card_of_another_is_not_gone_on_with(world: World) -> None:
+    """As an older minicloud left it: the row of the interface is free, and the saved memory has the card."""
+    zone = world.ec2.row(world.instance).zone
+    (subnet,) = (one["SubnetId"] for one in world.ec2("DescribeSubnets")["Subnets"] if one["AvailabilityZone"] == zone)
+    card = world.ec2("CreateNetworkInterface", SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    world.ec2("AttachNetworkInterface", NetworkInterfaceId=card, InstanceId=world.instance, DeviceIndex=1)
+    mac = world.state.interfaces.get(card).mac
+    assert mac in world.ec2.cloud.host.cards.list(world.instance)
+    save(world)
+    world.ec2.look()
+    assert how(world) == "running (restored)"
+    assert mac in world.ec2.cloud.host.cards.list(world.instance)
+    save(world)
+    world.state.interfaces.change(card, instance_id="", attachment="", attachment_id="", device_index=0)
+    world.ec2.look()
+    assert how(world) == "running (booted)"
+    assert mac not in world.ec2.cloud.host.cards.list(world.instance)
+    world.ec2("DeleteNetworkInterface", NetworkInterfaceId=card)

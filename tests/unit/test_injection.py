@@ -20,7 +20,7 @@ OF_STOP = {"guests.list", "guests.shutdown", "guests.keep_off", "machine.boot_id
 OF_START = {
     "guests.list", "guests.start", "machine.boot_id", "networks.list", "firewall.in_force", "firewall.apply", "images.list",
     "images.path", "networks.ensure", "disks.path", "disks.size", "disks.damage", "disks.backing", "seeds.write", "seeds.path",
-    "disks.list", "disks.stamp", "disks.above", "disks.own", "blocks.tops",
+    "disks.list", "disks.stamp", "disks.above", "disks.own", "disks.unseal", "blocks.tops",
 }  # fmt: skip
 """What an instance cannot be stopped, or started, without."""
 EXAMPLES = ["blocks.freeze", "disks.create", "blocks.attach", "blocks.limit", "networks.ensure", "firewall.apply",
@@ -30,6 +30,7 @@ OF_ONE = [
     method
     for method in ASKED
     if not re.search(r"^machine|\.(list|counters|free|in_force|apply|bound_logs|run|post|(put_)?stamp|unmarked)$|^images", method)
+    and method != "disks.seal"  # of all layers at once
 ]
 
 

@@ -50,10 +50,11 @@ class Domain:
         self.save = None
 
 
-def saved(path: str = DISK.path, more: str = "") -> str:
+def saved(path: str = DISK.path, more: str = "", mac: str = SPEC.nics[0].mac) -> str:
+    card = f"<interface type='bridge'><mac address='{mac}'/></interface>"
     disk = f"<disk><source file='{path}'/><serial>{DISK.serial}</serial></disk>"
     seed = "<disk><source file='/seed.iso'/><serial>seed</serial><readonly/></disk>"
-    return f"<domain><devices>{disk}{seed}{more}</devices></domain>"
+    return f"<domain><devices>{disk}{seed}{card}{more}</devices></domain>"
 
 
 def test_a_definition_is_blocked_once_and_has_all_that_it_had() -> None:
@@ -85,6 +86,8 @@ def test_memory_with_the_same_disks_stays(save: str) -> None:
 OTHERS = {
     "another layer": saved("/var/lib/minicloud/volumes/other.qcow2"),
     "one more disk": saved(more="<disk><source file='/more.qcow2'/><serial>vol0b</serial></disk>"),
+    "one more card": saved(more="<interface type='bridge'><mac address='0a:00:00:00:00:99'/></interface>"),
+    "another card": saved(mac="0a:00:00:00:00:99"),
     "a disk without a file": saved(more="<disk><serial>vol0b</serial></disk>"),
     "damaged": "damaged",
     "no XML": "<",
@@ -92,7 +95,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("what", OTHERS)
-def test_memory_with_other_disks_goes(what: str) -> None:
+def test_memory_with_other_disks_or_cards_goes(what: str) -> None:
     dom = Domain(OTHERS[what])
     drop_other_save(dom, SPEC)
     assert dom.save is None

@@ -1,8 +1,9 @@
 """What is known of a volume's health, and its attributes.
 
-A volume is impaired when it is in error, or when its instance's guest was halted because the host's disk is full. Such a
-guest goes on by itself when there is room again; EnableVolumeIO only has it looked at sooner. A volume in error that is
-attached to nothing is looked at again, from one end to the other; one that is attached, when its instance starts.
+A volume is impaired when it is in error, when what was written to it last is in a file that is not minicloud's, or when its
+instance's guest was halted because the host's disk is full. Such a guest goes on by itself when there is room again;
+EnableVolumeIO only has it looked at sooner. A volume in error that is attached to nothing is looked at again, from one end to
+the other; one that is attached, when its instance starts.
 """
 
 import logging
@@ -14,6 +15,7 @@ from ...cloud import Cloud
 from ...errors import ApiError
 from ...host.contracts import Power
 from ...state.rows import Volume
+from ...state.rows_failures import FOREIGN_TOPS, WRITES_ELSEWHERE
 from .volume_view import named, wanted
 
 log = logging.getLogger(__name__)
@@ -66,8 +68,10 @@ def of_instance(cloud: Cloud, instance_id: str) -> str:
 
 def _statuses(cloud: Cloud, rows: Sequence[Volume]) -> list[dict[str, Any]]:
     halted = _halted(cloud)
-    failing = {one.subject: one.message for one in cloud.state.failures.query("subject like 'vol-%'")}
-    return [_status(row, halted, row.reason or failing.get(row.id, "")) for row in rows]
+    failures = cloud.state.failures.query("subject like 'vol-%'")
+    failing = {one.subject: one.message for one in failures}
+    elsewhere = {one.subject for one in failures if (one.part, one.code) == (FOREIGN_TOPS, WRITES_ELSEWHERE)}
+    return [_status(row, halted, row.reason or failing.get(row.id, ""), elsewhere=row.id in elsewhere) for row in rows]
 
 
 def _halted(cloud: Cloud) -> set[str] | None:
@@ -80,9 +84,9 @@ def _halted(cloud: Cloud) -> set[str] | None:
     return {name for name, guest in guests.items() if guest.power is Power.PAUSED}
 
 
-def _status(row: Volume, all_halted: set[str] | None, reason: str) -> dict[str, Any]:
+def _status(row: Volume, all_halted: set[str] | None, reason: str, *, elsewhere: bool) -> dict[str, Any]:
     halted = all_halted is not None and row.instance_id in all_halted
-    impaired = row.state == "error" or halted
+    impaired = row.state == "error" or halted or elsewhere
     unknown = row.state == "creating" or (all_halted is None and bool(row.instance_id))
     why = reason or ("The host's disk is full; the instance is halted until there is room" if halted else "")
     actions = [{"Code": "enable-volume-io", "Description": "Enable volume I/O", "EventType": "potential-data-inconsistency"}]
