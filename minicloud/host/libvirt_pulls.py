@@ -28,8 +28,9 @@ _WORDS = 2
 
 
 class Pulls:
-    """A file for each guest that has a job of ours, in `directory`, which says `kind serial`. In a copied home, a link may lead to
-    the notes of another: they are read, and not changed.
+    """A file for each guest that has a job of ours, in `directory`, which says `kind serial`.
+
+    In a copied home, a link may lead to the notes of another: they are read, and not changed.
 
     It is left over where a command was killed, until `ended` is called.
 
