@@ -13,7 +13,7 @@ from minicloud.errors import StateError
 from minicloud.host.fake import FakeHost
 from minicloud.host.firewall_spec import FirewallSpec
 from minicloud.host.image_store import ImageStore
-from minicloud.host.libvirt_pulls import Pulls
+from minicloud.host.libvirt_pulls import PULL, Pulls
 from minicloud.reconcile import locks
 
 from ..cloud_fixtures import Ec2
@@ -47,7 +47,7 @@ def test_with_data_nothing_of_minicloud_is_left(ec2: Ec2, tmp_path: Path) -> Non
     settings = ec2.cloud.settings
     assert settings.images.is_relative_to(tmp_path)
     (settings.images / "ami-0123456789abcdef0").mkdir(parents=True)
-    with Pulls(settings.home / "pulls").beginning("i-0123456789abcdef0"):
+    with Pulls(settings.home / "pulls").beginning("i-0123456789abcdef0", PULL, "vol0123456789abcdef0"):
         pass
     api.call(ec2.cloud, "iam", "CreateAccessKey", {})
     said = list(uninstall.remove(ec2.cloud, data=True))
