@@ -215,7 +215,7 @@ class FakeBlocks:
 
 
 def _finish_commit(held: Held, path: str, top: str, base: str) -> bool:
-    """Whether QEMU could write into the header of what stood on the top: it aborts where it cannot."""
+    """Whether QEMU could write into the header of what stood on the top, as it has to."""
     above = held["disks"][path]
     while above["base"] != top:
         above = held["disks"][above["base"].removeprefix(PREFIX)]

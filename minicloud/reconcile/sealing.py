@@ -7,9 +7,8 @@ layer. What snapshots name, and what other volumes stand on, would read otherwis
 A layer is sealed when a snapshot has frozen it, and once a minute whatever else is to be: what a kill left, and an older
 minicloud. It is unsealed before a guest starts with it as a volume's, or has it plugged in, and before a guest merges into it.
 
-What stands on two layers that a guest merges is written to at the end of that: QEMU (7.2) aborts where it may not. So nothing is
-sealed of what a guest with a job reads, and none of ours begins meanwhile: a merge holds `layers.MERGES`, and the lock of its
-instance.
+A guest that merges may have to write to more than what it merges into, and could be lost where it may not. So nothing is sealed
+of what a guest with a job reads, and none of ours begins meanwhile: a merge holds `layers.MERGES`, and the lock of its instance.
 """
 
 import logging

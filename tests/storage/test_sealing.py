@@ -156,7 +156,7 @@ def test_a_guest_that_cannot_be_asked_keeps_no_others_layers_open(scene: Scene, 
 
 
 def test_nothing_is_sealed_of_a_guest_with_a_job(scene: Scene) -> None:
-    """A snapshot that was cut short when its guest was switched is finished while that merges: QEMU would abort at the end."""
+    """A snapshot that was cut short when its guest was switched is finished while that merges, and nothing of it is sealed."""
     first, _ = scene.taken(scene.volume, 0, "1"), scene.taken(scene.volume, 1, "1")
     scene.ec2("DeleteSnapshot", SnapshotId=first)
     scene.ec2.look()
